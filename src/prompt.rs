@@ -1,0 +1,14 @@
+//! What a model is asked: a list of segments, never a finished string.
+//!
+//! Keeping the family's sentinels apart from the person's text until the last moment makes two things
+//! simple: a backend that tokenises in process encodes each kind as what it is, and a backend that
+//! takes a string gets one in which the person's text cannot imitate a sentinel.
+
+/// One piece of a prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    /// A sentinel of the model's family, such as `<|fim_prefix|>`. Encoded as a special token.
+    Special(&'static str),
+    /// The person's text. Never encoded as a special token, whatever it contains.
+    Text(String),
+}
