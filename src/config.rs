@@ -1,0 +1,172 @@
+//! Settings: resolved, validated, shared as one immutable snapshot.
+//!
+//! Every part reads [`Settings`]; only this module knows where a value came from. The raw, layered
+//! form is in [`options`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What a model is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Inline completion.
+    Completion,
+    /// Chat and code actions.
+    Chat,
+    /// Project planning.
+    Reasoning,
+    /// Pictures of user interfaces.
+    Vision,
+    /// Semantic search.
+    Embedding,
+}
+
+impl Role {
+    /// Every role, in the order they are shown.
+    pub const ALL: [Self; 5] =
+        [Self::Completion, Self::Chat, Self::Reasoning, Self::Vision, Self::Embedding];
+
+    /// The role's name in settings and output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Completion => "completion",
+            Self::Chat => "chat",
+            Self::Reasoning => "reasoning",
+            Self::Vision => "vision",
+            Self::Embedding => "embedding",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A model a role may use: `[backend/]model`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The backend's name in the settings; any backend when absent.
+    pub backend: Option<String>,
+    /// The model's name there.
+    pub model: String,
+}
+
+/// Settings of one role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleSettings {
+    /// First available wins.
+    pub candidates: Vec<Candidate>,
+}
+
+/// What a backend speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackendKind {
+    /// Ollama's own API.
+    Ollama,
+    /// llama.cpp's HTTP server.
+    LlamaServer,
+    /// Anything that speaks the `OpenAI` dialect.
+    Openai,
+    /// This process.
+    Embedded,
+}
+
+/// Settings of one backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendSettings {
+    /// What it speaks.
+    pub kind: BackendKind,
+    /// Where it is; empty for the embedded engine.
+    pub urls: Vec<String>,
+    /// The environment variable that holds its key.
+    pub api_key_env: Option<String>,
+    /// Decoding threads of the embedded engine; physical cores minus one when absent.
+    pub threads: Option<usize>,
+}
+
+/// How long to wait for a person to stop typing before asking a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Debounce {
+    /// Learned from this person's rhythm and the backend's speed.
+    Adaptive,
+    /// Always the same; zero is allowed.
+    Fixed(Duration),
+}
+
+/// Whether a completion may have several lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MultiLine {
+    /// Where a block begins.
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+/// Settings of inline completion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InlineSettings {
+    /// Whether completions are offered at all.
+    pub enabled: bool,
+    /// How long to wait for a pause.
+    pub debounce: Debounce,
+    /// When the longest safe partial is shown.
+    pub deadline: Duration,
+    /// At most this many generated tokens.
+    pub max_tokens: u32,
+    /// Whether several lines are allowed.
+    pub multi_line: MultiLine,
+    /// Whether the next completion is guessed ahead.
+    pub prefetch: bool,
+    /// LSP language ids without completions.
+    pub disabled_languages: Vec<String>,
+}
+
+/// Which context goes into a prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "one switch per source, as in the settings file")]
+pub struct ContextSettings {
+    /// Similar windows of open and recently viewed files.
+    pub open_files: bool,
+    /// What was edited lately.
+    pub recent_edits: bool,
+    /// Declarations of names near the cursor.
+    pub declarations: bool,
+    /// Copied text.
+    pub clipboard: bool,
+}
+
+/// What never leaves the editor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrivacySettings {
+    /// Glob patterns of files without completions, on top of `.gitignore` and `.ghostlineignore`.
+    pub ignore: Vec<String>,
+    /// Whether keys and tokens are taken out of prompts.
+    pub redact_secrets: bool,
+}
+
+/// The resolved settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Candidates by role; every role is present.
+    pub roles: BTreeMap<Role, RoleSettings>,
+    /// Backends by name; `ollama` and `embedded` are present by default.
+    pub backends: BTreeMap<String, BackendSettings>,
+    /// Inline completion.
+    pub inline: InlineSettings,
+    /// Context of prompts.
+    pub context: ContextSettings,
+    /// Whether the workspace is indexed for search.
+    pub index_enabled: bool,
+    /// What is kept out of prompts.
+    pub privacy: PrivacySettings,
+}
