@@ -97,3 +97,70 @@ fn write(
         Exit::Usage
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SourceFile;
+
+    fn resolved(user: &str) -> Resolved {
+        let user = SourceFile {
+            path: "user.toml".into(),
+            text: user.to_owned(),
+        };
+        resolve(&Sources {
+            user: Some(user),
+            ..Sources::default()
+        })
+    }
+
+    /// Standard output, standard error and exit code.
+    fn printed(text: &str, resolved: &Resolved) -> (String, String, Exit) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let exit = write(&mut out, &mut err, text, resolved).unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (text(out), text(err), exit)
+    }
+
+    #[test]
+    fn good_settings_say_nothing_else() {
+        let good = resolved("inline.max_tokens = 3");
+        let (out, err, exit) = printed(&toml(&good, false), &good);
+        assert_eq!(resolved(&out).settings, good.settings);
+        assert!(!out.contains('#'), "{out}");
+        assert_eq!((err.as_str(), exit), ("", Exit::Success));
+    }
+
+    #[test]
+    fn origins_are_comments() {
+        let good = resolved("inline.max_tokens = 3");
+        let (out, ..) = printed(&toml(&good, true), &good);
+        assert!(out.contains("\nmax_tokens = 3  # user.toml:1\n"), "{out}");
+        assert_eq!(resolved(&out).settings, good.settings);
+    }
+
+    #[test]
+    fn a_problem_is_said_and_is_exit_code_2() {
+        let bad = resolved("inline.max_tokens = 3\ncolour = 1");
+        let (out, err, exit) = printed(&toml(&bad, false), &bad);
+        assert_eq!(resolved(&out).settings, bad.settings);
+        assert_eq!(exit, Exit::Usage);
+        assert!(
+            err.contains("user.toml:2: there is no setting `colour`"),
+            "{err}"
+        );
+    }
+
+    #[test]
+    fn json_is_one_object() {
+        let bad = resolved("inline.max_tokens = 3\ncolour = 1");
+        let (out, _, exit) = printed(&json(&bad).unwrap(), &bad);
+        let object: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(object["settings"]["inline"]["max_tokens"], 3);
+        assert_eq!(object["origins"]["inline.max_tokens"], "user.toml:1");
+        assert_eq!(object["origins"]["index.enabled"], "default");
+        assert_eq!(object["problems"][0]["where"], "user.toml:2");
+        assert_eq!(object["ignored"], json!([]));
+        assert_eq!(exit, Exit::Usage);
+    }
+}

@@ -126,41 +126,43 @@ pub(super) fn values(settings: &Settings) -> Vec<(String, &'static Key, Value)> 
 /// The right key or table that an unknown `path` was most likely meant to be.
 pub(super) fn nearest(path: &[String]) -> Option<String> {
     let (last, parents) = path.split_last()?;
-    let at_this_depth: BTreeSet<String> = KEYS
-        .iter()
-        .flat_map(|key| match key.path.strip_prefix("roles.*") {
-            Some(rest) => Role::ALL
-                .iter()
-                .map(|r| format!("roles.{r}{rest}"))
-                .collect(),
-            None => vec![key.path.to_owned()],
-        })
-        .filter_map(|known| {
-            let known: Vec<&str> = known.split('.').take(path.len()).collect();
-            let fits = known.len() == path.len()
-                && parents.iter().zip(&known).all(|(a, b)| a == b || *b == "*")
-                && known.last() != Some(&"*");
-            fits.then(|| {
-                known
-                    .last()
-                    .map(|last| [parents, &[(*last).to_owned()]].concat().join("."))
-            })?
-        })
-        .collect();
-    let near = |known: &str| {
-        let known_last = known.rsplit('.').next().unwrap_or(known);
-        let edits = strsim::damerau_levenshtein(last, known_last);
+    let mut siblings: BTreeSet<&str> = BTreeSet::new();
+    for key in KEYS {
+        let mut pattern = key.path.split('.');
+        let below = parents.iter().all(|parent| {
+            let part = pattern.next();
+            part == Some("*") || part == Some(parent.as_str())
+        });
+        match pattern.next() {
+            Some("*") if below && key.path.starts_with("roles.") => {
+                siblings.extend(Role::ALL.iter().map(|role| role.name()));
+            }
+            // A backend may have any name.
+            Some("*") | None => {}
+            Some(part) if below => {
+                siblings.insert(part);
+            }
+            Some(_) => {}
+        }
+    }
+    let edits = |known: &str| {
+        let edits = strsim::damerau_levenshtein(last, known);
         // A third of the word wrong is still that word; more is another.
-        (edits * 3 <= known_last.len().max(last.len())).then_some(edits)
+        (edits * 3 <= known.len().max(last.len())).then_some(edits)
     };
-    let closest = |known: &mut dyn Iterator<Item = String>| {
-        known
-            .filter_map(|k| near(&k).map(|edits| (edits, k)))
-            .min()
-            .map(|(_, k)| k)
-    };
-    closest(&mut at_this_depth.into_iter())
-        .or_else(|| closest(&mut KEYS.iter().map(|key| key.path.to_owned())))
+    let sibling = siblings
+        .iter()
+        .filter_map(|name| Some((edits(name)?, *name)))
+        .min();
+    if let Some((_, name)) = sibling {
+        return Some([parents, &[name.to_owned()]].concat().join("."));
+    }
+    // Right name, wrong table.
+    let anywhere = |key: &Key| Some((edits(key.path.rsplit('.').next()?)?, key.path));
+    KEYS.iter()
+        .filter_map(anywhere)
+        .min()
+        .map(|(_, path)| path.to_owned())
 }
 
 /// The texts of a list.

@@ -278,16 +278,20 @@ fn editor_object(editor: &Value) -> Option<&Map<String, Value>> {
 /// What to say of a path that leads nowhere.
 fn unknown(path: &[String]) -> String {
     let shown = quoted(&path.join("."));
-    let role = path.first().is_some_and(|first| first == "roles") && path.len() > 1;
-    match keys::nearest(path) {
-        Some(near) => format!("there is no setting {shown}; did you mean `{near}`?"),
-        None if role => {
+    if let Some(near) = keys::nearest(path) {
+        return format!("there is no setting {shown}; did you mean `{near}`?");
+    }
+    match path {
+        [first, _] if first == "roles" => {
             let roles: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
             format!(
-                "there is no setting {shown}; the roles are {}",
+                "there is no role {shown}; the roles are {}",
                 roles.join(", ")
             )
         }
-        None => format!("there is no setting {shown}; `ghostline config` lists them"),
+        [first, _] if first == "backends" => {
+            format!("{shown} cannot be a backend: its name has letters, digits, `_` and `-`")
+        }
+        _ => format!("there is no setting {shown}; `ghostline config` lists them"),
     }
 }

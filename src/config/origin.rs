@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use super::text::escaped;
 
 /// Where a value came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Ordered by file and line, so that sorted problems read like the files.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// Nobody set it.
     Default,

@@ -30,6 +30,8 @@ pub struct Resolved {
     pub ignored: Vec<Problem>,
     /// The workspace's folder, canonical.
     pub folder: Option<PathBuf>,
+    /// Whether the folder is trusted.
+    pub trusted: bool,
 }
 
 impl Resolved {
@@ -47,6 +49,9 @@ impl Resolved {
             "some settings of this workspace were ignored",
             &self.ignored,
         )?;
+        if self.trusted {
+            return Some(said);
+        }
         let folder = self.folder.as_ref()?.display().to_string();
         Some(format!(
             "{said}\nto allow what a trusted folder may set, add to the user file: [trust] folders \
@@ -82,10 +87,12 @@ pub fn resolve(sources: &Sources) -> Resolved {
     let Resolver {
         mut settings,
         mut origins,
-        problems,
-        ignored,
-        ..
+        mut problems,
+        mut ignored,
+        trusted,
     } = resolver;
+    problems.sort_by(|a, b| a.origin.cmp(&b.origin));
+    ignored.sort_by(|a, b| a.origin.cmp(&b.origin));
     defaults::expand_chat(&mut settings);
     let origins = keys::values(&settings)
         .into_iter()
@@ -101,6 +108,7 @@ pub fn resolve(sources: &Sources) -> Resolved {
         problems,
         ignored,
         folder,
+        trusted,
     }
 }
 
