@@ -1,1 +1,4 @@
+//! Ghost text, chat and code actions for any editor, from models on your own machine.
 
+pub mod backend;
+pub mod prompt;
