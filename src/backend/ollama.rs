@@ -305,6 +305,9 @@ impl Inner {
         let owned_model = model.to_owned();
         let task = tokio::spawn(async move {
             let outcome = inner.load_now(&owned_model, &residency).await;
+            if let Err(error) = &outcome {
+                residency.failed(error);
+            }
             residency.load_ended();
             outcome.map_err(Arc::new)
         });
@@ -314,18 +317,16 @@ impl Inner {
             task.await.unwrap_or_else(|_| {
                 // Only when the runtime stops, or on a bug in the task; either way do not wait for it.
                 inner.residency(&model).load_ended();
-                Err(Arc::new(inner.asked(&model).interrupted("the load was ended")))
+                Err(Arc::new(
+                    inner.asked(&model).interrupted("the load was ended"),
+                ))
             })
         }
         .boxed()
         .shared()
     }
 
-    async fn load_now(
-        &self,
-        model: &str,
-        residency: &Arc<Residency>,
-    ) -> Result<(), BackendError> {
+    async fn load_now(&self, model: &str, residency: &Arc<Residency>) -> Result<(), BackendError> {
         let _permit = self.permit(model, residency).await?;
         let started = Instant::now();
         let reported = self.once(model, None).await?;
@@ -335,7 +336,12 @@ impl Inner {
             residency.heated();
         }
         residency.answered(self.options.keep_alive);
-        tracing::debug!(backend = self.name, model, took_ms = took.as_millis(), "loaded");
+        tracing::debug!(
+            backend = self.name,
+            model,
+            took_ms = took.as_millis(),
+            "loaded"
+        );
         Ok(())
     }
 
@@ -359,9 +365,11 @@ impl Inner {
             serde_json::from_slice::<GenerateLine>(&body)
                 .map_err(|_| asked.protocol("the answer to a load is not JSON"))
         };
-        let answer = timeout(self.options.load, answer).await.unwrap_or_else(|_| {
-            Err(asked.interrupted(format!("not loaded after {:?}", self.options.load)))
-        })?;
+        let answer = timeout(self.options.load, answer)
+            .await
+            .unwrap_or_else(|_| {
+                Err(asked.interrupted(format!("not loaded after {:?}", self.options.load)))
+            })?;
         match answer.error() {
             Some(message) => Err(asked.error_line(&message)),
             None => Ok(answer.load()),
@@ -396,7 +404,7 @@ impl Inner {
         );
         let watch = FirstByteWatch::start(Arc::clone(&residency));
         let sent = self.post(&request.model, &body, self.options.first_byte);
-        let response = sent.await.inspect_err(|_| residency.doubt())?;
+        let response = sent.await.inspect_err(|error| residency.failed(error))?;
         watch.answered();
         Ok(Answer::new(
             self,

@@ -51,11 +51,7 @@ pub fn base_url(address: &str) -> Result<Url, AddressError> {
     let malformed = || AddressError::Malformed {
         address: address.to_owned(),
     };
-    let trimmed = address
-        .trim()
-        .trim_matches(['"', '\''])
-        .trim()
-        .trim_end_matches('/');
+    let trimmed = address.trim().trim_matches(['"', '\'']).trim();
     let (scheme, rest) = trimmed.split_once("://").unwrap_or(("", trimmed));
     let default_port = match scheme.to_ascii_lowercase().as_str() {
         "" => Some(DEFAULT_PORT),
@@ -70,8 +66,8 @@ pub fn base_url(address: &str) -> Result<Url, AddressError> {
     let scheme = if scheme.is_empty() { "http" } else { scheme };
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let authority = with_host(authority);
-    let mut url =
-        Url::parse(&format!("{scheme}://{authority}/{path}")).map_err(|_| malformed())?;
+    let path = path.trim_end_matches('/');
+    let mut url = Url::parse(&format!("{scheme}://{authority}/{path}")).map_err(|_| malformed())?;
     if let Some(port) = default_port
         && !has_port(&authority)
     {
@@ -149,10 +145,16 @@ mod tests {
             ("http://gpu-box", Some("http://gpu-box/")),
             ("HTTP://gpu-box:1234", Some("http://gpu-box:1234/")),
             ("https://gpu.example.com", Some("https://gpu.example.com/")),
-            ("https://gpu.example.com:443/", Some("https://gpu.example.com/")),
+            (
+                "https://gpu.example.com:443/",
+                Some("https://gpu.example.com/"),
+            ),
             ("http://gpu-box:80/ollama", Some("http://gpu-box/ollama/")),
             ("gpu-box:1234/ollama//", Some("http://gpu-box:1234/ollama/")),
-            (" \"http://127.0.0.1:11434/\" ", Some("http://127.0.0.1:11434/")),
+            (
+                " \"http://127.0.0.1:11434/\" ",
+                Some("http://127.0.0.1:11434/"),
+            ),
             ("'localhost:1'", Some("http://localhost:1/")),
             ("http://h/a?b#c", Some("http://h/a/")),
             ("ftp://gpu-box", None),

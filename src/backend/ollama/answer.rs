@@ -70,8 +70,8 @@ impl Answer {
                 Ok(Chunk::Text(text)) => Some((Ok(Chunk::Text(text)), Some(answer))),
                 // The connection and the permit are let go before the last item is seen.
                 last => {
-                    if last.is_err() {
-                        answer.residency.doubt();
+                    if let Err(error) = &last {
+                        answer.residency.failed(error);
                     }
                     drop(answer);
                     Some((last, None))

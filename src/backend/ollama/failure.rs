@@ -120,10 +120,7 @@ fn is_load_failure(message: &str) -> bool {
 
 /// One line of at most [`MAX_MESSAGE_CHARS`] characters.
 fn shorten(message: &str) -> String {
-    let mut line: String = message
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let mut line: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = line.char_indices().nth(MAX_MESSAGE_CHARS) {
         line.truncate(end);
         line.push('…');
@@ -177,28 +174,89 @@ mod tests {
     #[test]
     fn refusal_table() {
         let cases = [
-            (404, r#"{"error":"model 'm' not found"}"#, "ollama has no model m"),
-            (404, "404 page not found", "ollama sent something that is not"),
-            (400, r#"{"error":"registry.ollama.ai/library/m:latest does not support insert"}"#,
-             "ollama failed: registry.ollama.ai/library/m:latest does not support insert"),
-            (400, r#"{"error":"missing request body"}"#, "ollama failed: missing request body"),
-            (401, r#"{"error":"unauthorized"}"#, "ollama failed: unauthorized"),
+            (
+                404,
+                r#"{"error":"model 'm' not found"}"#,
+                "ollama has no model m",
+            ),
+            (
+                404,
+                "404 page not found",
+                "ollama sent something that is not",
+            ),
+            (
+                400,
+                r#"{"error":"registry.ollama.ai/library/m:latest does not support insert"}"#,
+                "ollama failed: registry.ollama.ai/library/m:latest does not support insert",
+            ),
+            (
+                400,
+                r#"{"error":"missing request body"}"#,
+                "ollama failed: missing request body",
+            ),
+            (
+                401,
+                r#"{"error":"unauthorized"}"#,
+                "ollama failed: unauthorized",
+            ),
             (403, "", "ollama failed: it refuses requests"),
-            (405, "", "ollama sent something that is not its protocol: status 405"),
-            (499, r#"{"error":"request canceled"}"#, "ollama failed: request canceled"),
-            (500, r#"{"error":"llama-server process has terminated: exit status 1: error loading model: unknown model architecture: 'mllama'"}"#,
-             "cannot load m: llama-server process has terminated"),
-            (500, r#"{"error":"timed out waiting for llama-server to start - x"}"#, "cannot load m: timed out"),
-            (500, r#"{"error":"model runner has unexpectedly stopped"}"#, "ollama failed: model runner"),
-            (500, r#"{"error":{"code":500,"message":"two\nlines"}}"#, "ollama failed: two lines"),
-            (500, "<html>oops</html>", "ollama sent something that is not its protocol: status 500"),
-            (500, "", "ollama sent something that is not its protocol: status 500"),
+            (
+                405,
+                "",
+                "ollama sent something that is not its protocol: status 405",
+            ),
+            (
+                499,
+                r#"{"error":"request canceled"}"#,
+                "ollama failed: request canceled",
+            ),
+            (
+                500,
+                r#"{"error":"llama-server process has terminated: exit status 1: error loading model: unknown model architecture: 'mllama'"}"#,
+                "cannot load m: llama-server process has terminated",
+            ),
+            (
+                500,
+                r#"{"error":"timed out waiting for llama-server to start - x"}"#,
+                "cannot load m: timed out",
+            ),
+            (
+                500,
+                r#"{"error":"model runner has unexpectedly stopped"}"#,
+                "ollama failed: model runner",
+            ),
+            (
+                500,
+                r#"{"error":{"code":500,"message":"two\nlines"}}"#,
+                "ollama failed: two lines",
+            ),
+            (
+                500,
+                "<html>oops</html>",
+                "ollama sent something that is not its protocol: status 500",
+            ),
+            (
+                500,
+                "",
+                "ollama sent something that is not its protocol: status 500",
+            ),
             (502, r#"{"error":"upstream"}"#, "ollama failed: upstream"),
             (502, "<html>Bad gateway</html>", "ollama sent something"),
-            (503, r#"{"error":"server busy, please try again.  maximum pending requests exceeded"}"#,
-             "ollama is busy"),
-            (503, "<html>", "ollama sent something that is not its protocol: status 503"),
-            (302, "", "ollama sent something that is not its protocol: status 302"),
+            (
+                503,
+                r#"{"error":"server busy, please try again.  maximum pending requests exceeded"}"#,
+                "ollama is busy",
+            ),
+            (
+                503,
+                "<html>",
+                "ollama sent something that is not its protocol: status 503",
+            ),
+            (
+                302,
+                "",
+                "ollama sent something that is not its protocol: status 302",
+            ),
         ];
         for (status, body, expect) in cases {
             let status = StatusCode::from_u16(status).expect("a status");
@@ -220,7 +278,10 @@ mod tests {
         let source = Some("refused".into());
         let backend = "ollama".to_owned();
         for error in [
-            BackendError::Unreachable { backend: backend.clone(), source },
+            BackendError::Unreachable {
+                backend: backend.clone(),
+                source,
+            },
             ASKED.refusal(StatusCode::NOT_FOUND, br#"{"error":"x"}"#),
             BackendError::Busy { backend },
             ASKED.error_line("x"),

@@ -8,7 +8,11 @@ use crate::backend::Installed;
 const DEFAULT_TAG: &str = "latest";
 
 /// Prefixes that Ollama leaves out when it lists a model. Source: its `types/model/name.go`.
-const DEFAULT_PREFIXES: &[&str] = &["registry.ollama.ai/library/", "registry.ollama.ai/", "library/"];
+const DEFAULT_PREFIXES: &[&str] = &[
+    "registry.ollama.ai/library/",
+    "registry.ollama.ai/",
+    "library/",
+];
 
 /// The name as Ollama lists it: without the default registry, with a tag.
 pub fn normalise(name: &str) -> String {
@@ -73,7 +77,10 @@ mod tests {
             ("library/qwen2.5-coder", "qwen2.5-coder:latest"),
             ("registry.ollama.ai/library/a:b", "a:b"),
             ("registry.ollama.ai/me/a:b", "me/a:b"),
-            ("hf.co/Qwen/Coder-GGUF:Q4_K_M", "hf.co/Qwen/Coder-GGUF:Q4_K_M"),
+            (
+                "hf.co/Qwen/Coder-GGUF:Q4_K_M",
+                "hf.co/Qwen/Coder-GGUF:Q4_K_M",
+            ),
             ("localhost:5000/me/a", "localhost:5000/me/a:latest"),
             ("localhost:5000/me/a:b", "localhost:5000/me/a:b"),
         ];
@@ -105,14 +112,20 @@ mod tests {
         let cases = [
             ("qwen2.5-coder:1.5b", Some("qwen2.5-coder:1.5b")),
             ("Qwen2.5-Coder:1.5B", Some("qwen2.5-coder:1.5b")),
-            ("qwen2.5-coder:1.5b-base-q4_K_M", Some("qwen2.5-coder:1.5b-base")),
+            (
+                "qwen2.5-coder:1.5b-base-q4_K_M",
+                Some("qwen2.5-coder:1.5b-base"),
+            ),
             ("qwen2.5-coder:1.5b-base-q8_0", None),
             ("qwen2.5-coder:3b", None),
             ("qwen2.5-coder:1.5b-ba", None),
             ("qwen2.5-coder", Some("qwen2.5-coder:7b-base")),
             ("qwen2.5-coder:latest", None),
             ("nomic-embed-text", Some("nomic-embed-text:latest")),
-            ("library/nomic-embed-text:latest", Some("nomic-embed-text:latest")),
+            (
+                "library/nomic-embed-text:latest",
+                Some("nomic-embed-text:latest"),
+            ),
             ("deepseek-r1:7b-", None),
             ("deepseek-r1", Some("deepseek-r1:7b")),
             ("hf.co/Qwen/Coder-GGUF", Some("hf.co/Qwen/Coder-GGUF:Q8_0")),

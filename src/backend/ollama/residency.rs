@@ -96,6 +96,14 @@ impl Residency {
         self.state().warmth = Warmth::Cold;
     }
 
+    /// A request failed, which raises doubt; without a server there is no loaded model either.
+    pub(super) fn failed(&self, error: &BackendError) {
+        self.doubt();
+        if matches!(error, BackendError::Unreachable { .. }) {
+            self.state().heated = false;
+        }
+    }
+
     /// Whether the model has to run once before it is quick, after a load that took `took`.
     pub(super) fn needs_heat(&self, took: Duration) -> bool {
         !self.state().heated || took > REAL_LOAD

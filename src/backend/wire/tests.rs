@@ -63,13 +63,41 @@ fn ndjson_table() {
     let cases: &[(&str, Vec<Value>, Option<WireError>)] = &[
         ("", vec![], None),
         ("\n\r\n  \n", vec![], None),
-        ("{\"a\":1}\n{\"a\":2}\n", vec![json!({"a":1}), json!({"a":2})], None),
-        ("{\"a\":1}\r\n\r\n{\"a\":2}\r\n", vec![json!({"a":1}), json!({"a":2})], None),
-        ("{\"a\":1}\r{\"a\":2}", vec![json!({"a":1}), json!({"a":2})], None),
-        ("\"é\u{fffd}日本🦀\"\n", vec![json!("é\u{fffd}日本🦀")], None),
-        ("\"\\u003cdiv\\u003e \\ud83e\\udd80\"\n", vec![json!("<div> 🦀")], None),
-        ("{\"a\":1}\n{\"a\":", vec![json!({"a":1})], Some(WireError::Truncated)),
-        ("1\n<html>\n2\n", vec![json!(1)], Some(WireError::NotJson { column: 1 })),
+        (
+            "{\"a\":1}\n{\"a\":2}\n",
+            vec![json!({"a":1}), json!({"a":2})],
+            None,
+        ),
+        (
+            "{\"a\":1}\r\n\r\n{\"a\":2}\r\n",
+            vec![json!({"a":1}), json!({"a":2})],
+            None,
+        ),
+        (
+            "{\"a\":1}\r{\"a\":2}",
+            vec![json!({"a":1}), json!({"a":2})],
+            None,
+        ),
+        (
+            "\"é\u{fffd}日本🦀\"\n",
+            vec![json!("é\u{fffd}日本🦀")],
+            None,
+        ),
+        (
+            "\"\\u003cdiv\\u003e \\ud83e\\udd80\"\n",
+            vec![json!("<div> 🦀")],
+            None,
+        ),
+        (
+            "{\"a\":1}\n{\"a\":",
+            vec![json!({"a":1})],
+            Some(WireError::Truncated),
+        ),
+        (
+            "1\n<html>\n2\n",
+            vec![json!(1)],
+            Some(WireError::NotJson { column: 1 }),
+        ),
         ("{]\n", vec![], broken),
     ];
     for (sample, values, error) in cases {
@@ -126,9 +154,18 @@ fn sse_table() {
     let cases: &[(&str, &[(&str, &str)])] = &[
         ("", &[]),
         (": ping\n\n", &[]),
-        ("data: a\n\ndata: b\n\n", &[("message", "a"), ("message", "b")]),
-        ("data: a\r\n\r\ndata: b\r\n\r\n", &[("message", "a"), ("message", "b")]),
-        ("data: a\r\rdata: b\r\r", &[("message", "a"), ("message", "b")]),
+        (
+            "data: a\n\ndata: b\n\n",
+            &[("message", "a"), ("message", "b")],
+        ),
+        (
+            "data: a\r\n\r\ndata: b\r\n\r\n",
+            &[("message", "a"), ("message", "b")],
+        ),
+        (
+            "data: a\r\rdata: b\r\r",
+            &[("message", "a"), ("message", "b")],
+        ),
         ("data: a\ndata: b\n\n", &[("message", "a\nb")]),
         ("data:a\ndata:  b\n\n", &[("message", "a\n b")]),
         ("data\n\n", &[("message", "")]),
@@ -137,7 +174,10 @@ fn sse_table() {
         ("\u{feff}data: é日🦀\n\n", &[("message", "é日🦀")]),
         ("error: {\"code\":500}\n\n", &[("error", "{\"code\":500}")]),
         ("data: [DONE]", &[("message", "[DONE]")]),
-        ("data: {\"a\":\"b: c\"}\n\n", &[("message", "{\"a\":\"b: c\"}")]),
+        (
+            "data: {\"a\":\"b: c\"}\n\n",
+            &[("message", "{\"a\":\"b: c\"}")],
+        ),
     ];
     for (sample, expect) in cases {
         let expect: Vec<_> = expect

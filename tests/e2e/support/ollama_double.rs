@@ -190,7 +190,11 @@ impl OllamaDouble {
     /// The next request for `path` gets this answer, whatever it asks. For `/api/pull` and the like.
     pub(crate) fn answer_path(&self, path: &str, answer: Answer) {
         let mut scripts = lock(&self.shared.scripts);
-        scripts.paths.entry(path.to_owned()).or_default().push_back(answer);
+        scripts
+            .paths
+            .entry(path.to_owned())
+            .or_default()
+            .push_back(answer);
     }
 
     /// Generations for which no answer is queued get what `answer` makes of the request's body.
@@ -253,7 +257,10 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
-    let host = parts.headers.get("host").and_then(|host| host.to_str().ok());
+    let host = parts
+        .headers
+        .get("host")
+        .and_then(|host| host.to_str().ok());
     let Ok(body) = body.collect().await else {
         return refuse(StatusCode::BAD_REQUEST, "unexpected EOF");
     };
@@ -263,7 +270,10 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Bo
         ticket.finished();
         return whole(StatusCode::FORBIDDEN, "", "");
     }
-    let scripted = lock(&shared.scripts).paths.get_mut(&path).and_then(VecDeque::pop_front);
+    let scripted = lock(&shared.scripts)
+        .paths
+        .get_mut(&path)
+        .and_then(VecDeque::pop_front);
     if let Some(answer) = scripted {
         return script::play(&shared, answer, &parsed, &json!({}), ticket, ()).await;
     }
@@ -271,9 +281,11 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Bo
         (&Method::POST, "/api/generate") => {
             return runner::generate(shared, &parsed, ticket).await;
         }
-        (&Method::GET | &Method::HEAD, "/") => {
-            whole(StatusCode::OK, "text/plain; charset=utf-8", "Ollama is running")
-        }
+        (&Method::GET | &Method::HEAD, "/") => whole(
+            StatusCode::OK,
+            "text/plain; charset=utf-8",
+            "Ollama is running",
+        ),
         (&Method::GET, "/api/version") => reply(&json!({"version": shared.config.version})),
         (&Method::GET, "/api/tags") => reply(&tags(&shared.config)),
         (&Method::GET, "/api/ps") => reply(&runner::running(&shared)),
@@ -292,8 +304,13 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Bo
 fn is_local(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     name == "localhost"
-        || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok()
-        || [".localhost", ".local", ".internal"].iter().any(|end| name.ends_with(end))
+        || name
+            .trim_matches(['[', ']'])
+            .parse::<std::net::IpAddr>()
+            .is_ok()
+        || [".localhost", ".local", ".internal"]
+            .iter()
+            .any(|end| name.ends_with(end))
 }
 
 fn tags(config: &Config) -> Value {

@@ -56,7 +56,9 @@ pub(crate) struct Log {
 impl Log {
     /// The requests that generate, in order of arrival.
     pub(crate) fn generations(&self) -> impl Iterator<Item = &Record> {
-        self.requests.iter().filter(|record| record.prompt().is_some())
+        self.requests
+            .iter()
+            .filter(|record| record.prompt().is_some())
     }
 
     /// How many requests ended that way.
@@ -111,7 +113,8 @@ impl Ticket {
     }
 
     pub(super) fn computes(&self, tokens: usize) {
-        self.shared.note(|log| log.requests[self.index].computed_tokens = tokens);
+        self.shared
+            .note(|log| log.requests[self.index].computed_tokens = tokens);
     }
 
     pub(super) fn finished(mut self) {
@@ -123,7 +126,11 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.shared.note(|log| {
             log.requests[self.index].end = Some(self.end);
-            if let Some(count) = self.model.as_ref().and_then(|model| log.in_flight.get_mut(model)) {
+            if let Some(count) = self
+                .model
+                .as_ref()
+                .and_then(|model| log.in_flight.get_mut(model))
+            {
                 *count -= 1;
             }
         });

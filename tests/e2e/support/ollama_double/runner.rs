@@ -13,7 +13,14 @@ use super::record::Ticket;
 use super::{Answer, Body, Model, Shared, lock, refuse, reply, script};
 
 /// Options that make the real one load the model again when they differ.
-const LOAD_OPTIONS: &[&str] = &["num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread"];
+const LOAD_OPTIONS: &[&str] = &[
+    "num_ctx",
+    "num_batch",
+    "num_gpu",
+    "main_gpu",
+    "use_mmap",
+    "num_thread",
+];
 
 /// What `num_ctx` means when it is left out.
 const DEFAULT_NUM_CTX: u64 = 4096;
@@ -49,7 +56,8 @@ struct Loaded {
 
 impl Loaded {
     fn expired(&self) -> bool {
-        self.keep_alive.is_some_and(|keep| self.used.elapsed() >= keep)
+        self.keep_alive
+            .is_some_and(|keep| self.used.elapsed() >= keep)
     }
 }
 
@@ -117,7 +125,11 @@ fn load_options(request: &Value) -> Vec<Value> {
 }
 
 /// Answers `POST /api/generate`. Dropped when the client leaves.
-pub(super) async fn generate(shared: Arc<Shared>, request: &Value, ticket: Ticket) -> Response<Body> {
+pub(super) async fn generate(
+    shared: Arc<Shared>,
+    request: &Value,
+    ticket: Ticket,
+) -> Response<Body> {
     let model = match check(&shared, request) {
         Ok(model) => model.clone(),
         Err((status, message)) => {
@@ -141,7 +153,9 @@ pub(super) async fn generate(shared: Arc<Shared>, request: &Value, ticket: Ticke
     if prompt.is_empty() && keep_alive == Some(Duration::ZERO) {
         runner.unload_if_idle();
         ticket.finished();
-        return reply(&json!({"model": model.name, "response": "", "done": true, "done_reason": "unload"}));
+        return reply(
+            &json!({"model": model.name, "response": "", "done": true, "done_reason": "unload"}),
+        );
     }
     let Some(load) = ready(&shared, &runner, &model, request, keep_alive).await else {
         ticket.finished();
@@ -172,7 +186,11 @@ pub(super) async fn generate(shared: Arc<Shared>, request: &Value, ticket: Ticke
         // The whole answer as one object; only short ones are asked for this way.
         ticket.finished();
         let mut object = statistics;
-        for (key, value) in [("response", json!("x")), ("done", json!(true)), ("done_reason", json!("length"))] {
+        for (key, value) in [
+            ("response", json!("x")),
+            ("done", json!(true)),
+            ("done_reason", json!("length")),
+        ] {
             object[key] = value;
         }
         return reply(&object);
@@ -200,17 +218,30 @@ fn check<'a>(shared: &'a Shared, request: &Value) -> Result<&'a Model, (StatusCo
     let Some(name) = request["model"].as_str() else {
         return Err(bad("missing request body".to_owned()));
     };
-    let full = if name.contains(':') { name.to_owned() } else { format!("{name}:latest") };
+    let full = if name.contains(':') {
+        name.to_owned()
+    } else {
+        format!("{name}:latest")
+    };
     let Some(model) = shared.config.models.iter().find(|model| model.name == full) else {
         return Err((StatusCode::NOT_FOUND, format!("model '{name}' not found")));
     };
     let set = |field: &str| !matches!(&request[field], Value::Null) && request[field] != json!("");
     if request["raw"] == json!(true) && (set("template") || set("system") || set("context")) {
-        return Err(bad("raw mode does not support template, system, or context".to_owned()));
+        return Err(bad(
+            "raw mode does not support template, system, or context".to_owned(),
+        ));
     }
-    let can = |capability| model.capabilities.as_ref().is_none_or(|all| all.contains(&capability));
+    let can = |capability| {
+        model
+            .capabilities
+            .as_ref()
+            .is_none_or(|all| all.contains(&capability))
+    };
     if set("suffix") && !can("insert") {
-        return Err(bad(format!("registry.ollama.ai/library/{full} does not support insert")));
+        return Err(bad(format!(
+            "registry.ollama.ai/library/{full} does not support insert"
+        )));
     }
     if request["think"] == json!(true) && !can("thinking") {
         return Err(bad(format!("\"{name}\" does not support thinking")));
@@ -329,7 +360,11 @@ impl Drop for Load {
 }
 
 /// Prefill. A client that leaves meanwhile is noticed by a slow poll: the slot stays busy for a while.
-async fn prefill(permit: OwnedSemaphorePermit, time: Duration, poll: Duration) -> OwnedSemaphorePermit {
+async fn prefill(
+    permit: OwnedSemaphorePermit,
+    time: Duration,
+    poll: Duration,
+) -> OwnedSemaphorePermit {
     struct Busy {
         permit: Option<OwnedSemaphorePermit>,
         end: Instant,
@@ -337,7 +372,10 @@ async fn prefill(permit: OwnedSemaphorePermit, time: Duration, poll: Duration) -
     }
     impl Drop for Busy {
         fn drop(&mut self) {
-            let left = self.end.saturating_duration_since(Instant::now()).min(self.poll);
+            let left = self
+                .end
+                .saturating_duration_since(Instant::now())
+                .min(self.poll);
             if let Some(permit) = self.permit.take().filter(|_| !left.is_zero()) {
                 tokio::spawn(async move {
                     sleep(left).await;
@@ -370,7 +408,9 @@ pub(super) fn running(shared: &Shared) -> Value {
         .filter_map(|(digest, runner)| {
             let state = lock(&runner.state);
             let loaded = state.loaded.as_ref().filter(|loaded| !loaded.expired())?;
-            let left = loaded.keep_alive.map(|keep| keep.saturating_sub(loaded.used.elapsed()));
+            let left = loaded
+                .keep_alive
+                .map(|keep| keep.saturating_sub(loaded.used.elapsed()));
             Some(json!({
                 "name": loaded.name, "model": loaded.name, "digest": digest,
                 "size": 1_500_000_000_u64, "size_vram": 1_500_000_000_u64,
@@ -386,7 +426,9 @@ pub(super) fn running(shared: &Shared) -> Value {
 fn keep_alive(value: &Value) -> Option<Duration> {
     let text = match value {
         Value::Number(seconds) => {
-            return seconds.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            return seconds
+                .as_f64()
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         }
         Value::String(text) => text.as_str(),
         _ => return Some(DEFAULT_KEEP_ALIVE),
@@ -432,11 +474,16 @@ fn expires_at(left: Option<Duration>) -> String {
     let shifted = days + 719_468;
     let era = shifted / 146_097;
     let day_of_era = shifted % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")

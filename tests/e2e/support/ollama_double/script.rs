@@ -13,6 +13,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::record::Ticket;
@@ -55,7 +56,9 @@ impl Answer {
     /// `text`, a token for about every four characters, and the closing line.
     pub(crate) fn text(text: &str) -> Self {
         let characters: Vec<char> = text.chars().collect();
-        let tokens = characters.chunks(4).map(|token| token.iter().collect::<String>());
+        let tokens = characters
+            .chunks(4)
+            .map(|token| token.iter().collect::<String>());
         Self::steps(tokens.map(Step::Token)).then(Step::Done(String::new()))
     }
 
@@ -105,7 +108,9 @@ impl Answer {
 pub(super) fn go_json(value: &Value) -> String {
     // The three characters occur within strings only.
     let json = value.to_string();
-    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    json.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
 }
 
 /// What really goes out, once stops and limits are known.
@@ -120,11 +125,21 @@ enum Write {
 
 /// Plans all writes ahead. The real one holds tokens back while they may begin a stop string, which
 /// comes to the same.
-fn plan(steps: Vec<Step>, request: &Value, statistics: &Value, per_token: Duration) -> VecDeque<Write> {
+fn plan(
+    steps: Vec<Step>,
+    request: &Value,
+    statistics: &Value,
+    per_token: Duration,
+) -> VecDeque<Write> {
     let model = &request["model"];
     let options = &request["options"];
     let limit = options["num_predict"].as_u64().filter(|limit| *limit > 0);
-    let stops: Vec<&str> = options["stop"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let stops: Vec<&str> = options["stop"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let line = |text: &str| {
         let line = json!({"model": model, "created_at": "2026-11-01T00:00:00Z", "response": text, "done": false});
         (go_json(&line) + "\n").into_bytes()
@@ -242,6 +257,8 @@ impl<H> Player<H> {
                 }
                 Some(Write::Hang) => pending().await,
                 Some(Write::Reset) => {
+                    // What was written before goes out while nothing more is ready.
+                    yield_now().await;
                     self.finished();
                     return Some(Err(io::ErrorKind::ConnectionReset.into()));
                 }
