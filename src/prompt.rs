@@ -4,6 +4,10 @@
 //! simple: a backend that tokenises in process encodes each kind as what it is, and a backend that
 //! takes a string gets one in which the person's text cannot imitate a sentinel.
 
+mod render;
+
+pub use render::render;
+
 /// One piece of a prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Segment {
