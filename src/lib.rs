@@ -1,1 +1,4 @@
+//! The parts of ghostline.
 
+pub mod backend;
+pub mod prompt;
