@@ -70,6 +70,6 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Complete(args)) => complete::run(args).await,
         Some(Command::Demo(args)) => demo::run(args).await,
         Some(Command::Models(args)) => models::run(args).await,
-        Some(Command::Config(args)) => config::run(args).await,
+        Some(Command::Config(args)) => config::run(args),
     }
 }

@@ -85,16 +85,13 @@ fn embedded(name: &str, settings: &BackendSettings) -> Result<Arc<dyn Backend>, 
     use crate::models::Store;
 
     let store = Store::open_default().map_err(|error| format!("backends.{name}: {error}"))?;
-    // Asked at each probe, so that a model fetched meanwhile is found without a restart.
-    let installed = move || {
-        let models = store.installed().into_iter();
-        let model = |(model, path): (&crate::models::Model, PathBuf)| EmbeddedModel {
-            name: model.name.to_owned(),
-            path,
-            digest: Some(model.sha256.to_owned()),
-        };
-        models.map(model).collect()
+    let models = store.installed().into_iter();
+    let model = |(model, path): (&crate::models::Model, PathBuf)| EmbeddedModel {
+        name: model.name.to_owned(),
+        path,
+        digest: Some(model.sha256.to_owned()),
     };
+    let installed = models.map(model).collect();
     let options = EngineOptions { threads: settings.threads, ..EngineOptions::default() };
     Ok(Arc::new(Embedded::new(name, installed, options)))
 }

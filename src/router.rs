@@ -262,11 +262,11 @@ fn choose(
             .filter(|(backend, _)| candidate.backend.as_deref().is_none_or(|b| b == backend.name()))
             .find_map(|(backend, models)| {
                 let model = models.iter().find(|m| {
-                    names(&candidate.model, &m.name)
+                    candidate.matches(&m.name)
                         && usable(backend.as_ref(), m)
                         // A pattern may match what cannot fill in the middle; a name was chosen.
                         && !(role == Role::Completion
-                            && candidate.model.ends_with('*')
+                            && candidate.is_pattern()
                             && m.fim == Some(false))
                 })?;
                 let family = family_of(&model.name, model.fim);
@@ -281,18 +281,6 @@ fn choose(
     })
 }
 
-/// Whether a candidate's model means an installed one: the same name, the implied tag `latest`, or a
-/// pattern that ends in `*`.
-fn names(candidate: &str, installed: &str) -> bool {
-    match candidate.strip_suffix('*') {
-        Some(start) => installed.starts_with(start),
-        None => {
-            candidate == installed
-                || (!candidate.contains(':') && installed.strip_suffix(":latest") == Some(candidate))
-        }
-    }
-}
-
 fn unavailable(role: Role, candidates: &[Candidate], failure: Option<&String>) -> String {
     if let Some(failure) = failure {
         return format!("no model for {role}: {failure}");
@@ -305,23 +293,5 @@ fn unavailable(role: Role, candidates: &[Candidate], failure: Option<&String>) -
         )
     } else {
         format!("no model for {role}: no backend has one of its candidates; see `ghostline config`")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_candidate_names_what_it_says() {
-        for (candidate, installed, expected) in [
-            ("qwen2.5-coder:1.5b", "qwen2.5-coder:1.5b", true),
-            ("qwen2.5-coder:1.5b", "qwen2.5-coder:1.5b-base", false),
-            ("nomic-embed-text", "nomic-embed-text:latest", true),
-            ("qwen2.5-coder:*", "qwen2.5-coder:3b", true),
-            ("qwen2.5-coder:*", "qwen2.5:3b", false),
-        ] {
-            assert_eq!(names(candidate, installed), expected, "{candidate} {installed}");
-        }
     }
 }

@@ -5,7 +5,6 @@
 //! cost.
 
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -120,7 +119,7 @@ async fn fetch(
     }
     output::note(&format!("Fetching {}, once, into {}.", model.name, store.dir().display()));
     let pace = choose::Pace::default();
-    let display = super::models::Display::new(model);
+    let display = super::models::Display::new(model.name);
     let progress = |event: models::Event<'_>| {
         pace.on(event);
         models::Progress::on(&display, event);
