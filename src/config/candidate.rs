@@ -114,3 +114,37 @@ fn misspelt<'a>(name: &str, backends: &'a BTreeMap<String, BackendSettings>) -> 
         .min()
         .map(|(_, known)| known)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_match_what_is_installed() {
+        let cases = [
+            ("m:1", "m:1", true),
+            ("m:1", "m:2", false),
+            ("m", "m:latest", true),
+            ("m:latest", "m", true),
+            ("m", "m:1", false),
+            ("m:*", "m:1", true),
+            ("m:1*", "m:1.5b", true),
+            ("m:1*", "m:2", false),
+            ("m:*", "mm:1", false),
+            ("m:*", "m:480b-cloud", false),
+            ("m:*", "m:cloud", false),
+            ("m:cloud", "m:cloud", true),
+        ];
+        for (model, installed, expected) in cases {
+            let candidate = Candidate {
+                backend: None,
+                model: model.to_owned(),
+            };
+            assert_eq!(
+                candidate.matches(installed),
+                expected,
+                "{model} and {installed}"
+            );
+        }
+    }
+}

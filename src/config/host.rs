@@ -87,3 +87,39 @@ pub(super) fn is_loopback(text: &str) -> bool {
         None => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ollama_host_takes_what_ollama_takes() {
+        let cases = [
+            ("", Some("http://127.0.0.1:11434")),
+            ("host", Some("http://host:11434")),
+            ("host:1", Some("http://host:1")),
+            (":1", Some("http://127.0.0.1:1")),
+            ("0.0.0.0", Some("http://127.0.0.1:11434")),
+            ("0.0.0.0:1", Some("http://127.0.0.1:1")),
+            ("http://0.0.0.0:1", Some("http://127.0.0.1:1")),
+            ("::1", Some("http://[::1]:11434")),
+            ("[::1]:1", Some("http://[::1]:1")),
+            ("::", Some("http://[::1]:11434")),
+            ("[::]:1", Some("http://[::1]:1")),
+            ("http://host", Some("http://host:80")),
+            ("https://host", Some("https://host:443")),
+            ("HTTPS://host:1/", Some("https://host:1")),
+            ("https://host/ollama/", Some("https://host:443/ollama")),
+            (" \"host\" ", Some("http://host:11434")),
+            ("host:99999", None),
+            ("host:x", None),
+            ("ftp://host", None),
+            ("http://me:secret@host", None),
+            ("two words", None),
+            ("[::1", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(ollama_host_url(text).as_deref(), expected, "{text:?}");
+        }
+    }
+}

@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::{Resolved, SourceFile, Sources, Workspace, resolve, show};
 
 mod attacks;
+mod interface;
 mod layers;
+mod model_attacks;
 mod problems;
 mod reading;
 mod round_trip;

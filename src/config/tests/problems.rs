@@ -12,184 +12,186 @@ fn check(given: Given<'_>, expected: &[&str]) -> Resolved {
     resolved
 }
 
+/// A user file, and what is said of it after the name of the file.
+const MISTAKES: &[(&str, &str)] = &[
+    (
+        "inline.enabled = 1",
+        "1: `inline.enabled` must be true or false, not `1`",
+    ),
+    (
+        "inline.enabled = \"true\"",
+        "1: `inline.enabled` must be true or false, not `\"true\"`",
+    ),
+    (
+        "[inline]\n\ndeadline_ms = 9",
+        "3: `inline.deadline_ms` must be a whole number from 10 to 5000, not `9`",
+    ),
+    (
+        "inline.deadline_ms = 5001",
+        "1: `inline.deadline_ms` must be a whole number from 10 to 5000, not `5001`",
+    ),
+    (
+        "inline.deadline_ms = 99.5",
+        "1: `inline.deadline_ms` must be a whole number from 10 to 5000, not `99.5`",
+    ),
+    (
+        "inline.max_tokens = 0",
+        "1: `inline.max_tokens` must be a whole number from 1 to 1024, not `0`",
+    ),
+    (
+        "inline.max_tokens = -1",
+        "1: `inline.max_tokens` must be a whole number from 1 to 1024, not `-1`",
+    ),
+    (
+        "inline.max_tokens = 99999999999999999999",
+        "1: `inline.max_tokens` must be a whole number from 1 to 1024, not \
+             `\"99999999999999999999\"`",
+    ),
+    (
+        "inline.max_tokens = nan",
+        "1: `inline.max_tokens` must be a whole number from 1 to 1024, not `\"nan\"`",
+    ),
+    (
+        "inline.debounce = \"fast\"",
+        "1: `inline.debounce` must be \"adaptive\" or a number of milliseconds from 0 to \
+             10000, not `\"fast\"`",
+    ),
+    (
+        "inline.debounce = -1",
+        "1: `inline.debounce` must be \"adaptive\" or a number of milliseconds from 0 to \
+             10000, not `-1`",
+    ),
+    (
+        "inline.multi_line = true",
+        "1: `inline.multi_line` must be one of \"auto\", \"always\", \"never\", not `true`",
+    ),
+    (
+        "privacy.ignore = \"*.pem\"",
+        "1: `privacy.ignore` must be a list of texts",
+    ),
+    (
+        "privacy.ignore = [1]",
+        "1: `privacy.ignore` must be a list of texts",
+    ),
+    (
+        "privacy.ignore = [\"a{\"]",
+        "1: `privacy.ignore` has a pattern that means nothing: `a{`",
+    ),
+    (
+        "privacy.ignore = [\"\"]",
+        "1: `privacy.ignore` must not hold ``",
+    ),
+    (
+        "inline.disabled_languages = [\"a b\"]",
+        "1: `inline.disabled_languages` must hold language ids, not `a b`",
+    ),
+    (
+        "backends.embedded.threads = 0",
+        "1: `backends.embedded.threads` must be a whole number from 1 to 256, not `0`",
+    ),
+    (
+        "backends.ollama.kind = \"olama\"",
+        "1: `backends.ollama.kind` must be one of \"ollama\", \"llama_server\", \"openai\", \
+             \"embedded\", not `\"olama\"`",
+    ),
+    (
+        "backends.ollama.urls = []",
+        "1: `backends.ollama.urls` must hold at least one URL",
+    ),
+    (
+        "backends.ollama.urls = [\"localhost:11434\"]",
+        "1: `backends.ollama.urls` must be http or https URLs such as `http://127.0.0.1:11434`",
+    ),
+    (
+        "backends.ollama.urls = [\"http://me:hunter2@h\"]",
+        "1: `backends.ollama.urls` must not hold a user or password; use `api_key_env`",
+    ),
+    (
+        "backends.ollama.api_key_env = \"sk-secret\"",
+        "1: `backends.ollama.api_key_env` must be the name of an environment variable, not \
+             the key itself",
+    ),
+    (
+        "backends.embedded.urls = [\"http://h\"]",
+        "1: `backends.embedded.urls` has no meaning for an embedded backend",
+    ),
+    (
+        "backends.x.urls = [\"http://h\"]",
+        "1: `backends.x.urls` belongs to no backend; give `backends.x` a `kind` first",
+    ),
+    (
+        "backends.x.kind = \"openai\"",
+        "1: `backends.x` was left out; it needs `urls`",
+    ),
+    (
+        "backends.\"a/b\".kind = \"openai\"",
+        "1: `backends.a/b` cannot be a backend: its name has letters, digits, `_` and `-`",
+    ),
+    (
+        "roles.chat.candidates = [\"olama/x\"]",
+        "1: `roles.chat.candidates` there is no backend `olama`; for ollama write `ollama/…`, \
+             for a model of that name put its backend in front",
+    ),
+    (
+        "roles.chat.candidates = [\"ollama/\"]",
+        "1: `roles.chat.candidates` `ollama/` names no model",
+    ),
+    (
+        "roles.chat.candidates = [\"q*\"]",
+        "1: `roles.chat.candidates` in `q*` the `*` must end a tag, as in `qwen2.5-coder:*`",
+    ),
+    (
+        "roles.chat.candidates = [\"chat\"]",
+        "1: `roles.chat.candidates` cannot name itself; for a model of that name write \
+             `ollama/chat`",
+    ),
+    (
+        "trust.folders = [\"work\"]",
+        "1: `trust.folders` must hold absolute paths or such as `~/work`, not `work`",
+    ),
+    ("inline = true", "1: `inline` must be a table"),
+    (
+        "[[backends]]\nkind = \"ollama\"",
+        "1: `backends` must be a table",
+    ),
+    (
+        "inlne.enabled = true",
+        "1: there is no setting `inlne`; did you mean `inline`?",
+    ),
+    (
+        "[inline]\nmax_token = 1",
+        "2: there is no setting `inline.max_token`; did you mean `inline.max_tokens`?",
+    ),
+    (
+        "deadline_ms = 1",
+        "1: there is no setting `deadline_ms`; did you mean `inline.deadline_ms`?",
+    ),
+    (
+        "roles.chats.candidates = []",
+        "1: there is no setting `roles.chats`; did you mean `roles.chat`?",
+    ),
+    (
+        "roles.poetry.candidates = []",
+        "1: there is no role `roles.poetry`; the roles are completion, chat, reasoning, \
+             vision, embedding",
+    ),
+    (
+        "backends.ollama.url = \"\"",
+        "1: there is no setting `backends.ollama.url`; did you mean `backends.ollama.urls`?",
+    ),
+    (
+        "proxy = \"\"",
+        "1: there is no setting `proxy`; `ghostline config` lists them",
+    ),
+    (
+        "\"\\u001b[2J\\u202e\" = 1",
+        "1: there is no setting `\\u{1b}[2J\\u{202e}`; `ghostline config` lists them",
+    ),
+];
+
 #[test]
 fn each_mistake_in_a_file() {
-    let cases: &[(&str, &str)] = &[
-        (
-            "inline.enabled = 1",
-            "1: `inline.enabled` must be true or false, not `1`",
-        ),
-        (
-            "inline.enabled = \"true\"",
-            "1: `inline.enabled` must be true or false, not `\"true\"`",
-        ),
-        (
-            "[inline]\n\ndeadline_ms = 9",
-            "3: `inline.deadline_ms` must be a whole number from 10 to 5000, not `9`",
-        ),
-        (
-            "inline.deadline_ms = 5001",
-            "1: `inline.deadline_ms` must be a whole number from 10 to 5000, not `5001`",
-        ),
-        (
-            "inline.deadline_ms = 99.5",
-            "1: `inline.deadline_ms` must be a whole number from 10 to 5000, not `99.5`",
-        ),
-        (
-            "inline.max_tokens = 0",
-            "1: `inline.max_tokens` must be a whole number from 1 to 1024, not `0`",
-        ),
-        (
-            "inline.max_tokens = -1",
-            "1: `inline.max_tokens` must be a whole number from 1 to 1024, not `-1`",
-        ),
-        (
-            "inline.max_tokens = 99999999999999999999",
-            "1: `inline.max_tokens` must be a whole number from 1 to 1024, not \
-             `\"99999999999999999999\"`",
-        ),
-        (
-            "inline.max_tokens = nan",
-            "1: `inline.max_tokens` must be a whole number from 1 to 1024, not `\"nan\"`",
-        ),
-        (
-            "inline.debounce = \"fast\"",
-            "1: `inline.debounce` must be \"adaptive\" or a number of milliseconds from 0 to \
-             10000, not `\"fast\"`",
-        ),
-        (
-            "inline.debounce = -1",
-            "1: `inline.debounce` must be \"adaptive\" or a number of milliseconds from 0 to \
-             10000, not `-1`",
-        ),
-        (
-            "inline.multi_line = true",
-            "1: `inline.multi_line` must be one of \"auto\", \"always\", \"never\", not `true`",
-        ),
-        (
-            "privacy.ignore = \"*.pem\"",
-            "1: `privacy.ignore` must be a list of texts",
-        ),
-        (
-            "privacy.ignore = [1]",
-            "1: `privacy.ignore` must be a list of texts",
-        ),
-        (
-            "privacy.ignore = [\"a{\"]",
-            "1: `privacy.ignore` has a pattern that means nothing: `a{`",
-        ),
-        (
-            "privacy.ignore = [\"\"]",
-            "1: `privacy.ignore` must not hold ``",
-        ),
-        (
-            "inline.disabled_languages = [\"a b\"]",
-            "1: `inline.disabled_languages` must hold language ids, not `a b`",
-        ),
-        (
-            "backends.embedded.threads = 0",
-            "1: `backends.embedded.threads` must be a whole number from 1 to 256, not `0`",
-        ),
-        (
-            "backends.ollama.kind = \"olama\"",
-            "1: `backends.ollama.kind` must be one of \"ollama\", \"llama_server\", \"openai\", \
-             \"embedded\", not `\"olama\"`",
-        ),
-        (
-            "backends.ollama.urls = []",
-            "1: `backends.ollama.urls` must hold at least one URL",
-        ),
-        (
-            "backends.ollama.urls = [\"localhost:11434\"]",
-            "1: `backends.ollama.urls` must be http or https URLs such as `http://127.0.0.1:11434`",
-        ),
-        (
-            "backends.ollama.urls = [\"http://me:hunter2@h\"]",
-            "1: `backends.ollama.urls` must not hold a user or password; use `api_key_env`",
-        ),
-        (
-            "backends.ollama.api_key_env = \"sk-secret\"",
-            "1: `backends.ollama.api_key_env` must be the name of an environment variable, not \
-             the key itself",
-        ),
-        (
-            "backends.embedded.urls = [\"http://h\"]",
-            "1: `backends.embedded.urls` has no meaning for an embedded backend",
-        ),
-        (
-            "backends.x.urls = [\"http://h\"]",
-            "1: `backends.x.urls` belongs to no backend; give `backends.x` a `kind` first",
-        ),
-        (
-            "backends.x.kind = \"openai\"",
-            "1: `backends.x` was left out; it needs `urls`",
-        ),
-        (
-            "backends.\"a/b\".kind = \"openai\"",
-            "1: `backends.a/b` cannot be a backend: its name has letters, digits, `_` and `-`",
-        ),
-        (
-            "roles.chat.candidates = [\"olama/x\"]",
-            "1: `roles.chat.candidates` there is no backend `olama`; for ollama write `ollama/…`, \
-             for a model of that name put its backend in front",
-        ),
-        (
-            "roles.chat.candidates = [\"ollama/\"]",
-            "1: `roles.chat.candidates` `ollama/` names no model",
-        ),
-        (
-            "roles.chat.candidates = [\"q*\"]",
-            "1: `roles.chat.candidates` in `q*` the `*` must end a tag, as in `qwen2.5-coder:*`",
-        ),
-        (
-            "roles.chat.candidates = [\"chat\"]",
-            "1: `roles.chat.candidates` cannot name itself; for a model of that name write \
-             `ollama/chat`",
-        ),
-        (
-            "trust.folders = [\"work\"]",
-            "1: `trust.folders` must hold absolute paths or such as `~/work`, not `work`",
-        ),
-        ("inline = true", "1: `inline` must be a table"),
-        (
-            "[[backends]]\nkind = \"ollama\"",
-            "1: `backends` must be a table",
-        ),
-        (
-            "inlne.enabled = true",
-            "1: there is no setting `inlne`; did you mean `inline`?",
-        ),
-        (
-            "[inline]\nmax_token = 1",
-            "2: there is no setting `inline.max_token`; did you mean `inline.max_tokens`?",
-        ),
-        (
-            "deadline_ms = 1",
-            "1: there is no setting `deadline_ms`; did you mean `inline.deadline_ms`?",
-        ),
-        (
-            "roles.chats.candidates = []",
-            "1: there is no setting `roles.chats`; did you mean `roles.chat`?",
-        ),
-        (
-            "roles.poetry.candidates = []",
-            "1: there is no role `roles.poetry`; the roles are completion, chat, reasoning, \
-             vision, embedding",
-        ),
-        (
-            "backends.ollama.url = \"\"",
-            "1: there is no setting `backends.ollama.url`; did you mean `backends.ollama.urls`?",
-        ),
-        (
-            "proxy = \"\"",
-            "1: there is no setting `proxy`; `ghostline config` lists them",
-        ),
-        (
-            "\"\\u001b[2J\\u202e\" = 1",
-            "1: there is no setting `\\u{1b}[2J\\u{202e}`; `ghostline config` lists them",
-        ),
-    ];
-    for (user, problem) in cases {
+    for (user, problem) in MISTAKES {
         check(
             Given {
                 user,
@@ -307,7 +309,8 @@ fn all_problems_are_one_message_in_the_order_of_the_file() {
          \x20 user.toml:4: `inline.prefetch` must be true or false, not `2`"
     );
     assert_eq!(Given::default().resolve().problem_message(), None);
-    let many: String = (0..1000).map(|n| format!("nonsense{n} = 1\n")).collect();
+    let many: Vec<String> = (0..1000).map(|n| format!("nonsense{n} = 1")).collect();
+    let many = many.join("\n");
     let message = Given {
         user: &many,
         ..Given::default()

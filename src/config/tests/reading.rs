@@ -193,12 +193,10 @@ fn a_link_is_what_it_points_to() {
 
 #[test]
 fn what_is_not_a_small_text_file_is_left_out() {
+    let large = vec![b'#'; 256 * 1024 + 1];
     let cases: &[(&[u8], &str)] = &[
         (&[0xff, 0xfe], "is not UTF-8 and was left out"),
-        (
-            &[b'#'; 256 * 1024 + 1],
-            "is larger than 262144 bytes and was left out",
-        ),
+        (&large, "is larger than 262144 bytes and was left out"),
     ];
     for (bytes, message) in cases {
         let place = Place::new("");
