@@ -62,6 +62,7 @@ async fn collect(mut stream: ChunkStream) -> (String, Result<Finish, BackendErro
             .expect("a stream ends in Done or an error")
         {
             Ok(Chunk::Text(piece)) => text.push_str(&piece),
+            Ok(Chunk::Prompt { .. }) => {}
             Ok(Chunk::Done(finish)) => break Ok(finish),
             Err(error) => break Err(error),
         }

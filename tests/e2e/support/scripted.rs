@@ -1,7 +1,7 @@
 //! A backend whose every word is scripted by the test, in this process.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
@@ -11,11 +11,11 @@ use ghostline::backend::{
 use tokio::sync::mpsc;
 
 /// The model it has.
-pub const MODEL: &str = "qwen2.5-coder:1.5b-base";
+pub(crate) const MODEL: &str = "qwen2.5-coder:1.5b-base";
 
 /// The backend's end.
 #[derive(Debug)]
-pub struct Scripted {
+pub(crate) struct Scripted {
     started: mpsc::UnboundedSender<Running>,
     running: Arc<AtomicUsize>,
     most_running: Arc<AtomicUsize>,
@@ -25,21 +25,21 @@ pub struct Scripted {
 
 /// The test's end: the generations that were started.
 #[derive(Debug)]
-pub struct Script {
+pub(crate) struct Script {
     started: mpsc::UnboundedReceiver<Running>,
     most_running: Arc<AtomicUsize>,
 }
 
 /// One generation, driven by the test.
 #[derive(Debug)]
-pub struct Running {
+pub(crate) struct Running {
     /// What was asked.
     pub request: Request,
     chunks: mpsc::UnboundedSender<Result<Chunk, BackendError>>,
 }
 
 /// A backend and its script.
-pub fn scripted() -> (Arc<Scripted>, Script) {
+pub(crate) fn scripted() -> (Arc<Scripted>, Script) {
     let (sender, started) = mpsc::unbounded_channel();
     let most_running = Arc::<AtomicUsize>::default();
     let backend = Scripted {
@@ -53,51 +53,51 @@ pub fn scripted() -> (Arc<Scripted>, Script) {
 
 impl Script {
     /// Waits for the next generation.
-    pub async fn next(&mut self) -> Running {
+    pub(crate) async fn next(&mut self) -> Running {
         self.started.recv().await.expect("the backend is alive")
     }
 
     /// A generation that has been started and not been looked at yet.
-    pub fn try_next(&mut self) -> Option<Running> {
+    pub(crate) fn try_next(&mut self) -> Option<Running> {
         self.started.try_recv().ok()
     }
 
     /// How many generations ran at the same time, at most.
-    pub fn most_running(&self) -> usize {
+    pub(crate) fn most_running(&self) -> usize {
         self.most_running.load(Ordering::SeqCst)
     }
 }
 
 impl Running {
     /// Generates a piece of text.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         let _ = self.chunks.send(Ok(Chunk::Text(text.into())));
     }
 
     /// Ends as a model does.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         let finish = Finish { prompt_tokens: 10, generated_tokens: 3, ..Finish::default() };
         let _ = self.chunks.send(Ok(Chunk::Done(finish)));
     }
 
     /// Breaks off.
-    pub fn fail(&self) {
+    pub(crate) fn fail(&self) {
         let error = BackendError::Interrupted { backend: "scripted".into(), message: "test".into() };
         let _ = self.chunks.send(Err(error));
     }
 
     /// Waits until the stream was dropped.
-    pub async fn dropped(&self) {
+    pub(crate) async fn dropped(&self) {
         self.chunks.closed().await;
     }
 
     /// Whether the stream was dropped.
-    pub fn is_dropped(&self) -> bool {
+    pub(crate) fn is_dropped(&self) -> bool {
         self.chunks.is_closed()
     }
 
     /// The prompt as one string.
-    pub fn prompt(&self) -> String {
+    pub(crate) fn prompt(&self) -> String {
         let text = |s: &ghostline::prompt::Segment| match s {
             ghostline::prompt::Segment::Special(s) => (*s).to_owned(),
             ghostline::prompt::Segment::Text(t) => t.clone(),

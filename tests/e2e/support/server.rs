@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use super::scripted::{MODEL, Script, Scripted, scripted};
 
 /// The document of most tests.
-pub const URI: &str = "file:///work/add.rs";
+pub(crate) const URI: &str = "file:///work/add.rs";
 
 /// Settings and backends of a test.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Host for TestHost {
 }
 
 /// A running server and its client.
-pub struct TestServer {
+pub(crate) struct TestServer {
     pub client: Client<ReadHalf<DuplexStream>, WriteHalf<DuplexStream>>,
     pub script: Script,
     pub backend: Arc<Scripted>,
@@ -51,12 +51,12 @@ pub struct TestServer {
 
 impl TestServer {
     /// A server that has answered `initialize` and found its model.
-    pub async fn ready() -> Self {
+    pub(crate) async fn ready() -> Self {
         Self::start(Settings::default(), true, json!({})).await
     }
 
     /// The same with settings, without a backend, or with other client capabilities.
-    pub async fn start(settings: Settings, with_backend: bool, capabilities: Value) -> Self {
+    pub(crate) async fn start(settings: Settings, with_backend: bool, capabilities: Value) -> Self {
         let mut server = Self::unstarted(settings, with_backend);
         let params = json!({ "processId": null, "rootUri": null, "capabilities": capabilities });
         server.client.initialize(params).await.unwrap();
@@ -65,7 +65,7 @@ impl TestServer {
     }
 
     /// A server that nobody has spoken to.
-    pub fn unstarted(settings: Settings, with_backend: bool) -> Self {
+    pub(crate) fn unstarted(settings: Settings, with_backend: bool) -> Self {
         let (backend, script) = scripted();
         let host = TestHost { settings, backend: with_backend.then(|| backend.clone()) };
         let (outbox, outgoing) = transport::outbox();
@@ -80,12 +80,12 @@ impl TestServer {
     }
 
     /// Opens the document.
-    pub async fn open(&mut self, text: &str) {
+    pub(crate) async fn open(&mut self, text: &str) {
         self.open_as(URI, text).await;
     }
 
     /// Opens a document.
-    pub async fn open_as(&mut self, uri: &str, text: &str) {
+    pub(crate) async fn open_as(&mut self, uri: &str, text: &str) {
         let document =
             json!({ "uri": uri, "languageId": "rust", "version": self.version, "text": text });
         self.client
@@ -95,7 +95,7 @@ impl TestServer {
     }
 
     /// Replaces a range, in UTF-16 columns.
-    pub async fn change(&mut self, from: (u32, u32), to: (u32, u32), text: &str) {
+    pub(crate) async fn change(&mut self, from: (u32, u32), to: (u32, u32), text: &str) {
         self.version += 1;
         let at = |(line, character)| json!({ "line": line, "character": character });
         let change = json!({ "range": { "start": at(from), "end": at(to) }, "text": text });
@@ -107,17 +107,17 @@ impl TestServer {
     }
 
     /// Types `text` at a place.
-    pub async fn insert(&mut self, at: (u32, u32), text: &str) {
+    pub(crate) async fn insert(&mut self, at: (u32, u32), text: &str) {
         self.change(at, at, text).await;
     }
 
     /// Asks for a completion; returns the request's id.
-    pub async fn ask(&mut self, (line, character): (u32, u32)) -> Value {
+    pub(crate) async fn ask(&mut self, (line, character): (u32, u32)) -> Value {
         self.ask_in(URI, (line, character)).await
     }
 
     /// Asks in a document.
-    pub async fn ask_in(&mut self, uri: &str, (line, character): (u32, u32)) -> Value {
+    pub(crate) async fn ask_in(&mut self, uri: &str, (line, character): (u32, u32)) -> Value {
         let params = json!({
             "textDocument": { "uri": uri },
             "position": { "line": line, "character": character },
@@ -127,14 +127,14 @@ impl TestServer {
     }
 
     /// The text of the completion that answers `id`, with its range; `None` when there is none.
-    pub async fn ghost(&mut self, id: &Value) -> Option<String> {
+    pub(crate) async fn ghost(&mut self, id: &Value) -> Option<String> {
         let answer = self.client.response(id).await.unwrap();
         assert!(answer.get("error").is_none(), "{answer}");
         Some(answer["result"][0]["insertText"].as_str()?.to_owned())
     }
 
     /// Ends the conversation as an editor does and checks that nothing was said unasked.
-    pub async fn finish(mut self) {
+    pub(crate) async fn finish(mut self) {
         self.client.shut_down().await.unwrap();
         assert_eq!(self.serving.await.unwrap(), Ended::Clean);
         let unread: Vec<_> = self.client.unread().collect();
@@ -143,7 +143,7 @@ impl TestServer {
     }
 
     /// Closes the client's end and returns how the server ended.
-    pub async fn hang_up(self) -> Ended {
+    pub(crate) async fn hang_up(self) -> Ended {
         drop(self.client);
         self.serving.await.unwrap()
     }
