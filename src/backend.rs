@@ -100,6 +100,13 @@ pub struct Request {
 /// A piece of a generation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Chunk {
+    /// What the prompt costs, from backends that know before the first token: comes first, once.
+    Prompt {
+        /// Tokens of the prompt, cached ones included.
+        prompt_tokens: u32,
+        /// Tokens of the prompt that need not be computed again.
+        cached_tokens: u32,
+    },
     /// Generated text. Never splits a character.
     Text(String),
     /// The end; nothing follows.

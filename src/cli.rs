@@ -1,11 +1,17 @@
 //! The command line: one file per subcommand, each a function from its arguments to an [`Exit`].
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
 
+pub mod complete;
 pub mod config;
+pub mod demo;
 pub mod models;
+pub mod output;
+pub mod serve;
 
-/// Exit codes; see the interface in the README.
+/// Exit codes; the README lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -21,20 +27,49 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+/// A mistake in how the program was called; ends in [`Exit::Usage`].
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
 /// A language server that gives any editor ghost text, chat and code actions from local models.
 #[derive(Debug, Parser)]
-#[command(name = "ghostline", version, about)]
+#[command(name = "ghostline", version, about, arg_required_else_help = true)]
 pub struct Cli {
+    /// Serve over standard input and output, as `ghostline serve`.
+    #[arg(long)]
+    pub stdio: bool,
+    /// Write logs to this file instead of standard error.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// What is installed where; fetch and remove models.
+    /// The language server on standard input and output.
+    Serve(serve::Args),
+    /// One inline completion at a place in a file.
+    Complete(complete::Args),
+    /// The main job on this machine, now: real completions through the real server.
+    Demo(demo::Args),
+    /// What is installed where; fetch, verify and remove models.
     Models(models::Args),
-    /// Show the resolved settings.
+    /// The resolved settings, with where each came from.
     Config(config::Args),
+}
+
+/// Runs what was asked for.
+pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.command {
+        None => serve::run(serve::Args::default()).await,
+        Some(Command::Serve(args)) => serve::run(args).await,
+        Some(Command::Complete(args)) => complete::run(args).await,
+        Some(Command::Demo(args)) => demo::run(args).await,
+        Some(Command::Models(args)) => models::run(args).await,
+        Some(Command::Config(args)) => config::run(args).await,
+    }
 }

@@ -1,13 +1,39 @@
 //! Settings: resolved, validated, shared as one immutable snapshot.
 //!
-//! Every part reads [`Settings`]; only this module knows where a value came from. The raw, layered
-//! form is in [`options`].
+//! [`Sources::read`] reads files and environment, [`resolve`] makes [`Settings`] of them without
+//! touching anything. The server and the command line call both and share the result in an `Arc`;
+//! every other part only reads [`Settings`]. Two snapshots that are equal mean the same, so a reload
+//! compares them, field by field, to see what to restart.
+//!
+//! Layers, later wins: defaults, user file, workspace file, environment (with the workspace's
+//! `.env`), editor. The rows of [`keys`] say which keys there are; [`trust`] says what a workspace's
+//! own files may not do.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub mod candidate;
+mod defaults;
+mod host;
+pub mod keys;
+mod options;
+mod origin;
+mod resolve;
+pub mod show;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod text;
+pub mod trust;
+
+pub use candidate::Candidate;
+pub use host::{OLLAMA_URL, ollama_host_url};
+pub use origin::{Origin, Problem};
+pub use resolve::{Resolved, resolve};
+pub use sources::{Environment, SourceFile, Sources, Workspace, workspace_root};
 
 /// What a model is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,8 +53,13 @@ pub enum Role {
 
 impl Role {
     /// Every role, in the order they are shown.
-    pub const ALL: [Self; 5] =
-        [Self::Completion, Self::Chat, Self::Reasoning, Self::Vision, Self::Embedding];
+    pub const ALL: [Self; 5] = [
+        Self::Completion,
+        Self::Chat,
+        Self::Reasoning,
+        Self::Vision,
+        Self::Embedding,
+    ];
 
     /// The role's name in settings and output.
     pub const fn name(self) -> &'static str {
@@ -40,21 +71,17 @@ impl Role {
             Self::Embedding => "embedding",
         }
     }
+
+    /// The role of that name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
 }
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-/// A model a role may use: `[backend/]model`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// The backend's name in the settings; any backend when absent.
-    pub backend: Option<String>,
-    /// The model's name there.
-    pub model: String,
 }
 
 /// Settings of one role.
@@ -133,7 +160,10 @@ pub struct InlineSettings {
 
 /// Which context goes into a prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "one switch per source, as in the settings file")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one switch per source, as in the settings file"
+)]
 pub struct ContextSettings {
     /// Similar windows of open and recently viewed files.
     pub open_files: bool,

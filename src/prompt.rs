@@ -4,6 +4,10 @@
 //! simple: a backend that tokenises in process encodes each kind as what it is, and a backend that
 //! takes a string gets one in which the person's text cannot imitate a sentinel.
 
+mod render;
+
+pub use render::render;
+
 /// One piece of a prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Segment {
@@ -12,3 +16,11 @@ pub enum Segment {
     /// The person's text. Never encoded as a special token, whatever it contains.
     Text(String),
 }
+
+pub mod fim;
+pub mod window;
+
+/// Bytes of code per token, for budgets where nobody counts. Low on purpose: Qwen2.5-Coder's own
+/// tokenizer needs 3.2 to 3.6 bytes a token on Rust, Python and TypeScript, so a text estimated to fit
+/// does fit.
+pub const BYTES_PER_TOKEN: usize = 3;

@@ -1,0 +1,291 @@
+//! The in-process engine: llama.cpp on a thread of its own.
+//!
+//! Called by the router through [`Backend`]. One model is resident at a time; a request for another
+//! one loads that instead. Cheap where it counts: what the cache holds of a prompt is not computed
+//! again, a cancel is noticed within one step, and whoever waits for a completion goes before a chat
+//! that is being written, which goes on afterwards.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `worker` | the thread: load, place, compute, put aside |
+//! | `queue` | who goes first |
+//! | `job` | one generation, resumable between any two steps |
+//! | `cache`, `slots` | the context and the books of what it holds |
+//! | `text`, `tokens` | bytes to text, segments to tokens |
+//! | `speed` | measured speed, chunk size, prompt budget |
+//! | `weights` | the file: header, checks, load |
+//! | `shared`, `stream` | what the async side holds |
+//!
+//! Invariants: only the thread touches the model; nothing is printed; a panic there ends the engine
+//! and not the server.
+
+mod cache;
+mod job;
+mod queue;
+mod shared;
+mod slots;
+mod speed;
+mod stream;
+mod text;
+mod tokens;
+mod weights;
+mod worker;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+use self::shared::Shared;
+pub use self::speed::Speed;
+use self::stream::ChunkReceiver;
+use self::weights::Header;
+use super::{Backend, BackendError, ChunkStream, Installed, PromptBudget, Request};
+
+/// Weights on this machine's disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddedModel {
+    /// The name in requests, such as `qwen2.5-coder-1.5b`.
+    pub name: String,
+    /// A GGUF file.
+    pub path: PathBuf,
+    /// The file's content hash, where the caller knows it.
+    pub digest: Option<String>,
+}
+
+/// How the engine uses the machine.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Threads that compute; `None` for the physical cores less one, and at least 1. llama.cpp's
+    /// threads spin while they wait for each other, so one of them that loses its core to a compiler
+    /// stops all: on a busy machine with 2 cores 2 threads gave 5 tokens per second and 1 thread 24
+    /// (`SmolLM2`, November 2026).
+    pub threads: Option<usize>,
+    /// Tokens that all cached prompts and answers may have together; at most what the model was
+    /// trained for. Costs 28 KiB of memory per token for Qwen2.5-Coder 1.5B.
+    pub context_tokens: u32,
+    /// Unloads a model that nobody used for so long; `None` keeps it.
+    pub unload_after: Option<Duration>,
+}
+
+impl Default for EngineOptions {
+    /// 8,192 tokens: a chat, and two files at the largest prompt budget. 224 MiB for the 1.5B model.
+    fn default() -> Self {
+        Self {
+            threads: None,
+            context_tokens: 8192,
+            unload_after: None,
+        }
+    }
+}
+
+impl EngineOptions {
+    /// The number of threads after defaults.
+    pub fn thread_count(&self) -> usize {
+        // A container may be given fewer cores than there are.
+        let cores = num_cpus::get_physical().min(num_cpus::get());
+        self.threads
+            .unwrap_or_else(|| cores.saturating_sub(1))
+            .max(1)
+    }
+}
+
+/// What the engine is doing, for the status line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EngineState {
+    /// No model is in memory. The next request loads one.
+    Unloaded,
+    /// A model is being read.
+    Loading {
+        /// Its name.
+        model: String,
+    },
+    /// A model is in memory.
+    Ready {
+        /// Its name.
+        model: String,
+    },
+    /// The last load failed. The next request tries again.
+    Failed {
+        /// Its name.
+        model: String,
+        /// Why, ending in what to do.
+        message: String,
+    },
+}
+
+/// The in-process engine. Dropping it ends its thread, within one step, and every stream.
+#[derive(Debug)]
+pub struct Embedded {
+    shared: Arc<Shared>,
+    headers: Arc<Headers>,
+    /// `None` when the system gave no thread, or after the end.
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Embedded {
+    /// Starts the engine's thread. Loads nothing yet. `name` is the backend's, from the settings.
+    pub fn new(
+        name: impl Into<String>,
+        models: Vec<EmbeddedModel>,
+        options: EngineOptions,
+    ) -> Self {
+        let shared = Arc::new(Shared::new(name.into(), models, options));
+        let of_thread = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("ghostline-engine".to_owned())
+            .spawn(move || worker::run(&of_thread))
+            .inspect_err(|error| {
+                tracing::error!(%error, "no thread for the engine");
+                shared.queue.close();
+            })
+            .ok();
+        Self {
+            shared,
+            headers: Arc::default(),
+            thread,
+        }
+    }
+
+    /// Replaces the list of models. What runs goes on with its own file.
+    pub fn set_models(&self, models: Vec<EmbeddedModel>) {
+        self.shared
+            .models
+            .store(Arc::new(models.into_iter().map(Arc::new).collect()));
+    }
+
+    /// What the engine is doing now.
+    pub fn state(&self) -> EngineState {
+        self.shared.state.borrow().clone()
+    }
+
+    /// Follows what the engine is doing.
+    pub fn watch_state(&self) -> watch::Receiver<EngineState> {
+        self.shared.state.subscribe()
+    }
+
+    /// How fast the loaded model is here; `None` while none is loaded.
+    pub fn speed(&self) -> Option<Speed> {
+        **self.shared.speed.load()
+    }
+
+    /// Decode calls since the start: a chunk of a prompt, or one generated token each.
+    pub fn steps_decoded(&self) -> u64 {
+        self.shared.steps_decoded.load(Ordering::Relaxed)
+    }
+
+    /// Tokens computed since the start, of prompts and of answers.
+    pub fn tokens_decoded(&self) -> u64 {
+        self.shared.tokens_decoded.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Embedded {
+    /// Waits for the thread: at the process's end llama.cpp must not compute any more.
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+impl Backend for Embedded {
+    fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// Files that are missing or no GGUF files are left out.
+    fn probe(&self) -> BoxFuture<'_, Result<Vec<Installed>, BackendError>> {
+        let models = self.shared.models.load_full();
+        let headers = Arc::clone(&self.headers);
+        let reading = tokio::task::spawn_blocking(move || {
+            models
+                .iter()
+                .filter_map(|model| headers.installed(model))
+                .collect()
+        });
+        reading
+            .map(|read| read.map_err(|error| self.shared.failed(error.to_string())))
+            .boxed()
+    }
+
+    fn warm_up(&self, model: &str) -> BoxFuture<'static, Result<(), BackendError>> {
+        let shared = Arc::clone(&self.shared);
+        let submitted = shared.submit_load(model);
+        async move {
+            submitted?
+                .await
+                .unwrap_or_else(|_| Err(shared.interrupted()))
+        }
+        .boxed()
+    }
+
+    fn stream(&self, request: Request) -> ChunkStream {
+        Box::pin(ChunkReceiver::Unsent(
+            Arc::clone(&self.shared),
+            Box::new(request),
+        ))
+    }
+
+    /// Small until the first load has measured the machine, then as large as a prompt may be that is
+    /// computed in 4 s, and the same to the end of the run: a budget that changes moves the window
+    /// and makes what is cached worthless.
+    fn prompt_budget(&self) -> PromptBudget {
+        self.shared
+            .budget
+            .get()
+            .copied()
+            .unwrap_or(speed::UNMEASURED_BUDGET)
+    }
+}
+
+/// Headers already read, by path, size and time of change. A std mutex: held for a lookup, never while
+/// a file is read.
+#[derive(Debug, Default)]
+struct Headers(Mutex<HashMap<PathBuf, (FileStamp, Option<Header>)>>);
+
+/// Tells whether a file was replaced.
+type FileStamp = (u64, Option<SystemTime>);
+
+impl Headers {
+    fn installed(&self, model: &EmbeddedModel) -> Option<Installed> {
+        let header = self.read(&model.path)?;
+        Some(Installed {
+            name: model.name.clone(),
+            digest: model.digest.clone(),
+            size_bytes: Some(header.size_bytes),
+            quantization: header.quantization,
+            architecture: header.architecture,
+            fim: header.fim,
+        })
+    }
+
+    fn read(&self, path: &Path) -> Option<Header> {
+        let file = path.metadata().ok()?;
+        let stamp = (file.len(), file.modified().ok());
+        let known = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(path)
+            .cloned();
+        if let Some((known_stamp, header)) = known
+            && known_stamp == stamp
+        {
+            return header;
+        }
+        let header = weights::inspect(path)
+            .inspect_err(|message| tracing::warn!(%message, "a model is not listed"))
+            .ok();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(path.to_owned(), (stamp, header.clone()));
+        header
+    }
+}

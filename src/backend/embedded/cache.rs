@@ -1,0 +1,287 @@
+//! The llama.cpp context together with the books of what it holds.
+//!
+//! Owned by the engine's thread, called by the worker. Invariant: at every return the KV cache and
+//! [`Slots`] agree exactly. When llama.cpp fails, both are emptied, so the next prompt is computed
+//! from its start rather than on top of an unknown state.
+
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::llama_batch::LlamaBatch;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::token::LlamaToken;
+
+use super::slots::{Choice, Slots};
+use super::speed::{BATCH_TOKENS, Speed};
+
+/// Sequences kept at once: two or three files in turn, and a chat. They share the context's cells,
+/// so one more costs nothing until it is used.
+const SEQUENCES: u32 = 4;
+
+/// Tokens of the batch that is timed. Enough for the batched kernels, and little enough that a slow
+/// CPU (52 tokens per second: 1.5B, one thread) spends well under a second on it.
+const TIMED_TOKENS: usize = 16;
+
+/// A timed batch under this is mostly overhead: a GPU. Then a full batch is timed.
+const FAST: Duration = Duration::from_millis(20);
+
+/// What llama.cpp said when it failed.
+pub(super) type Failure = String;
+
+/// A context and its books.
+pub(super) struct Cache<'model> {
+    context: LlamaContext<'model>,
+    batch: LlamaBatch<'static>,
+    slots: Slots,
+    /// Cells of the context, in tokens, shared by all sequences.
+    capacity_tokens: usize,
+    /// Whether a sequence can be cut and copied in part. A recurrent state cannot.
+    divisible: bool,
+}
+
+/// What one call of [`Cache::extend`] came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extended {
+    /// There is more to compute.
+    Partly,
+    /// All is computed, and this is the likeliest next token.
+    Next(LlamaToken),
+    /// The context is full: not even this sequence alone fits with more.
+    Full,
+}
+
+impl<'model> Cache<'model> {
+    /// # Errors
+    /// When llama.cpp cannot allocate the context.
+    pub(super) fn new(
+        backend: &LlamaBackend,
+        model: &'model LlamaModel,
+        context_tokens: u32,
+        threads: i32,
+    ) -> Result<Self, Failure> {
+        let batch_tokens = u32::try_from(BATCH_TOKENS).unwrap_or(u32::MAX);
+        let params = LlamaContextParams::default()
+            .with_n_ctx(NonZeroU32::new(context_tokens.min(model.n_ctx_train())))
+            .with_n_batch(batch_tokens)
+            .with_n_ubatch(batch_tokens)
+            .with_n_seq_max(SEQUENCES)
+            .with_kv_unified(true)
+            .with_n_threads(threads)
+            .with_n_threads_batch(threads);
+        let context = model
+            .new_context(backend, params)
+            .map_err(|error| error.to_string())?;
+        let capacity_tokens = context.n_ctx() as usize;
+        Ok(Self {
+            context,
+            batch: LlamaBatch::new(BATCH_TOKENS, 1),
+            slots: Slots::new(SEQUENCES as usize),
+            capacity_tokens,
+            divisible: !model.is_recurrent() && !model.is_hybrid(),
+        })
+    }
+
+    /// The most tokens that prompt and answer may have together.
+    pub(super) fn capacity_tokens(&self) -> usize {
+        self.capacity_tokens
+    }
+
+    /// How many tokens the sequence holds.
+    pub(super) fn held_tokens(&self, slot: usize) -> usize {
+        self.slots.tokens(slot).len()
+    }
+
+    /// Makes a sequence hold a beginning of `history`, as much as is cached anywhere. Gives the
+    /// sequence and the number of tokens it holds, which is below `history.len()`.
+    pub(super) fn place(&mut self, history: &[LlamaToken]) -> Result<(usize, usize), Failure> {
+        let placed = self.try_place(history);
+        self.or_forget(placed)
+    }
+
+    fn try_place(&mut self, history: &[LlamaToken]) -> Result<(usize, usize), Failure> {
+        let Choice {
+            slot,
+            mut keep,
+            copy_from,
+        } = self.slots.choose(history);
+        match copy_from {
+            None if keep == self.slots.tokens(slot).len() => {}
+            None if self.divisible => self.remove(slot, keep)?,
+            Some(other) if self.divisible => {
+                self.remove(slot, 0)?;
+                self.context
+                    .kv_cache_seq_cp(seq_id(other), seq_id(slot), Some(0), Some(position(keep)))
+                    .map_err(|error| error.to_string())?;
+            }
+            None | Some(_) => {
+                self.remove(slot, 0)?;
+                keep = 0;
+            }
+        }
+        self.slots
+            .set(slot, history.iter().take(keep).copied().collect());
+        Ok((slot, keep))
+    }
+
+    /// Computes at most `chunk_tokens` more tokens of `history`, of which the sequence holds a
+    /// beginning, as [`place`](Self::place) left it.
+    pub(super) fn extend(
+        &mut self,
+        slot: usize,
+        history: &[LlamaToken],
+        chunk_tokens: usize,
+    ) -> Result<Extended, Failure> {
+        let held = self.slots.tokens(slot).len();
+        debug_assert!(
+            history.starts_with(self.slots.tokens(slot)),
+            "the books are wrong"
+        );
+        let chunk_tokens = chunk_tokens.clamp(1, BATCH_TOKENS);
+        let chunk: Vec<_> = history
+            .iter()
+            .skip(held)
+            .take(chunk_tokens)
+            .copied()
+            .collect();
+        if !self.make_room(slot, chunk.len())? {
+            return Ok(Extended::Full);
+        }
+        let is_last = held + chunk.len() == history.len();
+        let decoded = self.decode(slot, held, &chunk, is_last);
+        self.or_forget(decoded)?;
+        self.slots.extend(slot, &chunk);
+        if !is_last {
+            return Ok(Extended::Partly);
+        }
+        let logits = self.context.get_logits_ith(self.batch.n_tokens() - 1);
+        match likeliest(logits) {
+            Some(token) => Ok(Extended::Next(token)),
+            None => self.or_forget(Err("the model gives no numbers; verify its file".into())),
+        }
+    }
+
+    /// Times a batch of prompt, and leaves nothing behind. The first batch reads the weights from
+    /// disk, so it is not the one that counts.
+    pub(super) fn measure(&mut self) -> Result<Speed, Failure> {
+        let token = LlamaToken::new(0);
+        let mut speed = None;
+        for tokens in [
+            1,
+            TIMED_TOKENS,
+            TIMED_TOKENS,
+            BATCH_TOKENS.min(self.capacity_tokens),
+        ] {
+            if tokens > TIMED_TOKENS && speed.is_none_or(|(_, fastest)| fastest > FAST) {
+                break;
+            }
+            let started = Instant::now();
+            let decoded = self.decode(0, 0, &vec![token; tokens], true);
+            self.or_forget(decoded)?;
+            self.context.synchronize();
+            let elapsed = started.elapsed();
+            self.remove(0, 0)?;
+            // The first is not counted; of the others the last or the fastest of its size.
+            if tokens > 1 && speed.is_none_or(|(size, fastest)| tokens > size || elapsed < fastest)
+            {
+                speed = Some((tokens, elapsed));
+            }
+        }
+        let (tokens, elapsed) = speed.unwrap_or((TIMED_TOKENS, Duration::from_secs(1)));
+        Ok(Speed::measured(tokens, elapsed))
+    }
+
+    /// Gives up sequences until `tokens` more fit. `false` when they do not fit beside `slot` alone.
+    fn make_room(&mut self, slot: usize, tokens: usize) -> Result<bool, Failure> {
+        while self.slots.total_tokens() + tokens > self.capacity_tokens {
+            let Some(victim) = self.slots.victim(slot) else {
+                return Ok(false);
+            };
+            let removed = self.remove(victim, 0);
+            self.or_forget(removed)?;
+            self.slots.set(victim, Vec::new());
+        }
+        Ok(true)
+    }
+
+    /// Decodes `tokens` in the sequence from position `start` on. The books are the caller's.
+    fn decode(
+        &mut self,
+        slot: usize,
+        start: usize,
+        tokens: &[LlamaToken],
+        last_logits: bool,
+    ) -> Result<(), Failure> {
+        self.batch.clear();
+        for (at, &token) in tokens.iter().enumerate() {
+            let wants_logits = last_logits && at + 1 == tokens.len();
+            let at = i32::try_from(start + at).map_err(|error| error.to_string())?;
+            self.batch
+                .add(token, at, &[seq_id(slot)], wants_logits)
+                .map_err(|error| error.to_string())?;
+        }
+        self.context
+            .decode(&mut self.batch)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Removes the cells of a sequence from position `keep` on. The books are the caller's.
+    fn remove(&mut self, slot: usize, keep: usize) -> Result<(), Failure> {
+        self.context
+            .kv_cache_seq_rm(seq_id(slot), Some(position(keep)), None)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Empties cache and books after a failure.
+    fn or_forget<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
+        if result.is_err() {
+            self.context.clear_kv_cache();
+            self.slots.clear();
+        }
+        result
+    }
+}
+
+/// Greedy choice; of equals the lowest token, so that one prompt gives one text. `None` when there is
+/// no number among them, as broken weights give.
+fn likeliest(logits: &[f32]) -> Option<LlamaToken> {
+    let mut best = (f32::NEG_INFINITY, None);
+    for (token, &logit) in (0_i32..).zip(logits) {
+        if logit > best.0 {
+            best = (logit, Some(LlamaToken::new(token)));
+        }
+    }
+    best.1
+}
+
+/// Slots are few.
+fn seq_id(slot: usize) -> i32 {
+    i32::try_from(slot).unwrap_or(i32::MAX)
+}
+
+/// Positions are below the context's size, a `u32`.
+fn position(tokens: usize) -> u32 {
+    u32::try_from(tokens).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use llama_cpp_2::token::LlamaToken;
+
+    use super::likeliest;
+
+    #[test]
+    fn the_likeliest_token_is_the_lowest_of_the_highest() {
+        let cases: &[(&[f32], Option<i32>)] = &[
+            (&[], None),
+            (&[f32::NAN, f32::NAN], None),
+            (&[0.0, 2.0, 2.0, 1.0], Some(1)),
+            (&[f32::NAN, -3.0], Some(1)),
+        ];
+        for (logits, expect) in cases {
+            assert_eq!(likeliest(logits), expect.map(LlamaToken::new), "{logits:?}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What waits in the queue: a generation, or a load.
+//!
+//! Made by the async side, worked on by the engine's thread. A [`Job`] carries everything that is
+//! needed to go on with it, so it can be put aside between any two steps and taken up again, whatever
+//! has happened to the cache meanwhile. Invariant: `history` is the prompt followed by every token
+//! generated so far.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::vocab::LlamaVocab;
+use tokio::sync::{mpsc, oneshot};
+
+use super::EmbeddedModel;
+use super::queue::Abandon;
+use super::text::{Pushed, TextOut};
+use super::tokens;
+use crate::backend::{BackendError, Chunk, Finish, Request, StopReason};
+
+/// Where a generation's chunks go. Unbounded, because the engine must not wait for a slow reader; a
+/// generation is bounded by its `max_tokens`.
+pub(super) type ChunkSender = mpsc::UnboundedSender<Result<Chunk, BackendError>>;
+
+/// Work for the engine's thread.
+#[derive(Debug)]
+pub(super) enum Task {
+    Generate(Box<Job>),
+    Load(Load),
+}
+
+/// A load that somebody waits for.
+#[derive(Debug)]
+pub(super) struct Load {
+    pub(super) model: Arc<EmbeddedModel>,
+    pub(super) done: oneshot::Sender<Result<(), BackendError>>,
+}
+
+/// A generation, not begun or put aside.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) model: Arc<EmbeddedModel>,
+    request: Request,
+    chunks: ChunkSender,
+    text: TextOut,
+    pub(super) history: Vec<LlamaToken>,
+    prompt_tokens: usize,
+    /// Known once the job was placed for the first time.
+    pub(super) cached_tokens: Option<usize>,
+    generated_tokens: u32,
+    /// Time spent loading for this job.
+    pub(super) load: Option<Duration>,
+}
+
+/// Whether a job goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Accepted {
+    GoOn,
+    Finished,
+}
+
+impl Task {
+    pub(super) fn model(&self) -> &Arc<EmbeddedModel> {
+        match self {
+            Self::Generate(job) => &job.model,
+            Self::Load(load) => &load.model,
+        }
+    }
+
+    /// Tells the asker that it failed. Nobody listening is fine.
+    pub(super) fn fail(self, error: BackendError) {
+        match self {
+            Self::Generate(job) => job.fail(error),
+            Self::Load(load) => drop(load.done.send(Err(error))),
+        }
+    }
+}
+
+impl Abandon for Task {
+    /// A load is never given up: it would start from zero at the next request.
+    fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Generate(job) => job.is_abandoned(),
+            Self::Load(_) => false,
+        }
+    }
+}
+
+impl Job {
+    pub(super) fn new(
+        model: Arc<EmbeddedModel>,
+        mut request: Request,
+        chunks: ChunkSender,
+    ) -> Self {
+        let text = TextOut::new(std::mem::take(&mut request.stop));
+        Self {
+            model,
+            request,
+            chunks,
+            text,
+            history: Vec::new(),
+            prompt_tokens: 0,
+            cached_tokens: None,
+            generated_tokens: 0,
+            load: None,
+        }
+    }
+
+    /// Whether the stream was dropped.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.chunks.is_closed()
+    }
+
+    pub(super) fn fail(&self, error: BackendError) {
+        drop(self.chunks.send(Err(error)));
+    }
+
+    /// Encodes the prompt, the first time this is called.
+    ///
+    /// # Errors
+    /// A sentence about what is wrong with the prompt.
+    pub(super) fn encode_prompt(
+        &mut self,
+        vocab: &LlamaVocab<'_>,
+        capacity_tokens: usize,
+    ) -> Result<(), String> {
+        if self.prompt_tokens > 0 {
+            return Ok(());
+        }
+        let prompt = tokens::encode(vocab, &self.request.prompt).map_err(|special| {
+            format!(
+                "{} has no token {special}; choose another model",
+                self.model.name
+            )
+        })?;
+        if prompt.is_empty() {
+            return Err("the prompt is empty; send some text".to_owned());
+        }
+        if prompt.len() >= capacity_tokens {
+            return Err(format!(
+                "the prompt has {} tokens and the context {capacity_tokens}; send less, or set a \
+                 larger context",
+                prompt.len()
+            ));
+        }
+        self.prompt_tokens = prompt.len();
+        self.history = prompt;
+        Ok(())
+    }
+
+    /// Takes the next token: sends what text it completes, or ends the generation.
+    pub(super) fn accept(&mut self, vocab: &LlamaVocab<'_>, token: LlamaToken) -> Accepted {
+        if tokens::ends_generation(vocab, token) {
+            return self.finish(StopReason::Stop);
+        }
+        self.generated_tokens += 1;
+        self.history.push(token);
+        match self.text.push(&tokens::bytes_of(vocab, token)) {
+            Pushed::Stopped(text) => {
+                self.send_text(text);
+                self.send_finish(StopReason::Stop)
+            }
+            Pushed::Text(text) => {
+                self.send_text(text);
+                if self.generated_tokens >= self.request.max_tokens {
+                    return self.finish(StopReason::Length);
+                }
+                Accepted::GoOn
+            }
+        }
+    }
+
+    /// Sends the text that was kept back, and the end.
+    pub(super) fn finish(&mut self, stop: StopReason) -> Accepted {
+        let rest = self.text.finish();
+        self.send_text(rest);
+        self.send_finish(stop)
+    }
+
+    fn send_text(&self, text: String) {
+        if !text.is_empty() {
+            drop(self.chunks.send(Ok(Chunk::Text(text))));
+        }
+    }
+
+    fn send_finish(&self, stop: StopReason) -> Accepted {
+        let count = |tokens: usize| u32::try_from(tokens).unwrap_or(u32::MAX);
+        let finish = Finish {
+            stop,
+            prompt_tokens: count(self.prompt_tokens),
+            cached_tokens: self.cached_tokens.map(count),
+            generated_tokens: self.generated_tokens,
+            load: self.load,
+        };
+        drop(self.chunks.send(Ok(Chunk::Done(finish))));
+        Accepted::Finished
+    }
+}

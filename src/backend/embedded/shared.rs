@@ -1,0 +1,122 @@
+//! What the async side and the engine's thread have in common.
+//!
+//! The async side submits, the thread reports. No lock here is held while anything is computed.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::job::{Job, Load, Task};
+use super::queue::{Queue, Refused};
+use super::speed::Speed;
+use super::{EmbeddedModel, EngineOptions, EngineState};
+use crate::backend::{BackendError, Chunk, Priority, PromptBudget, Request};
+
+/// Requests that may wait. A person has one completion, one chat and a prefetch or two; more is a
+/// caller that does not look at its answers.
+const QUEUE_CAPACITY: usize = 32;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) name: String,
+    pub(super) options: EngineOptions,
+    pub(super) models: ArcSwap<Vec<Arc<EmbeddedModel>>>,
+    pub(super) queue: Queue<Task>,
+    pub(super) state: watch::Sender<EngineState>,
+    /// Of the loaded model.
+    pub(super) speed: ArcSwap<Option<Speed>>,
+    /// From the first measurement of this run.
+    pub(super) budget: OnceLock<PromptBudget>,
+    pub(super) steps_decoded: AtomicU64,
+    pub(super) tokens_decoded: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(name: String, models: Vec<EmbeddedModel>, options: EngineOptions) -> Self {
+        Self {
+            name,
+            options,
+            models: ArcSwap::from_pointee(models.into_iter().map(Arc::new).collect()),
+            queue: Queue::new(QUEUE_CAPACITY),
+            state: watch::Sender::new(EngineState::Unloaded),
+            speed: ArcSwap::from_pointee(None),
+            budget: OnceLock::new(),
+            steps_decoded: AtomicU64::new(0),
+            tokens_decoded: AtomicU64::new(0),
+        }
+    }
+
+    /// Queues a generation. The receiver's drop is its cancel.
+    pub(super) fn submit(
+        &self,
+        request: Request,
+    ) -> Result<mpsc::UnboundedReceiver<Result<Chunk, BackendError>>, BackendError> {
+        let model = self.find(&request.model)?;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let priority = request.priority;
+        let job = Box::new(Job::new(model, request, sender));
+        self.push(priority, Task::Generate(job))?;
+        Ok(receiver)
+    }
+
+    /// Queues a load. In front of guesses and behind what a person waits for, which loads as well.
+    pub(super) fn submit_load(
+        &self,
+        model: &str,
+    ) -> Result<oneshot::Receiver<Result<(), BackendError>>, BackendError> {
+        let model = self.find(model)?;
+        let (done, receiver) = oneshot::channel();
+        self.push(Priority::Chat, Task::Load(Load { model, done }))?;
+        Ok(receiver)
+    }
+
+    pub(super) fn failed(&self, message: impl Into<String>) -> BackendError {
+        BackendError::Failed {
+            backend: self.name.clone(),
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn interrupted(&self) -> BackendError {
+        BackendError::Interrupted {
+            backend: self.name.clone(),
+            message: "the engine was shut down".to_owned(),
+        }
+    }
+
+    pub(super) fn count_step(&self, tokens: usize) {
+        self.steps_decoded.fetch_add(1, Ordering::Relaxed);
+        self.tokens_decoded
+            .fetch_add(tokens as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn unload_after(&self) -> Option<Duration> {
+        self.options.unload_after
+    }
+
+    fn find(&self, name: &str) -> Result<Arc<EmbeddedModel>, BackendError> {
+        let models = self.models.load();
+        models
+            .iter()
+            .find(|model| model.name == name)
+            .cloned()
+            .ok_or_else(|| BackendError::ModelMissing {
+                backend: self.name.clone(),
+                model: name.to_owned(),
+            })
+    }
+
+    fn push(&self, priority: Priority, task: Task) -> Result<(), BackendError> {
+        self.queue
+            .push(priority, task)
+            .map_err(|refused| match refused {
+                Refused::Full => BackendError::Busy {
+                    backend: self.name.clone(),
+                },
+                Refused::Closed => self.interrupted(),
+            })
+    }
+}

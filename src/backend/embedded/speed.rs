@@ -1,0 +1,119 @@
+//! What follows from how fast this machine computes prompts.
+//!
+//! Measured once per load, by the engine's thread, before the first prompt. Both results are kept as
+//! they are until the next load: a chunk size that followed the load of the machine would change the
+//! rounding of sums from run to run, and a budget that did would move the prompt's window and make
+//! the cached prefix worthless.
+
+use std::time::Duration;
+
+use crate::backend::PromptBudget;
+
+/// How long a cancel or a more important request waits at most for the running chunk. Below one
+/// frame and a half of a 60 Hz display, so a keystroke does not feel it.
+const CHUNK_TIME: Duration = Duration::from_millis(20);
+
+/// Chunks are not made smaller than this, in tokens, however slow the machine: below it the batched
+/// matrix kernels lose what makes a prompt cheaper than as many generated tokens.
+const SMALLEST_CHUNK_TOKENS: usize = 8;
+
+/// The most tokens of one decode call, llama.cpp's `n_batch` and `n_ubatch`. It sizes the compute
+/// buffers; larger ones gain nothing on a CPU and a few percent on a GPU.
+pub(super) const BATCH_TOKENS: usize = 512;
+
+/// How long a prompt of which nothing is cached may take before its first token.
+const COLD_PROMPT_TIME: Duration = Duration::from_secs(4);
+
+/// The budgets to choose from, in tokens of prefix and suffix, ascending. Steps and not a formula, so
+/// that two measurements of one machine mostly give one budget.
+const BUDGETS: [PromptBudget; 4] = [
+    PromptBudget {
+        prefix_tokens: 384,
+        suffix_tokens: 96,
+    },
+    PromptBudget {
+        prefix_tokens: 768,
+        suffix_tokens: 192,
+    },
+    PromptBudget {
+        prefix_tokens: 1536,
+        suffix_tokens: 384,
+    },
+    PromptBudget {
+        prefix_tokens: 2048,
+        suffix_tokens: 512,
+    },
+];
+
+/// The budget while nothing is measured: what a slow CPU can do.
+pub(super) const UNMEASURED_BUDGET: PromptBudget = BUDGETS[0];
+
+/// How fast a loaded model computes prompts here.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Speed {
+    /// Prompt tokens computed per second, measured in one batch after the weights were touched.
+    pub prompt_tokens_per_second: f64,
+    /// Prompt tokens computed between two looks at the cancel flag and the queue.
+    pub chunk_tokens: usize,
+}
+
+impl Speed {
+    /// From one batch of `tokens` that took `elapsed`.
+    pub(super) fn measured(tokens: usize, elapsed: Duration) -> Self {
+        let seconds = elapsed.as_secs_f64().max(1e-6);
+        #[expect(clippy::cast_precision_loss, reason = "a batch has at most 512 tokens")]
+        let prompt_tokens_per_second = tokens as f64 / seconds;
+        let in_time = prompt_tokens_per_second * CHUNK_TIME.as_secs_f64();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "not negative, and clamped at once"
+        )]
+        let chunk_tokens = (in_time as usize).clamp(SMALLEST_CHUNK_TOKENS, BATCH_TOKENS);
+        Self {
+            prompt_tokens_per_second,
+            chunk_tokens,
+        }
+    }
+
+    /// The largest budget whose prompt takes less than [`COLD_PROMPT_TIME`], else the smallest.
+    pub(super) fn budget(&self) -> PromptBudget {
+        let affordable_tokens = self.prompt_tokens_per_second * COLD_PROMPT_TIME.as_secs_f64();
+        let affords = |budget: &PromptBudget| {
+            #[expect(clippy::cast_precision_loss, reason = "a few thousand tokens")]
+            let tokens = (budget.prefix_tokens + budget.suffix_tokens) as f64;
+            tokens <= affordable_tokens
+        };
+        BUDGETS
+            .into_iter()
+            .rfind(affords)
+            .unwrap_or(UNMEASURED_BUDGET)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Speed;
+
+    #[test]
+    fn chunk_and_budget_follow_the_speed() {
+        // (tokens, milliseconds) → (chunk, prefix budget)
+        let cases = [
+            ((32, 800), (8, 384)),
+            ((32, 320), (8, 384)),
+            ((32, 130), (8, 768)),
+            ((32, 64), (10, 1536)),
+            ((32, 50), (12, 2048)),
+            ((512, 100), (102, 2048)),
+            ((512, 1), (512, 2048)),
+            ((32, 0), (512, 2048)),
+        ];
+        for ((tokens, elapsed_ms), expect) in cases {
+            let speed = Speed::measured(tokens, Duration::from_millis(elapsed_ms));
+            let got = (speed.chunk_tokens, speed.budget().prefix_tokens);
+            assert_eq!(got, expect, "{tokens} tokens in {elapsed_ms} ms");
+        }
+    }
+}

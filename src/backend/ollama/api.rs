@@ -1,0 +1,138 @@
+//! Ollama's JSON, as much of it as is used. Fields that some version leaves out are optional.
+//!
+//! Source: `api/types.go` of Ollama, versions 0.6 to 0.34, read 2026-08 to 2026-11.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+
+use super::KeepAlive;
+
+/// Body of `POST /api/generate`.
+#[derive(Debug, Serialize)]
+pub(super) struct Generate<'a> {
+    pub(super) model: &'a str,
+    /// Without a prompt the model is loaded and nothing is generated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) prompt: Option<&'a str>,
+    /// No template: the prompt is ours to the last character. Also spares the `context` array.
+    pub(super) raw: bool,
+    pub(super) stream: bool,
+    pub(super) keep_alive: KeepAlive,
+    pub(super) options: RunOptions<'a>,
+}
+
+/// The first three never change within one backend: a request that differs in `num_ctx` makes Ollama
+/// load the model again, and what is left out takes a default that has moved between versions.
+#[derive(Debug, Serialize)]
+pub(super) struct RunOptions<'a> {
+    pub(super) num_ctx: u32,
+    pub(super) temperature: f32,
+    /// 1.0 is off. The default was 1.1 up to 0.32, which punishes code for being regular.
+    pub(super) repeat_penalty: f32,
+    /// Never 0: Ollama takes that for "no limit".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) num_predict: Option<u32>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub(super) stop: &'a [String],
+}
+
+impl Serialize for KeepAlive {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Forever => serializer.serialize_i64(-1),
+            Self::For(duration) => serializer.serialize_u64(duration.as_secs()),
+        }
+    }
+}
+
+/// A line of a generation, or the single object when `stream` is off.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct GenerateLine {
+    response: Option<String>,
+    error: Option<Value>,
+    pub(super) done: bool,
+    pub(super) done_reason: Option<String>,
+    prompt_eval_count: Option<u64>,
+    eval_count: Option<u64>,
+    load_duration: Option<u64>,
+}
+
+impl GenerateLine {
+    /// The text of this line; a closing line may carry some too.
+    pub(super) fn take_text(&mut self) -> Option<String> {
+        self.response.take().filter(|text| !text.is_empty())
+    }
+
+    /// What went wrong, in the server's words.
+    pub(super) fn error(&self) -> Option<String> {
+        self.error.as_ref().map(error_text)
+    }
+
+    pub(super) fn prompt_tokens(&self) -> u32 {
+        count(self.prompt_eval_count)
+    }
+
+    pub(super) fn generated_tokens(&self) -> u32 {
+        count(self.eval_count)
+    }
+
+    /// Time spent loading the model, absent when zero.
+    pub(super) fn load(&self) -> Option<Duration> {
+        self.load_duration.map(Duration::from_nanos)
+    }
+}
+
+fn count(tokens: Option<u64>) -> u32 {
+    u32::try_from(tokens.unwrap_or(0)).unwrap_or(u32::MAX)
+}
+
+/// Body of an answer with an error status.
+#[derive(Debug, Deserialize)]
+pub(super) struct ErrorBody {
+    error: Value,
+}
+
+impl ErrorBody {
+    pub(super) fn message(&self) -> String {
+        error_text(&self.error)
+    }
+}
+
+/// Ollama sends a string; what stands in front of it may send an object with a `message`.
+fn error_text(error: &Value) -> String {
+    let text = error.as_str().or_else(|| error.get("message")?.as_str());
+    text.map_or_else(|| error.to_string(), str::to_owned)
+}
+
+/// Answer of `GET /api/version`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Version {
+    pub(super) version: String,
+}
+
+/// Answer of `GET /api/tags`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Tags {
+    /// Older versions say `null` when nothing is installed.
+    pub(super) models: Option<Vec<Tag>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Tag {
+    pub(super) name: String,
+    pub(super) size: Option<u64>,
+    pub(super) digest: Option<String>,
+    pub(super) details: Option<Details>,
+    /// From 0.30.
+    pub(super) capabilities: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Details {
+    pub(super) family: Option<String>,
+    pub(super) quantization_level: Option<String>,
+}

@@ -1,0 +1,105 @@
+//! The machine we run on: settings files, installed weights, and the backends they amount to.
+//!
+//! The one place that knows every kind of backend. Called by `cli/serve`, `cli/complete` and
+//! `cli/demo`; the server sees it as [`Host`].
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+
+use crate::backend::Backend;
+use crate::backend::ollama::{Ollama, OllamaOptions};
+use crate::config::{self, BackendKind, BackendSettings, Environment, Settings, Sources};
+use crate::router::Choices;
+use crate::server::Host;
+
+/// This machine, for one process.
+#[derive(Debug, Default)]
+pub struct LocalHost {
+    /// Backends by name with the settings they were built from: a reload keeps those whose settings
+    /// stay, and with them loaded weights and open connections.
+    built: Mutex<BTreeMap<String, (BackendSettings, Arc<dyn Backend>)>>,
+}
+
+impl LocalHost {
+    /// Nothing is read or built yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Host for LocalHost {
+    fn settings(&self, folders: &[PathBuf], editor: Option<&Value>) -> (Settings, Vec<String>) {
+        let environment = Environment::of_process();
+        let folder = folders.first().map(PathBuf::as_path);
+        let sources = Sources::read(folder, &environment, editor.cloned());
+        let resolved = config::resolve(&sources);
+        let said = [resolved.problem_message(), resolved.ignored_message()];
+        (resolved.settings, said.into_iter().flatten().collect())
+    }
+
+    fn choices(&self, settings: &Settings) -> (Choices, Vec<String>) {
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = BTreeMap::new();
+        let mut problems = Vec::new();
+        for (name, settings) in &settings.backends {
+            let backend = match built.remove(name) {
+                Some((old, backend)) if old == *settings => Ok(backend),
+                _ => build(name, settings),
+            };
+            match backend {
+                Ok(backend) => {
+                    kept.insert(name.clone(), (settings.clone(), backend));
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        // The engine in this process is the last resort, whatever its name sorts like.
+        let mut order: Vec<_> = kept.values().collect();
+        order.sort_by_key(|(settings, _)| settings.kind == BackendKind::Embedded);
+        let backends = order.into_iter().map(|(_, backend)| backend.clone()).collect();
+        *built = kept;
+        let candidates =
+            settings.roles.iter().map(|(&role, r)| (role, r.candidates.clone())).collect();
+        (Choices { backends, candidates }, problems)
+    }
+}
+
+fn build(name: &str, settings: &BackendSettings) -> Result<Arc<dyn Backend>, String> {
+    match settings.kind {
+        BackendKind::Ollama => Ollama::new(name, &settings.urls, OllamaOptions::default())
+            .map(|backend| Arc::new(backend) as Arc<dyn Backend>)
+            .map_err(|error| format!("backends.{name}: {error}")),
+        BackendKind::Embedded => embedded(name, settings),
+        kind @ (BackendKind::LlamaServer | BackendKind::Openai) => Err(format!(
+            "backends.{name}: this version has no backend of kind {kind:?}; use `ollama` or `embedded`"
+        )),
+    }
+}
+
+#[cfg(feature = "embedded")]
+fn embedded(name: &str, settings: &BackendSettings) -> Result<Arc<dyn Backend>, String> {
+    use crate::backend::embedded::{Embedded, EmbeddedModel, EngineOptions};
+    use crate::models::Store;
+
+    let store = Store::open_default().map_err(|error| format!("backends.{name}: {error}"))?;
+    // Asked at each probe, so that a model fetched meanwhile is found without a restart.
+    let installed = move || {
+        let models = store.installed().into_iter();
+        let model = |(model, path): (&crate::models::Model, PathBuf)| EmbeddedModel {
+            name: model.name.to_owned(),
+            path,
+            digest: Some(model.sha256.to_owned()),
+        };
+        models.map(model).collect()
+    };
+    let options = EngineOptions { threads: settings.threads, ..EngineOptions::default() };
+    Ok(Arc::new(Embedded::new(name, installed, options)))
+}
+
+#[cfg(not(feature = "embedded"))]
+fn embedded(name: &str, _: &BackendSettings) -> Result<Arc<dyn Backend>, String> {
+    Err(format!("backends.{name}: this ghostline was built without the feature `embedded`"))
+}

@@ -1,0 +1,291 @@
+//! The generation in flight: it outlives the requests that wait for it.
+//!
+//! A task reads the backend's stream, ends it as soon as no more is wanted, and leaves a finished text
+//! in the cache. Requests wait on its progress. Dropping [`Live`] drops the stream, which is what
+//! frees the backend.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::cache::{Cache, Entry};
+use super::place::{Fit, Place, fit};
+use super::{postprocess, stop};
+use crate::backend::{Chunk, ChunkStream, Finish, StopReason};
+
+/// How long a request made in the middle of a typing correction waits for the text to agree with the
+/// stream again before it asks anew. Two keys of an average typist are 138 ms apart.
+const CORRECTION_WAIT: Duration = Duration::from_millis(120);
+
+/// What a generation was and what it cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// The model, as the backend names it.
+    pub model: Arc<str>,
+    /// The backend's name.
+    pub backend: Arc<str>,
+    /// Tokens of the prompt, where the backend told before we stopped listening.
+    pub prompt_tokens: Option<u32>,
+    /// Tokens of the prompt that were not computed again.
+    pub cached_tokens: Option<u32>,
+    /// Tokens, or pieces of text, received.
+    pub generated_tokens: u32,
+    /// From asking the backend to its first text.
+    pub first_token: Option<Duration>,
+    /// From asking the backend to the last text received so far.
+    pub total: Duration,
+    /// Why it ended.
+    pub stop: StopReason,
+}
+
+#[derive(Debug)]
+struct Progress {
+    text: String,
+    trace: Trace,
+    ended: Option<Ended>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Whole,
+    Failed,
+}
+
+/// A handle to the generation in flight; one exists per engine.
+#[derive(Debug)]
+pub(super) struct Live {
+    shared: Watch,
+    task: AbortHandle,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What a waiting request holds: it does not keep the stream alive.
+#[derive(Debug, Clone)]
+pub(super) struct Watch {
+    pub(super) origin: Arc<Place>,
+    progress: watch::Receiver<Progress>,
+}
+
+/// A part of a generation that may be shown.
+#[derive(Debug)]
+pub(super) struct Rest {
+    pub(super) text: String,
+    /// Nothing more will come.
+    pub(super) whole: bool,
+    pub(super) trace: Trace,
+}
+
+/// Why a request that waited got nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waited {
+    /// The stream went another way than the person: ask anew.
+    Diverged,
+    /// The backend failed.
+    Failed,
+    /// The model had nothing to say.
+    Empty,
+}
+
+impl Live {
+    /// Starts reading `stream`. A text that ends by itself goes into `cache`; a failure to `failed`.
+    pub(super) fn start(
+        stream: ChunkStream,
+        origin: Place,
+        multi_line: bool,
+        trace: Trace,
+        cache: Arc<Mutex<Cache>>,
+        failed: impl FnOnce(crate::backend::BackendError) + Send + 'static,
+    ) -> Self {
+        let origin = Arc::new(origin);
+        let first = Progress { text: String::new(), trace, ended: None };
+        let (sender, progress) = watch::channel(first);
+        let reader = Reader { stream, origin: origin.clone(), multi_line, sender, cache };
+        let task = tokio::spawn(async move {
+            if let Err(error) = reader.run().await {
+                failed(error);
+            }
+        });
+        Self {
+            shared: Watch { origin, progress },
+            task: task.abort_handle(),
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.shared.progress.borrow().ended.is_none()
+    }
+
+    pub(super) fn watch(&self) -> Watch {
+        self.shared.clone()
+    }
+
+    /// How what was generated so far relates to `now`; `None` when the stream has ended.
+    pub(super) fn fit(&self, now: &Place) -> Option<Fit> {
+        let progress = self.shared.progress.borrow();
+        (progress.ended.is_none()).then(|| fit(&self.shared.origin, &progress.text, now))
+    }
+}
+
+struct Reader {
+    stream: ChunkStream,
+    origin: Arc<Place>,
+    multi_line: bool,
+    sender: watch::Sender<Progress>,
+    cache: Arc<Mutex<Cache>>,
+}
+
+impl Reader {
+    async fn run(mut self) -> Result<(), crate::backend::BackendError> {
+        let started = Instant::now();
+        loop {
+            let chunk = match self.stream.next().await {
+                Some(Ok(chunk)) => chunk,
+                Some(Err(error)) => {
+                    self.sender.send_modify(|p| p.ended = Some(Ended::Failed));
+                    return Err(error);
+                }
+                None => Chunk::Done(Finish { stop: StopReason::Cut, ..Finish::default() }),
+            };
+            let elapsed = started.elapsed();
+            let ended = match chunk {
+                Chunk::Prompt { prompt_tokens, cached_tokens } => {
+                    self.sender.send_modify(|p| {
+                        p.trace.prompt_tokens = Some(prompt_tokens);
+                        p.trace.cached_tokens = Some(cached_tokens);
+                    });
+                    false
+                }
+                Chunk::Text(text) => self.take(&text, elapsed),
+                Chunk::Done(finish) => {
+                    self.sender.send_modify(|p| p.finish(finish));
+                    true
+                }
+            };
+            if ended {
+                break;
+            }
+        }
+        // The backend is freed before anybody is told.
+        let Self { stream, origin, sender, cache, .. } = self;
+        drop(stream);
+        sender.send_modify(|p| p.ended = Some(Ended::Whole));
+        let (text, trace) = {
+            let progress = sender.borrow();
+            (progress.text.clone(), progress.trace.clone())
+        };
+        if !text.trim().is_empty() {
+            let entry = Entry { text: text.into(), trace };
+            let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+            cache.insert(origin.as_ref().clone(), entry);
+        }
+        Ok(())
+    }
+
+    /// Appends `text`; true when no more is wanted.
+    fn take(&self, text: &str, elapsed: Duration) -> bool {
+        let mut ended = false;
+        self.sender.send_modify(|p| {
+            p.text.push_str(text);
+            p.trace.generated_tokens += 1;
+            p.trace.first_token.get_or_insert(elapsed);
+            p.trace.total = elapsed;
+            if let Some(end) = stop::end_of(&p.text, &self.origin, self.multi_line) {
+                p.text.truncate(end);
+                p.trace.stop = StopReason::Cut;
+                ended = true;
+            }
+        });
+        ended
+    }
+}
+
+impl Progress {
+    fn finish(&mut self, finish: Finish) {
+        self.trace.stop = finish.stop;
+        if finish.prompt_tokens > 0 {
+            self.trace.prompt_tokens = Some(finish.prompt_tokens);
+        }
+        if finish.cached_tokens.is_some() {
+            self.trace.cached_tokens = finish.cached_tokens;
+        }
+        if finish.generated_tokens > 0 {
+            self.trace.generated_tokens = finish.generated_tokens;
+        }
+    }
+}
+
+impl Watch {
+    /// Waits until something of the text may be shown at `now`: all of it, its first line where one
+    /// line is wanted, or from `deadline` on the longest safe partial.
+    pub(super) async fn rest_at(&mut self, now: &Place, deadline: Instant) -> Result<Rest, Waited> {
+        let mut correcting_since = None;
+        loop {
+            let wake = match self.look(now, deadline)? {
+                Look::Show(rest) => return Ok(rest),
+                Look::Wait => (Instant::now() < deadline).then_some(deadline),
+                Look::Correcting => {
+                    let since = *correcting_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= CORRECTION_WAIT {
+                        return Err(Waited::Diverged);
+                    }
+                    Some(since + CORRECTION_WAIT)
+                }
+            };
+            let changed = self.progress.changed();
+            let gone = match wake {
+                Some(wake) => tokio::select! {
+                    changed = changed => changed.is_err(),
+                    () = tokio::time::sleep_until(wake) => false,
+                },
+                None => changed.await.is_err(),
+            };
+            // The task was aborted: its place was taken by another stream.
+            if gone && self.progress.borrow().ended.is_none() {
+                return Err(Waited::Diverged);
+            }
+        }
+    }
+
+    fn look(&mut self, now: &Place, deadline: Instant) -> Result<Look, Waited> {
+        let progress = self.progress.borrow_and_update();
+        if progress.ended == Some(Ended::Failed) {
+            return Err(Waited::Failed);
+        }
+        let whole = progress.ended.is_some();
+        let typed = match fit(&self.origin, &progress.text, now) {
+            Fit::Typed(typed) => typed,
+            Fit::Ahead if !whole => return Ok(Look::Wait),
+            Fit::Correcting => return Ok(Look::Correcting),
+            Fit::Ahead | Fit::Diverged => return Err(Waited::Diverged),
+        };
+        let rest = progress.text.get(typed..).unwrap_or_default();
+        if whole && rest.trim().is_empty() {
+            return Err(Waited::Empty);
+        }
+        let shown = if whole {
+            Some(rest)
+        } else if Instant::now() >= deadline {
+            postprocess::safe_partial(rest)
+        } else {
+            None
+        };
+        Ok(shown.map_or(Look::Wait, |text| {
+            Look::Show(Rest { text: text.to_owned(), whole, trace: progress.trace.clone() })
+        }))
+    }
+}
+
+enum Look {
+    Show(Rest),
+    Wait,
+    Correcting,
+}

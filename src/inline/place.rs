@@ -1,0 +1,299 @@
+//! Where a completion belongs, and whether it still does after more was typed.
+//!
+//! A [`Place`] is the structured key of the cache and of the stream in flight: the file, the lines
+//! before, the current line on both sides of the cursor, the next non-empty line. [`fit`] is the one
+//! rule of type-through: the cache, joining a stream and ending a diverged one all ask it.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
+
+use crate::document::Document;
+use crate::document::position::line_content;
+
+/// Lines above the cursor that must be the same. Five, as cody's structured key has: enough to tell
+/// repeated statements apart, few enough that an edit further up changes nothing.
+const LINES_ABOVE: usize = 5;
+/// How far down the next non-empty line is looked for.
+const LINES_BELOW: usize = 16;
+/// Longest line, in bytes, that is completed: longer ones are generated or minified, and copying them
+/// for each key would make a keystroke's cost depend on the file.
+const LONGEST_LINE_BYTES: usize = 4096;
+/// How many characters of a typing correction a stream outlives.
+const CORRECTION_CHARS: usize = 3;
+
+/// A cursor with as much of its surroundings as decides whether a completion belongs there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    /// The document.
+    pub(super) uri: Arc<str>,
+    /// Hashes of the nearest lines above, nearest first, trailing whitespace ignored; 0 above the
+    /// first line.
+    above: [u64; LINES_ABOVE],
+    /// The current line up to the cursor.
+    pub(super) line_prefix: String,
+    /// The current line from the cursor on.
+    pub(super) line_suffix: String,
+    /// The next non-empty line below, trimmed; empty when there is none near.
+    pub(super) next_line: String,
+    /// Whether the next non-empty line is indented deeper than the cursor's line, or than the line
+    /// above where the cursor's line is blank.
+    pub(super) next_deeper: bool,
+    /// The nearest line above that is not empty, trimmed at its end.
+    pub(super) previous_line: String,
+}
+
+impl Place {
+    /// Reads the place at byte `offset`; `None` on a line too long to be completed.
+    pub(super) fn at(document: &Document, offset: usize) -> Option<Self> {
+        let text = &document.text;
+        let offset = offset.min(text.len_bytes());
+        let line = text.byte_to_line(offset);
+        let content = line_content(text, line);
+        if content.len_bytes() > LONGEST_LINE_BYTES {
+            return None;
+        }
+        let column = text.byte_to_char(offset) - text.line_to_char(line);
+        let column = column.min(content.len_chars());
+        let mut above = [0; LINES_ABOVE];
+        let mut previous_line = String::new();
+        for (hash, n) in above.iter_mut().zip((0..line).rev()) {
+            let content = line_content(text, n);
+            // A long line counts by its length: hashing it would cost time in proportion.
+            if content.len_bytes() > LONGEST_LINE_BYTES {
+                *hash = content.len_bytes() as u64;
+                continue;
+            }
+            let content = std::borrow::Cow::from(content);
+            let content = content.trim_end();
+            *hash = line_hash(content);
+            if previous_line.is_empty() {
+                previous_line.push_str(content);
+            }
+        }
+        let next_line = (line + 1..text.len_lines())
+            .take(LINES_BELOW)
+            .map(|n| line_content(text, n))
+            .filter(|l| l.len_bytes() <= LONGEST_LINE_BYTES)
+            .map(|l| std::borrow::Cow::from(l).into_owned())
+            .find(|l| !l.trim().is_empty())
+            .unwrap_or_default();
+        let line_prefix = content.slice(..column).to_string();
+        let opener = if line_prefix.trim().is_empty() { &previous_line } else { &line_prefix };
+        Some(Self {
+            uri: document.uri.clone(),
+            above,
+            line_suffix: content.slice(column..).to_string(),
+            next_deeper: indent_of(&next_line) > indent_of(opener),
+            next_line: next_line.trim().to_owned(),
+            line_prefix,
+            previous_line,
+        })
+    }
+
+    /// Whether nothing but whitespace stands right of the cursor.
+    pub(super) fn at_line_end(&self) -> bool {
+        self.line_suffix.trim().is_empty()
+    }
+
+    /// Whether nothing but whitespace stands left of the cursor.
+    pub(super) fn on_blank_start(&self) -> bool {
+        self.line_prefix.trim().is_empty()
+    }
+}
+
+/// Leading whitespace in columns, a tab counting four.
+pub(super) fn indent_of(line: &str) -> usize {
+    line.chars()
+        .take_while(|c| c.is_whitespace())
+        .map(|c| if c == '\t' { 4 } else { 1 })
+        .sum()
+}
+
+fn line_hash(line: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(line.as_bytes());
+    // 0 is "no such line".
+    hasher.finish().max(1)
+}
+
+/// How a text generated at one place relates to another place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// So many bytes of the text have been typed; the rest may be shown.
+    Typed(usize),
+    /// What was typed agrees with all there is of the text, and is ahead of it.
+    Ahead,
+    /// The person took back or changed at most a few characters at the end of what was typed.
+    Correcting,
+    /// The text does not belong here.
+    Diverged,
+}
+
+/// Relates `text`, generated at `origin`, to the place `now`.
+pub(super) fn fit(origin: &Place, text: &str, now: &Place) -> Fit {
+    if origin.uri != now.uri || origin.next_line != now.next_line {
+        return Fit::Diverged;
+    }
+    if now.above == origin.above {
+        let same_line = fit_same_line(origin, text, now);
+        if same_line != Fit::Diverged {
+            return same_line;
+        }
+    }
+    fit_later_line(origin, text, now)
+}
+
+fn fit_same_line(origin: &Place, text: &str, now: &Place) -> Fit {
+    let Some(typed) = now.line_prefix.strip_prefix(origin.line_prefix.as_str()) else {
+        return correction(origin, text, now);
+    };
+    if !suffix_agrees(&origin.line_suffix, &now.line_suffix, typed) {
+        return Fit::Diverged;
+    }
+    if text.starts_with(typed) {
+        Fit::Typed(typed.len())
+    } else if typed.starts_with(text) {
+        Fit::Ahead
+    } else {
+        Fit::Diverged
+    }
+}
+
+/// The person has gone on to a later line of the text: by accepting a line of it, or by typing it.
+fn fit_later_line(origin: &Place, text: &str, now: &Place) -> Fit {
+    if origin.line_suffix.trim() != now.line_suffix.trim() {
+        return Fit::Diverged;
+    }
+    let mut above = origin.above;
+    let mut start = 0;
+    let mut first = origin.line_prefix.clone();
+    let mut lines = text.split('\n').peekable();
+    while let Some(line) = lines.next() {
+        if lines.peek().is_none() {
+            break;
+        }
+        first.push_str(line);
+        above.rotate_right(1);
+        above[0] = line_hash(first.trim_end());
+        first.clear();
+        start += line.len() + 1;
+        let rest = text.get(start..).unwrap_or_default();
+        if above == now.above {
+            if rest.starts_with(&now.line_prefix) {
+                return Fit::Typed(start + now.line_prefix.len());
+            }
+            if now.line_prefix.starts_with(rest) {
+                return Fit::Ahead;
+            }
+        }
+    }
+    Fit::Diverged
+}
+
+/// The line is shorter than, or differs at its end from, the line the text was generated for.
+fn correction(origin: &Place, text: &str, now: &Place) -> Fit {
+    // The editor or the person indented an empty line anew: the text stands as it is.
+    if origin.on_blank_start() && now.on_blank_start() && origin.line_suffix == now.line_suffix {
+        return if text.starts_with([' ', '\t']) { Fit::Diverged } else { Fit::Typed(0) };
+    }
+    if origin.line_suffix != now.line_suffix {
+        return Fit::Diverged;
+    }
+    let agreed = common_prefix(&origin.line_prefix, &now.line_prefix);
+    if agreed == 0 {
+        return Fit::Diverged;
+    }
+    let lost = origin.line_prefix.get(agreed..).unwrap_or_default().chars().count();
+    let changed = now.line_prefix.get(agreed..).unwrap_or_default().chars().count();
+    if lost + changed <= CORRECTION_CHARS { Fit::Correcting } else { Fit::Diverged }
+}
+
+/// Whether the text right of the cursor is what it was, up to closing brackets and quotes that the
+/// editor put there or that were typed over.
+fn suffix_agrees(origin: &str, now: &str, typed: &str) -> bool {
+    if origin == now {
+        return true;
+    }
+    if let Some(added) = now.strip_suffix(origin) {
+        return !added.is_empty()
+            && added.chars().all(|c| opener_of(c).is_some_and(|open| typed.contains(open)));
+    }
+    if let Some(taken) = origin.strip_suffix(now) {
+        return taken.chars().all(|c| opener_of(c).is_some()) && typed.contains(taken);
+    }
+    false
+}
+
+/// The bracket or quote that `closer` closes.
+pub(super) const fn opener_of(closer: char) -> Option<char> {
+    match closer {
+        ')' => Some('('),
+        ']' => Some('['),
+        '}' => Some('{'),
+        '>' => Some('<'),
+        '"' | '\'' | '`' => Some(closer),
+        _ => None,
+    }
+}
+
+/// The length in bytes of the longest common prefix, on a character boundary.
+pub(super) fn common_prefix(a: &str, b: &str) -> usize {
+    a.chars().zip(b.chars()).take_while(|(x, y)| x == y).map(|(x, _)| x.len_utf8()).sum()
+}
+
+#[cfg(test)]
+pub(in crate::inline) mod tests {
+    use super::*;
+
+    /// The place at `|` in a document.
+    pub(in crate::inline) fn place(text: &str) -> Place {
+        let offset = text.find('|').unwrap();
+        let document = Document::new("u", 1, "rust", &text.replacen('|', "", 1));
+        Place::at(&document, offset).unwrap()
+    }
+
+    #[test]
+    fn what_was_typed_is_told_from_what_was_not() {
+        for (origin, text, now, expected) in [
+            // Typing along, ahead of the stream, and away from it.
+            ("fn a|\nz", "dd()", "fn a|\nz", Fit::Typed(0)),
+            ("fn a|\nz", "dd()", "fn add|\nz", Fit::Typed(2)),
+            ("fn a|\nz", "d", "fn add(|\nz", Fit::Ahead),
+            ("fn a|\nz", "dd()", "fn ax|\nz", Fit::Diverged),
+            // The closing bracket the editor inserts, and typing over one.
+            ("f|\nz", "oo(x)", "foo(|)\nz", Fit::Typed(3)),
+            ("foo(|)\nz", "x);", "foo(x)|\nz", Fit::Typed(2)),
+            ("f|\nz", "oo(x)", "foo(|;\nz", Fit::Diverged),
+            // Accepting a line.
+            ("if a {|\n}", "\n    b;\n    c;", "if a {\n    b;\n|\n}", Fit::Typed(8)),
+            ("if a {|\n}", "\n    b;\n    c;", "if a {\n    b;\n    |\n}", Fit::Typed(12)),
+            ("if a {|\n}", "\n    b;\n    c;", "if a {\n    d;\n    |\n}", Fit::Diverged),
+            // Indenting a blank line anew.
+            ("a\n    |\nz", "b;", "a\n  |\nz", Fit::Typed(0)),
+            // Taking characters back.
+            ("let foo|\nz", " = 1", "let fo|\nz", Fit::Correcting),
+            ("let foo|\nz", " = 1", "let fop|\nz", Fit::Correcting),
+            ("let foobar|\nz", " = 1", "let fo|\nz", Fit::Diverged),
+            // Another line with the same text, a changed line above, a changed line below.
+            ("a\nx|\nz", "y", "b\nx|\nz", Fit::Diverged),
+            ("a\nx|\nz", "y", "a\nx|\nq", Fit::Diverged),
+            // An empty line more below is no change; trailing space above is none either.
+            ("a\nx|\nz", "y", "a  \nx|\n\nz", Fit::Typed(0)),
+        ] {
+            assert_eq!(fit(&place(origin), text, &place(now)), expected, "{origin:?} {text:?} {now:?}");
+        }
+    }
+
+    #[test]
+    fn another_file_never_fits() {
+        let here = place("a|");
+        let there = Place { uri: "v".into(), ..here.clone() };
+        assert_eq!(fit(&here, "b", &there), Fit::Diverged);
+    }
+
+    #[test]
+    fn a_very_long_line_has_no_place() {
+        let text = "x".repeat(LONGEST_LINE_BYTES + 1);
+        assert_eq!(Place::at(&Document::new("u", 1, "js", &text), 3), None);
+    }
+}

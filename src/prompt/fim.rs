@@ -1,0 +1,233 @@
+//! Fill-in-the-middle: one row per model family.
+//!
+//! Strings and stops are those of the families' own documentation, as collected in llama.cpp's and
+//! Ollama's templates, read in November 2026. A row is chosen by the model's own metadata first and by
+//! its name last ([`family_of`]).
+
+use super::Segment;
+
+/// In which order a family reads prefix and suffix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// `prefix` P `suffix` S `middle` typed part: a keystroke appends to the end.
+    PrefixSuffixMiddle {
+        /// Before the lines above.
+        prefix: &'static str,
+        /// Before the text after the cursor.
+        suffix: &'static str,
+        /// Before the typed part of the line.
+        middle: &'static str,
+    },
+    /// `suffix` S `prefix` P and the typed part.
+    SuffixPrefix {
+        /// Before the text after the cursor.
+        suffix: &'static str,
+        /// Before the lines above.
+        prefix: &'static str,
+    },
+    /// The text before the cursor alone, for models without such tokens.
+    PrefixOnly,
+}
+
+/// A family of models that share sentinels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Family {
+    /// Its name in status and output.
+    pub name: &'static str,
+    /// Lower-case parts of model names that belong to it; the first row that matches wins.
+    names: &'static [&'static str],
+    /// How a prompt is laid out.
+    pub layout: Layout,
+    /// Texts that end a generation; none is ever shown.
+    pub stops: &'static [&'static str],
+}
+
+const ASCII_FIM: Layout = Layout::PrefixSuffixMiddle {
+    prefix: "<fim_prefix>",
+    suffix: "<fim_suffix>",
+    middle: "<fim_middle>",
+};
+const PIPED_FIM: Layout = Layout::PrefixSuffixMiddle {
+    prefix: "<|fim_prefix|>",
+    suffix: "<|fim_suffix|>",
+    middle: "<|fim_middle|>",
+};
+
+/// The families. More specific names stand first.
+pub const FAMILIES: &[Family] = &[
+    Family {
+        name: "qwen-coder",
+        names: &["qwen2.5-coder", "qwen3-coder", "qwen2.5.coder", "codeqwen"],
+        layout: PIPED_FIM,
+        stops: &[
+            "<|endoftext|>",
+            "<|fim_prefix|>",
+            "<|fim_suffix|>",
+            "<|fim_middle|>",
+            "<|fim_pad|>",
+            "<|file_sep|>",
+            "<|repo_name|>",
+            "<|im_start|>",
+            "<|im_end|>",
+        ],
+    },
+    Family {
+        name: "codellama",
+        names: &["codellama", "code-llama"],
+        layout: Layout::PrefixSuffixMiddle { prefix: "<PRE> ", suffix: " <SUF>", middle: " <MID>" },
+        stops: &["<EOT>", "<PRE>", "<SUF>", "<MID>", "</s>"],
+    },
+    Family {
+        name: "deepseek-coder",
+        names: &["deepseek-coder"],
+        layout: Layout::PrefixSuffixMiddle {
+            prefix: "<｜fim▁begin｜>",
+            suffix: "<｜fim▁hole｜>",
+            middle: "<｜fim▁end｜>",
+        },
+        stops: &[
+            "<｜end▁of▁sentence｜>",
+            "<｜fim▁begin｜>",
+            "<｜fim▁hole｜>",
+            "<｜fim▁end｜>",
+            "<|EOT|>",
+        ],
+    },
+    Family {
+        name: "starcoder2",
+        names: &["starcoder", "stable-code"],
+        layout: ASCII_FIM,
+        stops: &["<|endoftext|>", "<file_sep>", "<fim_prefix>", "<fim_suffix>", "<fim_middle>"],
+    },
+    Family {
+        name: "codegemma",
+        names: &["codegemma"],
+        layout: PIPED_FIM,
+        stops: &[
+            "<|file_separator|>",
+            "<end_of_turn>",
+            "<eos>",
+            "<|fim_prefix|>",
+            "<|fim_suffix|>",
+            "<|fim_middle|>",
+        ],
+    },
+    Family {
+        name: "codestral",
+        names: &["codestral"],
+        layout: Layout::SuffixPrefix { suffix: "[SUFFIX]", prefix: "[PREFIX]" },
+        stops: &["</s>", "[SUFFIX]", "[PREFIX]", "[MIDDLE]"],
+    },
+    Family {
+        name: "granite-code",
+        names: &["granite-code", "granite3", "granite4", "granite-3", "granite-4"],
+        layout: ASCII_FIM,
+        stops: &["<|endoftext|>", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<fim_pad>"],
+    },
+];
+
+/// The form for models without fill-in-the-middle tokens.
+pub const PREFIX_ONLY: Family = Family {
+    name: "prefix-only",
+    names: &[],
+    layout: Layout::PrefixOnly,
+    stops: &["<|endoftext|>", "<|im_end|>", "<|im_start|>", "</s>", "<|eot_id|>"],
+};
+
+/// The family of a model. `fim` is what the model's metadata says about fill-in-the-middle tokens:
+/// `Some(false)` settles it, whatever the name promises. `None` when nothing says which.
+pub fn family_of(model: &str, fim: Option<bool>) -> Option<&'static Family> {
+    if fim == Some(false) {
+        return Some(&PREFIX_ONLY);
+    }
+    let name = model.to_lowercase();
+    FAMILIES.iter().find(|f| f.names.iter().any(|n| name.contains(n)))
+}
+
+impl Family {
+    /// Lays a prompt out: the lines `above`, the `typed` part of the current line, the text `after`
+    /// the cursor. The typed part stands last wherever the family allows, so that a keystroke adds
+    /// tokens at the end and changes none before (the *line anchor*).
+    pub fn lay_out(&self, above: String, typed: String, after: String) -> Vec<Segment> {
+        use Segment::{Special, Text};
+        let mut segments = match self.layout {
+            Layout::PrefixSuffixMiddle { prefix, suffix, middle } => vec![
+                Special(prefix),
+                Text(above),
+                Special(suffix),
+                Text(after),
+                Special(middle),
+                Text(typed),
+            ],
+            Layout::SuffixPrefix { suffix, prefix } => {
+                vec![Special(suffix), Text(after), Special(prefix), Text(above), Text(typed)]
+            }
+            Layout::PrefixOnly => vec![Text(above), Text(typed)],
+        };
+        segments.retain(|s| !matches!(s, Text(t) if t.is_empty()));
+        segments
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn laid_out(family: &Family) -> String {
+        family
+            .lay_out("A\n".into(), "t".into(), "S".into())
+            .iter()
+            .map(|s| match s {
+                Segment::Special(s) => *s,
+                Segment::Text(t) => t,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_family_is_found_by_name_and_laid_out_as_documented() {
+        for (model, name, prompt) in [
+            (
+                "qwen2.5-coder:1.5b-base-q4_K_M",
+                "qwen-coder",
+                "<|fim_prefix|>A\n<|fim_suffix|>S<|fim_middle|>t",
+            ),
+            ("qwen3-coder:30b", "qwen-coder", "<|fim_prefix|>A\n<|fim_suffix|>S<|fim_middle|>t"),
+            ("codellama:7b-code", "codellama", "<PRE> A\n <SUF>S <MID>t"),
+            (
+                "deepseek-coder-v2:16b",
+                "deepseek-coder",
+                "<｜fim▁begin｜>A\n<｜fim▁hole｜>S<｜fim▁end｜>t",
+            ),
+            ("starcoder2:3b", "starcoder2", "<fim_prefix>A\n<fim_suffix>S<fim_middle>t"),
+            ("codegemma:2b", "codegemma", "<|fim_prefix|>A\n<|fim_suffix|>S<|fim_middle|>t"),
+            ("codestral:22b", "codestral", "[SUFFIX]S[PREFIX]A\nt"),
+            ("granite-code:3b", "granite-code", "<fim_prefix>A\n<fim_suffix>S<fim_middle>t"),
+        ] {
+            let family = family_of(model, None).unwrap();
+            assert_eq!(family.name, name, "{model}");
+            assert_eq!(laid_out(family), prompt, "{model}");
+        }
+    }
+
+    #[test]
+    fn every_sentinel_is_also_a_stop() {
+        for family in FAMILIES {
+            let sentinels = match family.layout {
+                Layout::PrefixSuffixMiddle { prefix, suffix, middle } => vec![prefix, suffix, middle],
+                Layout::SuffixPrefix { suffix, prefix } => vec![suffix, prefix],
+                Layout::PrefixOnly => vec![],
+            };
+            for sentinel in sentinels {
+                assert!(family.stops.contains(&sentinel.trim()), "{} {sentinel}", family.name);
+            }
+        }
+    }
+
+    #[test]
+    fn metadata_beats_the_name_and_an_unknown_name_is_unknown() {
+        assert_eq!(family_of("qwen2.5-coder:7b", Some(false)).unwrap().name, "prefix-only");
+        assert_eq!(family_of("llama3.2:1b", None), None);
+        assert_eq!(laid_out(&PREFIX_ONLY), "A\nt");
+    }
+}

@@ -1,0 +1,130 @@
+//! Which part of a document goes into a prompt, cut before it is laid out.
+//!
+//! The window moves in big steps: its first line is a multiple of [`STEP_LINES`], so that typing and
+//! going down a few lines leaves the front of the prompt as it was and a backend computes only what is
+//! new. Work is proportional to the window, never to the file.
+
+use ropey::Rope;
+
+use super::BYTES_PER_TOKEN;
+use crate::document::position::line_content;
+
+/// The window's first line is a multiple of this. Half of a 384-token window of code (about 32 lines):
+/// smaller steps throw the backend's cache away more often, larger ones leave it half empty.
+pub const STEP_LINES: usize = 16;
+
+/// The three parts of a prompt, line ends as `\n`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// Whole lines above the cursor's line.
+    pub above: String,
+    /// The cursor's line up to the cursor.
+    pub typed: String,
+    /// From the cursor on.
+    pub after: String,
+}
+
+/// Cuts the window around byte `offset` to the budgets, in tokens of [`BYTES_PER_TOKEN`].
+pub fn cut(text: &Rope, offset: usize, prefix_tokens: usize, suffix_tokens: usize) -> Window {
+    let offset_char = text.byte_to_char(offset.min(text.len_bytes()));
+    let line = text.char_to_line(offset_char);
+    let first = first_line(text, line, prefix_tokens * BYTES_PER_TOKEN);
+    let typed = text.slice(text.line_to_char(line)..offset_char).to_string();
+    let above = text.slice(text.line_to_char(first)..text.line_to_char(line));
+    Window {
+        above: with_plain_line_ends(above.to_string()),
+        typed,
+        after: after(text, line, offset_char, suffix_tokens * BYTES_PER_TOKEN),
+    }
+}
+
+/// The first line of the window: the smallest multiple of the step from which all lines up to `line`
+/// fit; where not even one step fits, the nearest whole lines that do.
+fn first_line(text: &Rope, line: usize, budget_bytes: usize) -> usize {
+    let end = text.line_to_byte(line);
+    let fits = |first: usize| end - text.line_to_byte(first) <= budget_bytes;
+    let mut first = line - line % STEP_LINES;
+    if !fits(first) {
+        return (first..=line).find(|&l| fits(l)).unwrap_or(line);
+    }
+    while first >= STEP_LINES && fits(first - STEP_LINES) {
+        first -= STEP_LINES;
+    }
+    first
+}
+
+/// The rest of the line, then whole lines while they fit.
+fn after(text: &Rope, line: usize, offset_char: usize, budget_bytes: usize) -> String {
+    let rest_end = text.line_to_char(line) + line_content(text, line).len_chars();
+    let mut out = text.slice(offset_char..rest_end.max(offset_char)).to_string();
+    if out.len() > budget_bytes {
+        out.truncate(out.floor_char_boundary(budget_bytes));
+        return out;
+    }
+    for below in line + 1..text.len_lines() {
+        let content = line_content(text, below);
+        if out.len() + 1 + content.len_bytes() > budget_bytes {
+            break;
+        }
+        out.push('\n');
+        out.extend(content.chunks());
+    }
+    out
+}
+
+fn with_plain_line_ends(text: String) -> String {
+    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(lines: usize) -> Rope {
+        let text: Vec<String> = (0..lines).map(|n| format!("line {n:04}")).collect();
+        Rope::from_str(&text.join("\n"))
+    }
+
+    #[test]
+    fn typed_part_rest_and_lines_are_told_apart() {
+        let text = Rope::from_str("a\r\nbμ|c\r\nd\r\n");
+        let offset = text.to_string().find('|').unwrap();
+        let window = cut(&text, offset, 100, 100);
+        assert_eq!(
+            window,
+            Window { above: "a\n".into(), typed: "bμ".into(), after: "|c\nd\n".into() }
+        );
+    }
+
+    #[test]
+    fn the_first_line_stays_while_the_cursor_goes_down_and_then_steps() {
+        // A line is 10 bytes: 400 bytes hold 40 lines, so two steps and a bit.
+        let text = numbered(200);
+        let firsts: Vec<usize> = (0..100).map(|l| first_line(&text, l, 400)).collect();
+        assert!(firsts.iter().all(|f| f % STEP_LINES == 0));
+        let moves = firsts.windows(2).filter(|w| w[0] != w[1]).count();
+        assert_eq!(moves, 4, "{firsts:?}");
+        assert!((0..100).all(|l| l - firsts[l] <= 40));
+    }
+
+    #[test]
+    fn over_budget_keeps_the_text_nearest_the_cursor() {
+        let text = numbered(100);
+        let offset = text.line_to_byte(55) + 4;
+        let window = cut(&text, offset, 10, 5);
+        assert_eq!(window.above, "line 0052\nline 0053\nline 0054\n");
+        assert_eq!(window.typed, "line");
+        assert_eq!(window.after, " 0055\nline 0056");
+        let none = cut(&text, offset, 0, 0);
+        assert_eq!((none.above.as_str(), none.after.as_str()), ("", ""));
+    }
+
+    #[test]
+    fn ends_of_the_document() {
+        let text = Rope::from_str("");
+        assert_eq!(cut(&text, 0, 10, 10).typed, "");
+        let text = Rope::from_str("a\n");
+        assert_eq!(cut(&text, 2, 10, 10).above, "a\n");
+        assert_eq!(cut(&text, 99, 10, 10).after, "");
+    }
+}

@@ -1,0 +1,195 @@
+//! The language server: one line per method; the work is in the files beside.
+//!
+//! Knows the protocol and the features, never a backend. Built by `cli/serve`, and by tests with their
+//! own [`Host`].
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use serde_json::{Value, json};
+use tower_lsp::gen_lsp_types::{
+    ClientCapabilities, ExecuteCommandOptions, InitializeParams, InitializeResult,
+    InlineCompletionProvider, PositionEncodingKind, ServerCapabilities, ServerInfo,
+    TextDocumentSync, TextDocumentSyncKind, TextDocumentSyncOptions, WorkspaceFoldersServerCapabilities,
+    WorkspaceOptions,
+};
+use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
+use tower_lsp::{ClientSocket, LanguageServer, LspService};
+
+pub mod ext;
+mod framing;
+mod inline_completion;
+mod session;
+mod status;
+mod text_sync;
+pub mod transport;
+
+pub use session::Host;
+use session::Session;
+use transport::Outbox;
+
+/// The protocol's methods.
+#[derive(Debug)]
+pub struct Server {
+    host: Arc<dyn Host>,
+    outbox: Outbox,
+    session: OnceLock<Arc<Session>>,
+}
+
+/// The service to drive with [`transport::serve`].
+pub fn service(host: Arc<dyn Host>, outbox: Outbox) -> (LspService<Server>, ClientSocket) {
+    LspService::build_with_lifecycle_methods(|_client| Server {
+        host,
+        outbox,
+        session: OnceLock::new(),
+    })
+    .custom_method("textDocument/didOpen", Server::did_open)
+    .custom_method("textDocument/didChange", Server::did_change)
+    .custom_method("textDocument/didClose", Server::did_close)
+    .custom_method("textDocument/inlineCompletion", Server::inline_completion)
+    .custom_method("workspace/didChangeConfiguration", Server::did_change_configuration)
+    .custom_method("workspace/didChangeWorkspaceFolders", Server::did_change_workspace_folders)
+    .custom_method("workspace/didChangeWatchedFiles", Server::did_change_watched_files)
+    .custom_method("workspace/executeCommand", Server::execute_command)
+    .custom_method(ext::STATUS, Server::status)
+    .custom_method(ext::METRICS, Server::metrics)
+    .finish()
+}
+
+impl LanguageServer for Server {
+    async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
+        let session = Session::new(self.host.clone(), self.outbox.clone(), &params);
+        let encoding = session.encoding().kind();
+        let experimental = experimental(&params.capabilities);
+        self.session.set(session).map_err(|_| Error::invalid_request())?;
+        Ok(InitializeResult {
+            capabilities: capabilities(encoding, experimental),
+            server_info: Some(ServerInfo {
+                name: env!("CARGO_PKG_NAME").into(),
+                version: Some(env!("CARGO_PKG_VERSION").into()),
+            }),
+        })
+    }
+
+    async fn initialized(&self, _: tower_lsp::gen_lsp_types::InitializedParams) {
+        if let Some(session) = self.session.get() {
+            session.start();
+        }
+    }
+
+    async fn shutdown(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Server {
+    fn session(&self) -> Result<&Arc<Session>> {
+        self.session.get().ok_or_else(Error::internal_error)
+    }
+
+    async fn did_open(&self, params: Value) {
+        self.with_session(|session| text_sync::open(session, params));
+    }
+
+    async fn did_change(&self, params: Value) {
+        self.with_session(|session| text_sync::change(session, params));
+    }
+
+    async fn did_close(&self, params: Value) {
+        self.with_session(|session| text_sync::close(session, &params));
+    }
+
+    async fn inline_completion(&self, params: Value) -> Result<Value> {
+        let session = self.session()?;
+        let Some((document, ask)) = inline_completion::ask(session, params)? else {
+            return Ok(json!([]));
+        };
+        Ok(match session.engine.complete(ask).await {
+            Ok(completion) => json!([inline_completion::item(
+                &document,
+                &completion,
+                session.next_item_id(),
+                session.encoding(),
+            )]),
+            Err(_) => json!([]),
+        })
+    }
+
+    async fn did_change_configuration(&self, mut params: Value) {
+        let settings = params.get_mut("settings").map(Value::take).unwrap_or_default();
+        self.with_session(|session| session.editor_settings_changed(settings));
+    }
+
+    async fn did_change_workspace_folders(&self, params: Value) {
+        let paths = |pointer: &str| -> Vec<PathBuf> {
+            let folders = params.pointer(pointer).and_then(Value::as_array);
+            let uris = folders.into_iter().flatten().filter_map(|f| f.get("uri")?.as_str());
+            uris.filter_map(session::path_of).collect()
+        };
+        let (added, removed) = (paths("/event/added"), paths("/event/removed"));
+        self.with_session(|session| session.folders_changed(added, &removed));
+    }
+
+    async fn did_change_watched_files(&self, _: Value) {
+        self.with_session(|session| session.reload());
+    }
+
+    async fn execute_command(&self, params: Value) -> Result<Value> {
+        let session = self.session()?;
+        match params.get("command").and_then(Value::as_str) {
+            Some(ext::DID_ACCEPT) => {
+                session.metrics.completion_accepted();
+                Ok(Value::Null)
+            }
+            other => Err(Error {
+                code: ErrorCode::InvalidParams,
+                message: format!("unknown command {}", other.unwrap_or("without a name")).into(),
+                data: None,
+            }),
+        }
+    }
+
+    async fn status(&self, _: Value) -> Result<Value> {
+        Ok(self.session()?.status())
+    }
+
+    async fn metrics(&self, _: Value) -> Result<Value> {
+        Ok(self.session()?.metrics.to_json())
+    }
+
+    /// Notifications before `initialize` are dropped, as the protocol asks.
+    fn with_session(&self, act: impl FnOnce(&Session)) {
+        if let Some(session) = self.session.get() {
+            act(session);
+        }
+    }
+}
+
+fn experimental(client: &ClientCapabilities) -> bool {
+    client.experimental.as_ref().is_some_and(|e| e.get("ghostline").is_some())
+}
+
+fn capabilities(encoding: PositionEncodingKind, experimental: bool) -> ServerCapabilities {
+    ServerCapabilities {
+        position_encoding: Some(encoding),
+        text_document_sync: Some(TextDocumentSync::Options(TextDocumentSyncOptions {
+            open_close: Some(true),
+            change: Some(TextDocumentSyncKind::Incremental),
+            ..TextDocumentSyncOptions::default()
+        })),
+        inline_completion_provider: Some(InlineCompletionProvider::Bool(true)),
+        execute_command_provider: Some(ExecuteCommandOptions {
+            commands: vec![ext::DID_ACCEPT.into()],
+            ..ExecuteCommandOptions::default()
+        }),
+        workspace: Some(WorkspaceOptions {
+            workspace_folders: Some(WorkspaceFoldersServerCapabilities {
+                supported: Some(true),
+                change_notifications: Some(true.into()),
+            }),
+            ..WorkspaceOptions::default()
+        }),
+        experimental: experimental.then(|| json!({ "ghostline": { "status": true } })),
+        ..ServerCapabilities::default()
+    }
+}

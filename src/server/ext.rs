@@ -1,0 +1,10 @@
+//! Names beyond the standard protocol; the README describes them.
+
+/// Request: how every role stands.
+pub const STATUS: &str = "ghostline/status";
+/// Notification to the client: a role stands differently now.
+pub const STATUS_CHANGED: &str = "ghostline/statusChanged";
+/// Request: counters and latencies of this process.
+pub const METRICS: &str = "ghostline/metrics";
+/// Command that editors run after inserting a completion.
+pub const DID_ACCEPT: &str = "ghostline.didAccept";

@@ -1,0 +1,198 @@
+//! What the handlers of one client share.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use serde_json::{Value, json};
+use tokio::task::AbortHandle;
+use tower_lsp::gen_lsp_types::{InitializeParams, WorkspaceFolders};
+
+use super::status;
+use super::transport::Outbox;
+use crate::config::Settings;
+use crate::document::Store;
+use crate::document::position::Encoding;
+use crate::inline::Engine;
+use crate::metrics::Metrics;
+use crate::router::{Choices, Router};
+
+/// What the server needs from outside: settings and backends. Tests give their own.
+pub trait Host: Send + Sync + std::fmt::Debug {
+    /// The settings for these workspace folders and the editor's own object, with what is wrong in
+    /// them, in words.
+    fn settings(&self, folders: &[PathBuf], editor: Option<&Value>) -> (Settings, Vec<String>);
+
+    /// The backends and candidates of these settings, with what is wrong in them, in words.
+    fn choices(&self, settings: &Settings) -> (Choices, Vec<String>);
+}
+
+/// What `initialize` told and what has been built from it. Lives as long as the conversation.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) store: Store,
+    pub(super) engine: Engine,
+    pub(super) router: Arc<Router>,
+    pub(super) metrics: Arc<Metrics>,
+    host: Arc<dyn Host>,
+    settings: ArcSwap<Settings>,
+    encoding: Encoding,
+    outbox: Outbox,
+    /// Folders and the editor's settings. A std mutex: held for a copy, never across an await.
+    sources: Mutex<Sources>,
+    /// Ends with the session: the router's checks and the status notifications.
+    background: Mutex<Vec<AbortHandle>>,
+    next_item: AtomicU64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Sources {
+    folders: Vec<PathBuf>,
+    editor: Option<Value>,
+    /// What was said about wrong settings last, so that it is said once.
+    said: Vec<String>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let handles = self.background.get_mut().unwrap_or_else(PoisonError::into_inner);
+        handles.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Session {
+    /// Builds everything that needs no waiting: nothing is asked and nothing loaded yet.
+    pub(super) fn new(host: Arc<dyn Host>, outbox: Outbox, params: &InitializeParams) -> Arc<Self> {
+        let offered = params.capabilities.general.as_ref();
+        let offered = offered.and_then(|g| g.position_encodings.as_deref());
+        let sources = Sources {
+            folders: folders(params),
+            editor: params.initialization_options.clone(),
+            said: Vec::new(),
+        };
+        let (settings, mut problems) = host.settings(&sources.folders, sources.editor.as_ref());
+        let (choices, more) = host.choices(&settings);
+        problems.extend(more);
+        let settings = Arc::new(settings);
+        let router = Router::new(choices);
+        let metrics = Arc::<Metrics>::default();
+        let session = Arc::new(Self {
+            store: Store::default(),
+            engine: Engine::new(router.clone(), settings.clone(), metrics.clone()),
+            router,
+            metrics,
+            host,
+            settings: ArcSwap::new(settings),
+            encoding: Encoding::negotiate(offered),
+            outbox,
+            sources: Mutex::new(sources),
+            background: Mutex::default(),
+            next_item: AtomicU64::new(1),
+        });
+        session.say(problems);
+        session
+    }
+
+    /// Starts what runs beside the handlers.
+    pub(super) fn start(self: &Arc<Self>) {
+        let checks = tokio::spawn(self.router.clone().run());
+        let mut roles = self.router.subscribe();
+        let outbox = self.outbox.clone();
+        let notices = tokio::spawn(async move {
+            while roles.changed().await.is_ok() {
+                let status = status::status(&roles.borrow_and_update(), false);
+                outbox.notify(super::ext::STATUS_CHANGED, &status);
+            }
+        });
+        let mut background = self.background.lock().unwrap_or_else(PoisonError::into_inner);
+        background.extend([checks.abort_handle(), notices.abort_handle()]);
+    }
+
+    pub(super) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    pub(super) fn next_item_id(&self) -> u64 {
+        self.next_item.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn status(&self) -> Value {
+        status::status(&self.router.subscribe().borrow(), self.engine.is_busy())
+    }
+
+    /// `workspace/didChangeConfiguration`.
+    pub(super) fn editor_settings_changed(&self, editor: Value) {
+        self.sources().editor = Some(editor);
+        self.reload();
+    }
+
+    /// `workspace/didChangeWorkspaceFolders`.
+    pub(super) fn folders_changed(&self, added: Vec<PathBuf>, removed: &[PathBuf]) {
+        {
+            let mut sources = self.sources();
+            sources.folders.retain(|f| !removed.contains(f));
+            sources.folders.extend(added);
+        }
+        self.reload();
+    }
+
+    /// Reads the settings anew and lets every part that they touch know.
+    pub(super) fn reload(&self) {
+        let sources = self.sources().clone();
+        let (settings, mut problems) =
+            self.host.settings(&sources.folders, sources.editor.as_ref());
+        let old = self.settings.load_full();
+        if settings.roles != old.roles || settings.backends != old.backends {
+            let (choices, more) = self.host.choices(&settings);
+            problems.extend(more);
+            self.router.reconfigure(choices);
+        }
+        let settings = Arc::new(settings);
+        self.settings.store(settings.clone());
+        self.engine.set_settings(settings);
+        self.say(problems);
+    }
+
+    /// Says what is wrong with the settings, in one message, once.
+    fn say(&self, problems: Vec<String>) {
+        {
+            let mut sources = self.sources();
+            if sources.said == problems {
+                return;
+            }
+            sources.said.clone_from(&problems);
+        }
+        if problems.is_empty() {
+            return;
+        }
+        let message = format!("ghostline settings:\n{}", problems.join("\n"));
+        // MessageType.Warning is 2.
+        self.outbox.notify("window/showMessage", &json!({ "type": 2, "message": message }));
+    }
+
+    fn sources(&self) -> std::sync::MutexGuard<'_, Sources> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[expect(deprecated, reason = "older clients send nothing but `rootUri`")]
+fn folders(params: &InitializeParams) -> Vec<PathBuf> {
+    let folders = params.workspace_folders_initialize_params.workspace_folders.as_ref();
+    let many = match folders {
+        Some(WorkspaceFolders::WorkspaceFolderList(list)) => list.as_slice(),
+        _ => &[],
+    };
+    let mut folders: Vec<PathBuf> = many.iter().filter_map(|f| path_of(&f.uri.0)).collect();
+    if folders.is_empty()
+        && let Some(root) = &params.root_uri
+    {
+        folders.extend(path_of(&root.0));
+    }
+    folders
+}
+
+/// The path of a `file:` URI.
+pub(super) fn path_of(uri: &str) -> Option<PathBuf> {
+    url::Url::parse(uri).ok()?.to_file_path().ok()
+}

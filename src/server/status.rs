@@ -1,0 +1,69 @@
+//! `ghostline/status` and its notification: how every role stands, in words.
+
+use serde_json::{Map, Value, json};
+
+use crate::config::Role;
+use crate::router::{RoleState, Roles, Route};
+
+/// The answer to `ghostline/status`.
+pub(super) fn status(roles: &Roles, busy: bool) -> Value {
+    let (state, message) = summary(roles);
+    let roles: Map<String, Value> =
+        roles.iter().map(|(role, state)| (role.to_string(), role_json(state))).collect();
+    json!({ "state": state, "message": message, "roles": roles, "busy": busy })
+}
+
+/// One state for all: completions are what is missed first.
+fn summary(roles: &Roles) -> (&'static str, String) {
+    let unserved = |role: Role| matches!(roles.get(&role), Some(RoleState::Unavailable(_)));
+    match roles.get(&Role::Completion) {
+        None | Some(RoleState::Starting) => ("starting", "Looking for models".into()),
+        Some(RoleState::Loading(route)) => ("loading", format!("Loading {}", place_of(route))),
+        Some(RoleState::Ready(route)) => {
+            let mut message = format!("Completions from {}", place_of(route));
+            if route.fallback {
+                message.push_str(", which is not the first choice");
+            }
+            if route.family_unknown {
+                message.push_str(
+                    "; nothing tells how it fills in the middle, so it only sees the text before \
+                     the cursor",
+                );
+            }
+            let degraded = route.family_unknown || unserved(Role::Chat);
+            if unserved(Role::Chat) {
+                message.push_str("; no model for chat");
+            }
+            (if degraded { "degraded" } else { "ready" }, message)
+        }
+        Some(RoleState::Unavailable(why)) => {
+            let any = roles.values().any(|s| matches!(s, RoleState::Ready(_)));
+            (if any { "degraded" } else { "unavailable" }, sentence(why))
+        }
+    }
+}
+
+fn place_of(route: &Route) -> String {
+    format!("{} ({})", route.model, route.backend.name())
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_uppercase().collect::<String>() + chars.as_str()).unwrap_or_default()
+}
+
+fn role_json(state: &RoleState) -> Value {
+    let name = match state {
+        RoleState::Starting => "starting",
+        RoleState::Loading(_) => "loading",
+        RoleState::Ready(_) => "ready",
+        RoleState::Unavailable(_) => "unavailable",
+    };
+    let route = state.route();
+    json!({
+        "state": name,
+        "model": route.map(|r| &r.model),
+        "backend": route.map(|r| r.backend.name()),
+        "fallback": route.is_some_and(|r| r.fallback),
+    })
+}

@@ -1,0 +1,109 @@
+//! Documents follow the editor: open, change, close.
+//!
+//! Every function here is synchronous, so changes are applied in the order in which they arrive.
+
+use serde::Deserialize;
+use serde_json::Value;
+use tower_lsp::gen_lsp_types::Range;
+
+use super::session::Session;
+use crate::document::position::to_byte_range;
+use crate::document::{Document, Edit};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Opened {
+    text_document: Item,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Item {
+    uri: String,
+    #[serde(default)]
+    language_id: String,
+    version: i32,
+    text: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Changed {
+    text_document: Version,
+    content_changes: Vec<Change>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Version {
+    uri: String,
+    #[serde(default)]
+    version: Option<i32>,
+}
+
+/// The protocol's type would take a range it cannot read for "the whole document".
+#[derive(Debug, Deserialize)]
+struct Change {
+    #[serde(default, deserialize_with = "present")]
+    range: Option<Range>,
+    text: String,
+}
+
+fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Range>, D::Error> {
+    Range::deserialize(value).map(Some)
+}
+
+/// `textDocument/didOpen`.
+pub(super) fn open(session: &Session, params: Value) {
+    match serde_json::from_value::<Opened>(params) {
+        Ok(Opened { text_document: item }) => session.store.open(Document::new(
+            &item.uri,
+            item.version,
+            &item.language_id,
+            &item.text,
+        )),
+        Err(error) => tracing::error!(%error, "didOpen could not be read; the document is unknown"),
+    }
+}
+
+/// `textDocument/didChange`. A change that cannot be read leaves the document unknown: a text that is
+/// not the editor's would lead to completions for something nobody sees.
+pub(super) fn change(session: &Session, params: Value) {
+    let uri = params.pointer("/textDocument/uri").and_then(Value::as_str).map(str::to_owned);
+    let changed = match serde_json::from_value::<Changed>(params) {
+        Ok(changed) => changed,
+        Err(error) => {
+            tracing::error!(%error, ?uri, "didChange could not be read; the document is unknown now");
+            if let Some(uri) = uri {
+                close_document(session, &uri);
+            }
+            return;
+        }
+    };
+    let encoding = session.encoding();
+    let Changed { text_document, content_changes } = changed;
+    let updated = session.store.update(&text_document.uri, |document| {
+        let mut end = 0;
+        for change in content_changes {
+            let range_bytes = change.range.map(|r| to_byte_range(&document.text, r, encoding));
+            end = document.apply(&Edit { range_bytes, text: change.text });
+        }
+        document.version = text_document.version.unwrap_or(document.version);
+        end
+    });
+    match updated {
+        Some((document, end)) => session.engine.document_changed(&document, end),
+        None => tracing::debug!(uri = text_document.uri, "a change of a document that is not open"),
+    }
+}
+
+/// `textDocument/didClose`.
+pub(super) fn close(session: &Session, params: &Value) {
+    if let Some(uri) = params.pointer("/textDocument/uri").and_then(Value::as_str) {
+        close_document(session, uri);
+    }
+}
+
+fn close_document(session: &Session, uri: &str) {
+    session.store.close(uri);
+    session.engine.document_closed(uri);
+}

@@ -1,0 +1,6 @@
+//! Tests of whole features against the real components, one file per feature.
+
+mod completion;
+mod ollama;
+mod protocol;
+mod support;

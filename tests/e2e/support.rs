@@ -1,0 +1,5 @@
+//! What the tests share.
+
+pub(crate) mod ollama_double;
+pub(crate) mod scripted;
+pub(crate) mod server;

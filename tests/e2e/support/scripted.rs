@@ -1,0 +1,162 @@
+//! A backend whose every word is scripted by the test, in this process.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
+use ghostline::backend::{
+    Backend, BackendError, Chunk, ChunkStream, Finish, Installed, PromptBudget, Request,
+};
+use tokio::sync::mpsc;
+
+/// The model it has.
+pub const MODEL: &str = "qwen2.5-coder:1.5b-base";
+
+/// The backend's end.
+#[derive(Debug)]
+pub struct Scripted {
+    started: mpsc::UnboundedSender<Running>,
+    running: Arc<AtomicUsize>,
+    most_running: Arc<AtomicUsize>,
+    /// The next `stream` panics.
+    pub panics: AtomicBool,
+}
+
+/// The test's end: the generations that were started.
+#[derive(Debug)]
+pub struct Script {
+    started: mpsc::UnboundedReceiver<Running>,
+    most_running: Arc<AtomicUsize>,
+}
+
+/// One generation, driven by the test.
+#[derive(Debug)]
+pub struct Running {
+    /// What was asked.
+    pub request: Request,
+    chunks: mpsc::UnboundedSender<Result<Chunk, BackendError>>,
+}
+
+/// A backend and its script.
+pub fn scripted() -> (Arc<Scripted>, Script) {
+    let (sender, started) = mpsc::unbounded_channel();
+    let most_running = Arc::<AtomicUsize>::default();
+    let backend = Scripted {
+        started: sender,
+        running: Arc::default(),
+        most_running: most_running.clone(),
+        panics: AtomicBool::new(false),
+    };
+    (Arc::new(backend), Script { started, most_running })
+}
+
+impl Script {
+    /// Waits for the next generation.
+    pub async fn next(&mut self) -> Running {
+        self.started.recv().await.expect("the backend is alive")
+    }
+
+    /// A generation that has been started and not been looked at yet.
+    pub fn try_next(&mut self) -> Option<Running> {
+        self.started.try_recv().ok()
+    }
+
+    /// How many generations ran at the same time, at most.
+    pub fn most_running(&self) -> usize {
+        self.most_running.load(Ordering::SeqCst)
+    }
+}
+
+impl Running {
+    /// Generates a piece of text.
+    pub fn say(&self, text: &str) {
+        let _ = self.chunks.send(Ok(Chunk::Text(text.into())));
+    }
+
+    /// Ends as a model does.
+    pub fn finish(&self) {
+        let finish = Finish { prompt_tokens: 10, generated_tokens: 3, ..Finish::default() };
+        let _ = self.chunks.send(Ok(Chunk::Done(finish)));
+    }
+
+    /// Breaks off.
+    pub fn fail(&self) {
+        let error = BackendError::Interrupted { backend: "scripted".into(), message: "test".into() };
+        let _ = self.chunks.send(Err(error));
+    }
+
+    /// Waits until the stream was dropped.
+    pub async fn dropped(&self) {
+        self.chunks.closed().await;
+    }
+
+    /// Whether the stream was dropped.
+    pub fn is_dropped(&self) -> bool {
+        self.chunks.is_closed()
+    }
+
+    /// The prompt as one string.
+    pub fn prompt(&self) -> String {
+        let text = |s: &ghostline::prompt::Segment| match s {
+            ghostline::prompt::Segment::Special(s) => (*s).to_owned(),
+            ghostline::prompt::Segment::Text(t) => t.clone(),
+        };
+        self.request.prompt.iter().map(text).collect()
+    }
+}
+
+/// Counts a stream for as long as it lives.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Backend for Scripted {
+    fn name(&self) -> &str {
+        "scripted"
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<Vec<Installed>, BackendError>> {
+        let model = Installed {
+            name: MODEL.into(),
+            digest: None,
+            size_bytes: None,
+            quantization: None,
+            architecture: None,
+            fim: Some(true),
+        };
+        async move { Ok(vec![model]) }.boxed()
+    }
+
+    fn warm_up(&self, _: &str) -> BoxFuture<'static, Result<(), BackendError>> {
+        async { Ok(()) }.boxed()
+    }
+
+    fn stream(&self, request: Request) -> ChunkStream {
+        assert!(!self.panics.swap(false, Ordering::SeqCst), "the test wants a panic");
+        let (chunks, receiver) = mpsc::unbounded_channel();
+        let started = self.started.clone();
+        let running = self.running.clone();
+        let most = self.most_running.clone();
+        // As the trait asks: nothing happens before the first poll.
+        futures_util::stream::once(async move {
+            most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            let counted = Counted(running);
+            let _ = started.send(Running { request, chunks });
+            tokio_stream::wrappers::UnboundedReceiverStream::new(receiver).map(move |chunk| {
+                let _ = &counted;
+                chunk
+            })
+        })
+        .flatten()
+        .boxed()
+    }
+
+    fn prompt_budget(&self) -> PromptBudget {
+        PromptBudget { prefix_tokens: 4096, suffix_tokens: 1024 }
+    }
+}

@@ -1,0 +1,150 @@
+//! The real server over pipes in memory, with a client that minds what it was not told to expect.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ghostline::client::Client;
+use ghostline::config::{Candidate, Role, Settings};
+use ghostline::router::Choices;
+use ghostline::server::transport::{self, Ended};
+use ghostline::server::{self, Host};
+use serde_json::{Value, json};
+use tokio::io::{DuplexStream, ReadHalf, WriteHalf};
+use tokio::task::JoinHandle;
+
+use super::scripted::{MODEL, Script, Scripted, scripted};
+
+/// The document of most tests.
+pub const URI: &str = "file:///work/add.rs";
+
+/// Settings and backends of a test.
+#[derive(Debug)]
+struct TestHost {
+    settings: Settings,
+    backend: Option<Arc<Scripted>>,
+}
+
+impl Host for TestHost {
+    fn settings(&self, _: &[PathBuf], editor: Option<&Value>) -> (Settings, Vec<String>) {
+        let mut settings = self.settings.clone();
+        if let Some(enabled) = editor.and_then(|e| e.pointer("/inline/enabled")?.as_bool()) {
+            settings.inline.enabled = enabled;
+        }
+        (settings, Vec::new())
+    }
+
+    fn choices(&self, _: &Settings) -> (Choices, Vec<String>) {
+        let candidate = Candidate { backend: Some("scripted".into()), model: MODEL.into() };
+        let backends = self.backend.iter().map(|b| b.clone() as Arc<_>).collect();
+        (Choices { backends, candidates: [(Role::Completion, vec![candidate])].into() }, Vec::new())
+    }
+}
+
+/// A running server and its client.
+pub struct TestServer {
+    pub client: Client<ReadHalf<DuplexStream>, WriteHalf<DuplexStream>>,
+    pub script: Script,
+    pub backend: Arc<Scripted>,
+    serving: JoinHandle<Ended>,
+    version: i32,
+}
+
+impl TestServer {
+    /// A server that has answered `initialize` and found its model.
+    pub async fn ready() -> Self {
+        Self::start(Settings::default(), true, json!({})).await
+    }
+
+    /// The same with settings, without a backend, or with other client capabilities.
+    pub async fn start(settings: Settings, with_backend: bool, capabilities: Value) -> Self {
+        let mut server = Self::unstarted(settings, with_backend);
+        let params = json!({ "processId": null, "rootUri": null, "capabilities": capabilities });
+        server.client.initialize(params).await.unwrap();
+        server.client.settled_status().await.unwrap();
+        server
+    }
+
+    /// A server that nobody has spoken to.
+    pub fn unstarted(settings: Settings, with_backend: bool) -> Self {
+        let (backend, script) = scripted();
+        let host = TestHost { settings, backend: with_backend.then(|| backend.clone()) };
+        let (outbox, outgoing) = transport::outbox();
+        let (service, socket) = server::service(Arc::new(host), outbox.clone());
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        let (reader, writer) = tokio::io::split(theirs);
+        let serving = tokio::spawn(transport::serve(
+            reader, writer, service, socket, outbox, outgoing,
+        ));
+        let (reader, writer) = tokio::io::split(ours);
+        Self { client: Client::new(reader, writer), script, backend, serving, version: 1 }
+    }
+
+    /// Opens the document.
+    pub async fn open(&mut self, text: &str) {
+        self.open_as(URI, text).await;
+    }
+
+    /// Opens a document.
+    pub async fn open_as(&mut self, uri: &str, text: &str) {
+        let document =
+            json!({ "uri": uri, "languageId": "rust", "version": self.version, "text": text });
+        self.client
+            .notify("textDocument/didOpen", json!({ "textDocument": document }))
+            .await
+            .unwrap();
+    }
+
+    /// Replaces a range, in UTF-16 columns.
+    pub async fn change(&mut self, from: (u32, u32), to: (u32, u32), text: &str) {
+        self.version += 1;
+        let at = |(line, character)| json!({ "line": line, "character": character });
+        let change = json!({ "range": { "start": at(from), "end": at(to) }, "text": text });
+        let params = json!({
+            "textDocument": { "uri": URI, "version": self.version },
+            "contentChanges": [change],
+        });
+        self.client.notify("textDocument/didChange", params).await.unwrap();
+    }
+
+    /// Types `text` at a place.
+    pub async fn insert(&mut self, at: (u32, u32), text: &str) {
+        self.change(at, at, text).await;
+    }
+
+    /// Asks for a completion; returns the request's id.
+    pub async fn ask(&mut self, (line, character): (u32, u32)) -> Value {
+        self.ask_in(URI, (line, character)).await
+    }
+
+    /// Asks in a document.
+    pub async fn ask_in(&mut self, uri: &str, (line, character): (u32, u32)) -> Value {
+        let params = json!({
+            "textDocument": { "uri": uri },
+            "position": { "line": line, "character": character },
+            "context": { "triggerKind": 2 },
+        });
+        json!(self.client.start("textDocument/inlineCompletion", params).await.unwrap())
+    }
+
+    /// The text of the completion that answers `id`, with its range; `None` when there is none.
+    pub async fn ghost(&mut self, id: &Value) -> Option<String> {
+        let answer = self.client.response(id).await.unwrap();
+        assert!(answer.get("error").is_none(), "{answer}");
+        Some(answer["result"][0]["insertText"].as_str()?.to_owned())
+    }
+
+    /// Ends the conversation as an editor does and checks that nothing was said unasked.
+    pub async fn finish(mut self) {
+        self.client.shut_down().await.unwrap();
+        assert_eq!(self.serving.await.unwrap(), Ended::Clean);
+        let unread: Vec<_> = self.client.unread().collect();
+        let expected = |m: &&Value| m["method"] == "ghostline/statusChanged";
+        assert!(unread.iter().all(expected), "{unread:?}");
+    }
+
+    /// Closes the client's end and returns how the server ended.
+    pub async fn hang_up(self) -> Ended {
+        drop(self.client);
+        self.serving.await.unwrap()
+    }
+}
