@@ -104,10 +104,10 @@ class Session:
     def __init__(self, client):
         self.client = client
         self.statuses = asyncio.Queue()
-        client.feature("ghostline/statusChanged")(self._on_status)
 
-    def _on_status(self, params):
-        self.statuses.put_nowait(params)
+        @client.feature("ghostline/statusChanged")
+        def on_status(params):
+            self.statuses.put_nowait(params)
 
     async def initialize(self, encodings=None):
         general = types.GeneralClientCapabilities(position_encodings=encodings) if encodings else None

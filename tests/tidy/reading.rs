@@ -29,6 +29,13 @@ impl Source {
         })
     }
 
+    /// Whether the file holds nothing but tests: below `tests`, or a module of that name.
+    pub(crate) fn is_of_tests(&self) -> bool {
+        self.path
+            .split('/')
+            .any(|part| part == "tests" || part == "tests.rs")
+    }
+
     pub(crate) fn is_rust(&self) -> bool {
         Path::new(&self.path).extension().is_some_and(|e| e == "rs")
     }
