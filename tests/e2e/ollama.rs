@@ -1,4 +1,5 @@
-//! The Ollama backend against the scripted Ollama: requests, cancelling, loads. `faults` has the rest.
+//! The Ollama backend against the scripted Ollama: requests, cancelling, loads. `faults` and
+//! `outages` have the rest.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::sync::Semaphore;
 use crate::support::ollama_double::{Answer, Config, End, Model, OllamaDouble, Step};
 
 mod faults;
+mod outages;
 
 const MODEL: &str = "qwen2.5-coder:1.5b";
 
