@@ -18,20 +18,16 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt, join};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use reqwest::{Client, Response, Url, header, redirect};
-use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout};
 
-use self::address::is_loopback;
 use self::answer::Answer;
-use self::api::{Generate, GenerateLine, RunOptions, Tag, Tags, Version};
+use self::api::{Generate, RunOptions, Tag, Tags, Version};
 use self::failure::Asked;
-use self::residency::{FirstByteWatch, Loading, Residency};
+use self::residency::{FirstByteWatch, Residency};
+use self::transport::Endpoint;
 use crate::backend::{Backend, BackendError, ChunkStream, Installed, PromptBudget, Request};
 use crate::prompt::render;
 
@@ -39,11 +35,15 @@ mod address;
 mod answer;
 mod api;
 mod failure;
+mod load;
 mod names;
+mod options;
 mod residency;
+mod transport;
 
 pub use self::address::{AddressError, base_url};
 pub use self::names::{find, normalise};
+pub use self::options::{KeepAlive, OllamaOptions};
 
 /// What a prompt may cost. With [`OllamaOptions::num_ctx`] of 4096 this leaves room for snippets, the
 /// answer and a bad estimate; a prompt over the context length would be cut by Ollama without a word,
@@ -52,59 +52,6 @@ const PROMPT_BUDGET: PromptBudget = PromptBudget {
     prefix_tokens: 1024,
     suffix_tokens: 256,
 };
-
-/// Limit for what a probe asks, each. Both answers come from memory or a few small files.
-const PROBE_LIMIT: Duration = Duration::from_secs(5);
-
-/// Largest answer read that is not a stream, in bytes. A list of 1000 models is about half a megabyte.
-const MAX_BODY_BYTES: usize = 4 << 20;
-
-/// What is run once after a load: any single token will do.
-const HEAT_PROMPT: &str = "#";
-
-/// How an Ollama is used. One set per backend, the same for all its requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OllamaOptions {
-    /// Context length in tokens. Memory grows with it, and up to 4096 Ollama works in batches of 512
-    /// tokens, which is how finely it notices a cancelled request.
-    pub num_ctx: u32,
-    /// How long a model stays loaded after a request.
-    pub keep_alive: KeepAlive,
-    /// Limit for making a connection.
-    pub connect: Duration,
-    /// Limit from sending a request to a loaded model to the first byte of the answer.
-    pub first_byte: Duration,
-    /// Limit between two pieces of an answer.
-    pub stall: Duration,
-    /// Limit for a whole load.
-    pub load: Duration,
-}
-
-impl Default for OllamaOptions {
-    fn default() -> Self {
-        Self {
-            num_ctx: 4096,
-            keep_alive: KeepAlive::Forever,
-            // A machine in the same network answers within milliseconds; a wrong address shows soon.
-            connect: Duration::from_secs(2),
-            // 4096 tokens at 35 tokens per second: a 7B model on a laptop's processor.
-            first_byte: Duration::from_secs(120),
-            // One token takes under 2 s even where memory swaps; a prompt cache move takes a few.
-            stall: Duration::from_secs(30),
-            // Ollama's own limit is 5 minutes without progress.
-            load: Duration::from_secs(600),
-        }
-    }
-}
-
-/// How long Ollama keeps a model after its last request. It unloads the shortest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeepAlive {
-    /// Until something else needs the memory.
-    Forever,
-    /// This long; whole seconds count.
-    For(Duration),
-}
 
 /// An Ollama, at one of several addresses.
 pub struct Ollama {
@@ -122,12 +69,6 @@ struct Inner {
     models: Mutex<HashMap<String, Arc<Residency>>>,
     /// As the last probe heard it.
     version: Mutex<Option<String>>,
-}
-
-/// An address and the client that keeps connections to it.
-struct Endpoint {
-    base: Url,
-    client: Client,
 }
 
 impl fmt::Debug for Ollama {
@@ -204,29 +145,6 @@ impl Backend for Ollama {
     }
 }
 
-impl Endpoint {
-    fn new(base: Url, options: &OllamaOptions) -> Result<Self, AddressError> {
-        let mut client = Client::builder()
-            .connect_timeout(options.connect)
-            .redirect(redirect::Policy::none())
-            // A compressing proxy would collect tokens before it passes them on.
-            .no_gzip()
-            .http1_only();
-        if is_loopback(&base) {
-            client = client.no_proxy();
-        }
-        let client = client.build().map_err(AddressError::Client)?;
-        Ok(Self { base, client })
-    }
-
-    /// `path` below the base, whose path ends in `/`.
-    fn url(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path()));
-        url
-    }
-}
-
 impl Inner {
     fn asked<'a>(&'a self, model: &'a str) -> Asked<'a> {
         Asked {
@@ -268,114 +186,6 @@ impl Inner {
         Err(first_error.unwrap_or_else(|| self.asked("").protocol("no address")))
     }
 
-    async fn get<T: DeserializeOwned>(
-        &self,
-        endpoint: &Endpoint,
-        path: &str,
-    ) -> Result<T, BackendError> {
-        let asked = self.asked("");
-        let answer = async {
-            let sent = endpoint.client.get(endpoint.url(path)).send().await;
-            let response = sent.map_err(|error| asked.transport(error))?;
-            let status = response.status();
-            if !status.is_success() {
-                return Err(asked.protocol(format!("status {status} for /{path}")));
-            }
-            let body = self.body("", response).await?;
-            serde_json::from_slice(&body)
-                .map_err(|_| asked.protocol(format!("/{path} is not the JSON expected")))
-        };
-        match timeout(PROBE_LIMIT, answer).await {
-            Ok(answer) => answer,
-            Err(_) => Err(asked.interrupted(format!("/{path} took over {PROBE_LIMIT:?}"))),
-        }
-    }
-
-    /// Loads `model`, or waits for the load that is under way. The load itself goes on when the caller
-    /// leaves.
-    async fn load(self: &Arc<Self>, model: &str) -> Result<(), BackendError> {
-        let residency = self.residency(model);
-        let loading = residency.join_or(|| self.start_load(model, &residency));
-        loading.await.map_err(|error| failure::copy(&error))
-    }
-
-    fn start_load(self: &Arc<Self>, model: &str, residency: &Arc<Residency>) -> Loading {
-        let inner = Arc::clone(self);
-        let residency = Arc::clone(residency);
-        let owned_model = model.to_owned();
-        let task = tokio::spawn(async move {
-            let outcome = inner.load_now(&owned_model, &residency).await;
-            if let Err(error) = &outcome {
-                residency.failed(error);
-            }
-            residency.load_ended();
-            outcome.map_err(Arc::new)
-        });
-        let inner = Arc::clone(self);
-        let model = model.to_owned();
-        async move {
-            task.await.unwrap_or_else(|_| {
-                // Only when the runtime stops, or on a bug in the task; either way do not wait for it.
-                inner.residency(&model).load_ended();
-                Err(Arc::new(
-                    inner.asked(&model).interrupted("the load was ended"),
-                ))
-            })
-        }
-        .boxed()
-        .shared()
-    }
-
-    async fn load_now(&self, model: &str, residency: &Arc<Residency>) -> Result<(), BackendError> {
-        let _permit = self.permit(model, residency).await?;
-        let started = Instant::now();
-        let reported = self.once(model, None).await?;
-        let took = started.elapsed().max(reported.unwrap_or_default());
-        if residency.needs_heat(took) {
-            self.once(model, Some(HEAT_PROMPT)).await?;
-            residency.heated();
-        }
-        residency.answered(self.options.keep_alive);
-        tracing::debug!(
-            backend = self.name,
-            model,
-            took_ms = took.as_millis(),
-            "loaded"
-        );
-        Ok(())
-    }
-
-    /// One answer in one piece: a load without a prompt, one token with one. Returns the time Ollama
-    /// says it spent loading.
-    async fn once(
-        &self,
-        model: &str,
-        prompt: Option<&str>,
-    ) -> Result<Option<Duration>, BackendError> {
-        let num_predict = prompt.map(|_| 1);
-        let body = self.generate(model, prompt, num_predict, &[]);
-        let body = Generate {
-            stream: false,
-            ..body
-        };
-        let asked = self.asked(model);
-        let answer = async {
-            let response = self.post(model, &body, self.options.load).await?;
-            let body = self.body(model, response).await?;
-            serde_json::from_slice::<GenerateLine>(&body)
-                .map_err(|_| asked.protocol("the answer to a load is not JSON"))
-        };
-        let answer = timeout(self.options.load, answer)
-            .await
-            .unwrap_or_else(|_| {
-                Err(asked.interrupted(format!("not loaded after {:?}", self.options.load)))
-            })?;
-        match answer.error() {
-            Some(message) => Err(asked.error_line(&message)),
-            None => Ok(answer.load()),
-        }
-    }
-
     async fn permit(
         &self,
         model: &str,
@@ -384,7 +194,7 @@ impl Inner {
         let slot = Arc::clone(&residency.slot);
         let permit = slot.acquire_owned().await;
         // Nobody closes it.
-        permit.map_err(|error| self.asked(model).interrupted(error))
+        permit.map_err(|error| self.asked(model).interrupted(error.to_string()))
     }
 
     /// Waits for the model and its turn, sends the request and waits for the first byte.
@@ -437,52 +247,6 @@ impl Inner {
                 num_predict,
                 stop,
             },
-        }
-    }
-
-    /// Sends `body` and waits up to `limit` for a status of 200 and something that may be Ollama's.
-    async fn post(
-        &self,
-        model: &str,
-        body: &Generate<'_>,
-        limit: Duration,
-    ) -> Result<Response, BackendError> {
-        let asked = self.asked(model);
-        let endpoint = self.endpoint();
-        let request = endpoint.client.post(endpoint.url("api/generate"));
-        let response = match timeout(limit, request.json(body).send()).await {
-            Ok(sent) => sent.map_err(|error| asked.transport(error))?,
-            Err(_) => return Err(asked.interrupted(format!("no answer within {limit:?}"))),
-        };
-        let status = response.status();
-        if !status.is_success() {
-            let body = self.body(model, response).await.unwrap_or_default();
-            return Err(asked.refusal(status, &body));
-        }
-        let content_type = response.headers().get(header::CONTENT_TYPE);
-        if content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/")) {
-            return Err(asked.protocol("a page of text"));
-        }
-        Ok(response)
-    }
-
-    /// A body that is not a stream.
-    async fn body(&self, model: &str, mut response: Response) -> Result<Vec<u8>, BackendError> {
-        let asked = self.asked(model);
-        let mut body = Vec::new();
-        loop {
-            let piece = timeout(self.options.stall, response.chunk()).await;
-            match piece {
-                Ok(Ok(Some(bytes))) if body.len() + bytes.len() <= MAX_BODY_BYTES => {
-                    body.extend_from_slice(&bytes);
-                }
-                Ok(Ok(Some(_))) => {
-                    return Err(asked.protocol(format!("over {MAX_BODY_BYTES} bytes")));
-                }
-                Ok(Ok(None)) => return Ok(body),
-                Ok(Err(error)) => return Err(asked.transport(error)),
-                Err(_) => return Err(asked.interrupted("an answer stalled")),
-            }
         }
     }
 }

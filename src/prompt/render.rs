@@ -10,7 +10,7 @@ use super::Segment;
 /// Order does not matter; no entry begins another.
 ///
 /// Sources: the `tokenizer_config.json` of each family on huggingface.co, and the FIM table of
-/// llama.cpp's `src/llama-vocab.cpp`, read 2026-11. Left out on purpose: StarCoder 1's `<filename>`,
+/// llama.cpp's `src/llama-vocab.cpp`, read 2026-11. Left out on purpose: `<filename>` of the first `StarCoder`,
 /// which usage texts are full of and which cannot move a hole.
 const BARE_SENTINELS: &[&str] = &[
     // StarCoder, StarCoder 2, Granite Code.
@@ -112,8 +112,7 @@ fn barred(text: &str, bar: char) -> bool {
     if characters.next() != Some('<') || characters.next() != Some(bar) {
         return false;
     }
-    let mut name_chars = 0;
-    for character in characters.by_ref() {
+    for (name_chars, character) in characters.by_ref().enumerate() {
         if character == bar {
             return name_chars > 0 && characters.next() == Some('>');
         }
@@ -121,7 +120,6 @@ fn barred(text: &str, bar: char) -> bool {
         if !in_name || name_chars == MAX_NAME_CHARS {
             return false;
         }
-        name_chars += 1;
     }
     false
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 
 #[path = "support/ollama_double.rs"]
-#[expect(dead_code, reason = "the tests use the rest")]
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
 mod ollama_double;
 
 use ollama_double::{Answer, Config, Model, OllamaDouble};

@@ -86,7 +86,7 @@ impl Answer {
         }
         loop {
             let line = self.decoder.next_value::<GenerateLine>();
-            if let Some(line) = line.map_err(|error| self.asked().protocol(error))? {
+            if let Some(line) = line.map_err(|error| self.asked().protocol(error.to_string()))? {
                 if let Some(chunk) = self.take(line)? {
                     return Ok(chunk);
                 }
@@ -122,15 +122,14 @@ impl Answer {
     /// The body is over without a closing line, unless that is its last line without a line end.
     fn end(&mut self) -> Result<Chunk, BackendError> {
         let last = self.decoder.finish::<GenerateLine>();
-        match last.map_err(|error| self.asked().interrupted(error))? {
+        match last.map_err(|error| self.asked().interrupted(error.to_string()))? {
             Some(line) if line.done || line.error().is_some() => {
                 if let Some(chunk) = self.take(line)? {
                     return Ok(chunk);
                 }
             }
-            Some(_) => {}
             None if self.lines == 0 => return Err(self.asked().protocol("an empty answer")),
-            None => {}
+            Some(_) | None => {}
         }
         Err(self
             .asked()

@@ -42,7 +42,9 @@ impl Serialize for KeepAlive {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Forever => serializer.serialize_i64(-1),
-            Self::For(duration) => serializer.serialize_u64(duration.as_secs()),
+            // Up: 0 would unload at once.
+            Self::For(duration) => serializer
+                .serialize_u64(duration.as_secs() + u64::from(duration.subsec_nanos() > 0)),
         }
     }
 }
@@ -135,4 +137,23 @@ pub(super) struct Tag {
 pub(super) struct Details {
     pub(super) family: Option<String>,
     pub(super) quantization_level: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keep_alive_table() {
+        let cases = [
+            (KeepAlive::Forever, "-1"),
+            (KeepAlive::For(Duration::from_secs(1800)), "1800"),
+            (KeepAlive::For(Duration::from_millis(1)), "1"),
+            (KeepAlive::For(Duration::ZERO), "0"),
+        ];
+        for (keep_alive, expect) in cases {
+            let json = serde_json::to_string(&keep_alive).expect("a number");
+            assert_eq!(json, expect);
+        }
+    }
 }

@@ -89,17 +89,17 @@ impl Asked<'_> {
         }
     }
 
-    pub(super) fn protocol(self, message: impl ToString) -> BackendError {
+    pub(super) fn protocol(self, message: impl Into<String>) -> BackendError {
         BackendError::Protocol {
             backend: self.backend.to_owned(),
-            message: message.to_string(),
+            message: message.into(),
         }
     }
 
-    pub(super) fn interrupted(self, message: impl ToString) -> BackendError {
+    pub(super) fn interrupted(self, message: impl Into<String>) -> BackendError {
         BackendError::Interrupted {
             backend: self.backend.to_owned(),
-            message: message.to_string(),
+            message: message.into(),
         }
     }
 }

@@ -156,15 +156,16 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
+    const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
     async fn warmth_lasts_as_long_as_keep_alive() {
         let model = Residency::new();
         assert!(!model.is_warm());
         model.answered(KeepAlive::For(MINUTE));
-        tokio::time::advance(MINUTE - Duration::from_secs(1)).await;
+        tokio::time::advance(SECOND * 59).await;
         assert!(model.is_warm());
-        tokio::time::advance(Duration::from_secs(2)).await;
+        tokio::time::advance(SECOND * 2).await;
         assert!(!model.is_warm());
         model.answered(KeepAlive::Forever);
         tokio::time::advance(MINUTE * 1000).await;

@@ -31,6 +31,8 @@ use self::record::Ticket;
 pub(crate) use self::record::{End, Log};
 pub(crate) use self::script::{Answer, Step};
 
+#[path = "ollama_double/clock.rs"]
+mod clock;
 #[path = "ollama_double/record.rs"]
 mod record;
 #[path = "ollama_double/runner.rs"]

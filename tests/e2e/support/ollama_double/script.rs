@@ -48,6 +48,8 @@ pub(crate) struct Answer {
     /// Status, content type and body instead of a stream.
     pub(super) refusal: Option<(u16, String, String)>,
     pub(super) steps: Vec<Step>,
+    /// Headers beside the content type.
+    pub(super) headers: Vec<(&'static str, String)>,
     /// What `load_duration` says, in place of the truth.
     pub(super) load: Option<Duration>,
 }
@@ -68,6 +70,7 @@ impl Answer {
             content_type: "application/x-ndjson",
             refusal: None,
             steps: steps.into_iter().collect(),
+            headers: Vec::new(),
             load: None,
         }
     }
@@ -84,7 +87,7 @@ impl Answer {
         Self::refusal(status, "application/json; charset=utf-8", &body)
     }
 
-    /// Any answer that is not a stream.
+    /// Any answer that is not a stream; the only kind that takes headers.
     pub(crate) fn refusal(status: u16, content_type: &str, body: &str) -> Self {
         let mut answer = Self::steps([]);
         answer.refusal = Some((status, content_type.to_owned(), body.to_owned()));
@@ -94,6 +97,12 @@ impl Answer {
     /// One step more.
     pub(crate) fn then(mut self, step: Step) -> Self {
         self.steps.push(step);
+        self
+    }
+
+    /// One header more.
+    pub(crate) fn header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
         self
     }
 
@@ -134,7 +143,7 @@ fn plan(
     let model = &request["model"];
     let options = &request["options"];
     let limit = options["num_predict"].as_u64().filter(|limit| *limit > 0);
-    let stops: Vec<&str> = options["stop"]
+    let stop: Vec<&str> = options["stop"]
         .as_array()
         .into_iter()
         .flatten()
@@ -178,7 +187,7 @@ fn plan(
                 let sent = text.len();
                 text.push_str(&token);
                 tokens += 1;
-                if let Some(at) = stops.iter().filter_map(|stop| text.find(stop)).min() {
+                if let Some(at) = stop.iter().filter_map(|stop| text.find(stop)).min() {
                     // What went out of the stop's beginning would have been held back; a test that
                     // wants that wants another double.
                     if let Some(rest) = text.get(sent..at).filter(|rest| !rest.is_empty()) {
@@ -216,7 +225,13 @@ pub(super) async fn play<H: Send + 'static>(
     if let Some((status, content_type, body)) = answer.refusal {
         ticket.finished();
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        return whole(status, &content_type, &body);
+        let mut response = whole(status, &content_type, &body);
+        for (name, value) in answer.headers {
+            if let Ok(value) = value.parse() {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        return response;
     }
     let mut player = Player {
         writes: plan(answer.steps, request, statistics, shared.config.per_token),
