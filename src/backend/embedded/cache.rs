@@ -64,7 +64,9 @@ impl<'model> Cache<'model> {
     ) -> Result<Self, Failure> {
         let batch_tokens = u32::try_from(BATCH_TOKENS).unwrap_or(u32::MAX);
         let params = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(context_tokens.min(model.n_ctx_train())))
+            .with_n_ctx(NonZeroU32::new(
+                context_tokens.clamp(1, model.n_ctx_train()),
+            ))
             .with_n_batch(batch_tokens)
             .with_n_ubatch(batch_tokens)
             .with_n_seq_max(SEQUENCES)

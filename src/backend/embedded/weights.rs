@@ -96,23 +96,21 @@ pub(super) fn load(
     }
     let params = LlamaModelParams::default().with_progress_callback(move |_| go_on());
     LlamaModel::load_from_file(backend, path, &params)
-        .map_err(|_| why_refused(backend, name, path, &metadata))
+        .map_err(|_| why_refused(name, path, size_bytes, &metadata))
 }
 
-/// llama.cpp gives no reason. A file whose vocabulary loads is one whose weights do not.
-fn why_refused(backend: &LlamaBackend, name: &str, path: &Path, metadata: &Metadata) -> String {
-    let vocabulary = LlamaModelParams::default().with_vocab_only(true);
-    if LlamaModel::load_from_file(backend, path, &vocabulary).is_ok() {
-        return format!(
-            "{} is cut short or damaged; fetch it again with `ghostline models pull {name}`",
-            path.display()
-        );
-    }
+/// llama.cpp gives its reason to the log only, and the same null for every one.
+fn why_refused(name: &str, path: &Path, size_bytes: u64, metadata: &Metadata) -> String {
     format!(
-        "{} is of the architecture `{}`, which this build does not know, or damaged; choose another \
-         model, or run `ghostline models verify`",
+        "llama.cpp refuses {} ({} MiB, architecture {}): it is cut short or damaged, or this build does \
+         not know its architecture, see the log; fetch it again with `ghostline models pull {name}`, or \
+         choose another model",
         path.display(),
-        metadata.string("general.architecture").unwrap_or_default()
+        size_bytes >> 20,
+        metadata
+            .string("general.architecture")
+            .as_deref()
+            .unwrap_or("not named")
     )
 }
 

@@ -1,0 +1,109 @@
+//! Files: what is installed, what cannot be loaded, what is unloaded.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ghostline::backend::embedded::{EngineOptions, EngineState};
+use ghostline::backend::{Backend, BackendError};
+
+use crate::support::{MODEL, answer, collect, engine, engine_with, fim, request};
+
+pub(crate) async fn bad_files_are_load_errors(weights: &Path) {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(weights).unwrap();
+    let truncated = |bytes: usize| whole.get(..bytes).unwrap().to_vec();
+    let mut unknown_architecture = truncated(whole.len());
+    let key = b"general.architecture";
+    let at = whole
+        .windows(key.len())
+        .position(|window| window == key)
+        .unwrap();
+    // Behind the key: the value's type (4 bytes) and length (8 bytes).
+    unknown_architecture[at + key.len() + 12] = b'?';
+    let cases = [
+        ("empty", Vec::new(), "not a GGUF file"),
+        ("text", b"hello, weights".to_vec(), "not a GGUF file"),
+        ("header", truncated(1000), "header"),
+        ("half", truncated(whole.len() / 2), "cut short"),
+        ("unknown", unknown_architecture, "architecture ?wen2"),
+    ];
+    for (name, bytes, expect) in cases {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let engine = engine(&path);
+        let error = collect(engine.stream(request(fim("a", "b", "c"), 1)))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, BackendError::Load { .. }),
+            "{name}: {error}"
+        );
+        assert!(error.to_string().contains(expect), "{name}: {error}");
+        assert!(
+            matches!(engine.state(), EngineState::Failed { .. }),
+            "{name}"
+        );
+        let error = engine.warm_up(MODEL).await.unwrap_err();
+        assert!(error.to_string().contains(expect), "{name}: {error}");
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    let gone = engine(&folder.path().join("gone"));
+    let error = gone.warm_up(MODEL).await.unwrap_err();
+    assert!(matches!(error, BackendError::Load { .. }), "{error}");
+    assert_eq!(gone.probe().await.unwrap(), []);
+    let error = gone.warm_up("another").await.unwrap_err();
+    assert!(
+        matches!(error, BackendError::ModelMissing { .. }),
+        "{error}"
+    );
+}
+
+pub(crate) async fn the_installed_model_is_described(weights: &Path) {
+    let engine = engine(weights);
+    for _ in 0..2 {
+        let installed = engine.probe().await.unwrap();
+        let [model] = installed.as_slice() else {
+            panic!("{installed:?}")
+        };
+        assert_eq!(model.name, MODEL);
+        assert_eq!(model.architecture.as_deref(), Some("qwen2"));
+        assert_eq!(model.fim, Some(true));
+        assert_eq!(model.quantization.as_deref(), Some("Q4_K_M"));
+        assert_eq!(
+            model.size_bytes,
+            weights.metadata().ok().map(|file| file.len())
+        );
+    }
+    assert_eq!(
+        engine.state(),
+        EngineState::Unloaded,
+        "a probe loads nothing"
+    );
+    engine.set_models(Vec::new());
+    assert_eq!(engine.probe().await.unwrap(), []);
+}
+
+pub(crate) async fn an_unused_model_is_unloaded(weights: &Path) {
+    let options = EngineOptions {
+        context_tokens: 512,
+        unload_after: Some(Duration::from_millis(1)),
+        ..EngineOptions::default()
+    };
+    let engine = engine_with(weights, options);
+    let mut state = engine.watch_state();
+    for _ in 0..2 {
+        let (_, finish) = answer(&engine, &fim("a", "b", "c"), 1).await;
+        assert!(finish.load.is_some(), "{finish:?}");
+        let unloaded = |state: &EngineState| *state == EngineState::Unloaded;
+        state.wait_for(unloaded).await.unwrap();
+        assert_eq!(engine.speed(), None);
+    }
+    let budget = engine.prompt_budget();
+    engine.warm_up(MODEL).await.unwrap();
+    assert_eq!(
+        engine.prompt_budget(),
+        budget,
+        "the budget changed within a run"
+    );
+}

@@ -1,0 +1,96 @@
+//! The in-process engine with real weights.
+//!
+//! `GHOSTLINE_TEST_WEIGHTS` names a GGUF file of Qwen2.5-Coder; the 0.5B is enough. Without it every
+//! trial is marked ignored, and a line on stderr says how many were. Nothing here depends on time:
+//! what a cancel saved is read from the engine's counters.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stderr, reason = "skipped tests are announced")]
+
+mod answers;
+mod caching;
+mod loading;
+mod queueing;
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+const WEIGHTS: &str = "GHOSTLINE_TEST_WEIGHTS";
+
+type Case = fn(&Path) -> Result<(), Failed>;
+
+fn main() {
+    let weights = std::env::var_os(WEIGHTS)
+        .map(PathBuf::from)
+        .filter(|path| path.is_file());
+    let cases: &[(&str, Case)] = &[
+        ("answers::a_gap_is_filled", |weights| {
+            on_runtime(answers::a_gap_is_filled(weights))
+        }),
+        ("answers::text_is_no_sentinel", |weights| {
+            on_runtime(answers::text_is_no_sentinel(weights))
+        }),
+        ("answers::an_answer_ends_where_it_should", |weights| {
+            on_runtime(answers::an_answer_ends_where_it_should(weights))
+        }),
+        ("caching::the_next_key_computes_little", |weights| {
+            on_runtime(caching::the_next_key_computes_little(weights))
+        }),
+        (
+            "caching::a_cancel_stops_and_leaves_a_valid_cache",
+            |weights| on_runtime(caching::a_cancel_stops_and_leaves_a_valid_cache(weights)),
+        ),
+        ("caching::two_documents_keep_their_caches", |weights| {
+            on_runtime(caching::two_documents_keep_their_caches(weights))
+        }),
+        ("caching::a_full_context_makes_room", |weights| {
+            on_runtime(caching::a_full_context_makes_room(weights))
+        }),
+        ("queueing::a_completion_goes_before_a_chat", |weights| {
+            on_runtime(queueing::a_completion_goes_before_a_chat(weights))
+        }),
+        ("queueing::a_full_queue_is_busy", |weights| {
+            on_runtime(queueing::a_full_queue_is_busy(weights))
+        }),
+        ("queueing::a_dropped_engine_ends_its_streams", |weights| {
+            on_runtime(queueing::a_dropped_engine_ends_its_streams(weights))
+        }),
+        ("loading::bad_files_are_load_errors", |weights| {
+            on_runtime(loading::bad_files_are_load_errors(weights))
+        }),
+        ("loading::the_installed_model_is_described", |weights| {
+            on_runtime(loading::the_installed_model_is_described(weights))
+        }),
+        ("loading::an_unused_model_is_unloaded", |weights| {
+            on_runtime(loading::an_unused_model_is_unloaded(weights))
+        }),
+    ];
+    if weights.is_none() {
+        eprintln!(
+            "SKIPPED: {} tests of the in-process engine, because {WEIGHTS} names no file",
+            cases.len()
+        );
+    }
+    let trials = cases
+        .iter()
+        .map(|&(name, case)| {
+            let path = weights.clone().unwrap_or_default();
+            Trial::test(name, move || case(&path)).with_ignored_flag(weights.is_none())
+        })
+        .collect();
+    let mut arguments = Arguments::from_args();
+    // Each trial holds a model and its cache; one after the other is kind to a small machine.
+    arguments.test_threads = Some(1);
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn on_runtime(case: impl Future<Output = ()>) -> Result<(), Failed> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?
+        .block_on(case);
+    Ok(())
+}

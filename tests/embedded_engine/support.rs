@@ -1,0 +1,104 @@
+//! What every case needs: an engine, prompts, and the answer as a whole.
+
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use ghostline::backend::embedded::{Embedded, EmbeddedModel, EngineOptions};
+use ghostline::backend::{Backend, BackendError, Chunk, ChunkStream, Finish, Priority, Request};
+use ghostline::prompt::Segment;
+
+/// The name under which the weights are offered.
+pub(crate) const MODEL: &str = "under-test";
+
+pub(crate) fn engine(weights: &Path) -> Embedded {
+    engine_with(
+        weights,
+        EngineOptions {
+            context_tokens: 2048,
+            ..EngineOptions::default()
+        },
+    )
+}
+
+pub(crate) fn engine_with(weights: &Path, options: EngineOptions) -> Embedded {
+    let model = EmbeddedModel {
+        name: MODEL.to_owned(),
+        path: weights.to_owned(),
+        digest: None,
+    };
+    Embedded::new("embedded", vec![model], options)
+}
+
+/// Line-anchored fill-in-the-middle: lines above, text below, the typed part of the line.
+pub(crate) fn fim(prefix: &str, suffix: &str, typed: &str) -> Vec<Segment> {
+    vec![
+        Segment::Special("<|fim_prefix|>"),
+        Segment::Text(prefix.to_owned()),
+        Segment::Special("<|fim_suffix|>"),
+        Segment::Text(suffix.to_owned()),
+        Segment::Special("<|fim_middle|>"),
+        Segment::Text(typed.to_owned()),
+    ]
+}
+
+pub(crate) fn request(prompt: Vec<Segment>, max_tokens: u32) -> Request {
+    Request {
+        model: MODEL.to_owned(),
+        prompt,
+        max_tokens,
+        stop: Vec::new(),
+        priority: Priority::Completion,
+    }
+}
+
+pub(crate) async fn collect(mut stream: ChunkStream) -> Result<(String, Finish), BackendError> {
+    let mut text = String::new();
+    while let Some(chunk) = stream.next().await {
+        match chunk? {
+            Chunk::Text(piece) => text.push_str(&piece),
+            Chunk::Done(finish) => {
+                assert!(stream.next().await.is_none(), "something follows the end");
+                return Ok((text, finish));
+            }
+        }
+    }
+    panic!("the stream ended without its end");
+}
+
+pub(crate) async fn answer(
+    engine: &Embedded,
+    prompt: &[Segment],
+    max_tokens: u32,
+) -> (String, Finish) {
+    collect(engine.stream(request(prompt.to_vec(), max_tokens)))
+        .await
+        .unwrap()
+}
+
+/// Prompt tokens that were computed.
+pub(crate) fn computed(finish: &Finish) -> u32 {
+    finish.prompt_tokens - finish.cached_tokens.unwrap()
+}
+
+/// About 330 tokens of code in which `name` occurs, so that two of them share no long prefix.
+pub(crate) fn document(name: &str) -> String {
+    use std::fmt::Write;
+
+    let mut text = format!("//! The {name} module.\n\n");
+    for number in 0..10 {
+        writeln!(
+            text,
+            "/// Gives {name} number {number}.\npub fn {name}_{number}(a: i32) -> i32 {{\n    a + {number}\n}}\n"
+        )
+        .unwrap();
+    }
+    text
+}
+
+/// Waits until the engine has computed `tokens` more than `since`.
+pub(crate) async fn computed_since(engine: &Embedded, since: u64, tokens: u64) {
+    while engine.tokens_decoded() < since + tokens {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
