@@ -12,7 +12,7 @@ use super::MODELS;
 #[non_exhaustive]
 pub enum ModelsError {
     /// The catalogue has no such model.
-    #[error("there is no model `{name}`{}; known are {}", did_you_mean(*nearest), known())]
+    #[error("there is no model `{name}`{}; the models are {}", did_you_mean(*nearest), known())]
     Unknown {
         /// What was asked for.
         name: String,
@@ -169,7 +169,7 @@ pub enum SourceError {
 
 fn did_you_mean(nearest: Option<&'static str>) -> String {
     nearest
-        .map(|name| format!("; did you mean `{name}`?"))
+        .map(|name| format!(", did you mean `{name}`"))
         .unwrap_or_default()
 }
 

@@ -212,7 +212,7 @@ pub(super) async fn hash(
         progress.on(Event::Verifying {
             done_bytes,
             total_bytes,
-        })
+        });
     })
     .await
     .map_err(|error| failed("read", path, error))

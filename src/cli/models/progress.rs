@@ -56,12 +56,12 @@ impl Display {
         }
     }
 
-    fn count(&self, doing: &'static str, done_bytes: u64, total_bytes: u64) {
+    fn count(&self, done_bytes: u64, total_bytes: u64) {
         let Some(bar) = &self.bar else {
             let step = done_bytes * STEPS / total_bytes.max(1);
             if step > self.step.swap(step, Ordering::Relaxed) {
                 let (done, total) = (HumanBytes(done_bytes), HumanBytes(total_bytes));
-                to_stderr(&format!("{doing} {}: {done} of {total}", self.name));
+                to_stderr(&format!("{}: {done} of {total}", self.name));
             }
             return;
         };
@@ -101,16 +101,18 @@ impl Progress for Display {
                 done_bytes,
                 total_bytes,
             } => {
-                self.count("fetching", done_bytes, total_bytes);
+                self.count(done_bytes, total_bytes);
             }
             Event::Verifying {
                 done_bytes,
                 total_bytes,
             } => {
+                // Takes a second or two: no lines in a log.
                 if let Some(bar) = &self.bar {
                     bar.set_message(format!("checking {}", self.name));
+                    bar.set_length(total_bytes);
+                    bar.set_position(done_bytes);
                 }
-                self.count("checking", done_bytes, total_bytes);
             }
         }
     }
