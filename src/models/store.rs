@@ -235,7 +235,8 @@ pub(super) fn failed(doing: &'static str, path: &Path, source: io::Error) -> Mod
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes
         .iter()
