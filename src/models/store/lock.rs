@@ -14,7 +14,20 @@ const RETRY: Duration = Duration::from_millis(200);
 /// Held until the last clone is dropped; the system releases it when the process dies.
 #[derive(Debug, Clone)]
 pub(in crate::models) struct Lock {
-    _file: Arc<File>,
+    _held: Arc<Held>,
+}
+
+#[derive(Debug)]
+struct Held(File);
+
+impl Drop for Held {
+    /// Closing is not enough: a child process that is just being started has a copy of the
+    /// descriptor, and the lock would last until its `exec`.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!(%error, "cannot unlock");
+        }
+    }
 }
 
 impl Lock {
@@ -28,7 +41,7 @@ impl Lock {
             .map_err(|error| failed("open", path, error))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self {
-                _file: Arc::new(file),
+                _held: Arc::new(Held(file)),
             })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(failed("lock", path, error)),
