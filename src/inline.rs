@@ -223,8 +223,8 @@ impl Engine {
         let multi_line = stop::wants_lines(place, settings.inline.multi_line);
         let mut slot = lock(&self.live);
         // The old stream closes before the new one opens: nothing is queued at a backend.
-        slot.take();
         let live = Live::start(
+            slot.take(),
             route.backend.stream(request),
             place.clone(),
             multi_line,

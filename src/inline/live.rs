@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::cache::{Cache, Entry};
@@ -59,7 +59,7 @@ enum Ended {
 #[derive(Debug)]
 pub(super) struct Live {
     shared: Watch,
-    task: AbortHandle,
+    task: JoinHandle<()>,
 }
 
 impl Drop for Live {
@@ -96,8 +96,10 @@ pub(super) enum Waited {
 }
 
 impl Live {
-    /// Starts reading `stream`. A text that ends by itself goes into `cache`; a failure to `failed`.
+    /// Starts reading `stream` once `older` has let go of the backend. A text that ends by itself goes
+    /// into `cache`; a failure to `failed`.
     pub(super) fn start(
+        older: Option<Self>,
         stream: ChunkStream,
         origin: Place,
         multi_line: bool,
@@ -110,13 +112,18 @@ impl Live {
         let (sender, progress) = watch::channel(first);
         let reader = Reader { stream, origin: origin.clone(), multi_line, sender, cache };
         let task = tokio::spawn(async move {
+            if let Some(mut older) = older {
+                older.task.abort();
+                // Ends with the drop of its stream, whether it was aborted or had finished.
+                let _ = (&mut older.task).await;
+            }
             if let Err(error) = reader.run().await {
                 failed(error);
             }
         });
         Self {
             shared: Watch { origin, progress },
-            task: task.abort_handle(),
+            task,
         }
     }
 

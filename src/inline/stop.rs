@@ -50,13 +50,16 @@ fn end_of_block(text: &str, origin: &Place) -> Option<usize> {
             }
         } else {
             blank_lines = 0;
-            let continues_origin = n == 0;
-            if !continues_origin && whole && indent_of(line) <= base {
+            if n > 0 && indent_of(line) <= base {
                 // One closer ends the block, unless it stands below already.
                 let closes = content.trim_start().starts_with(['}', ')', ']'])
                     || content.trim_start().starts_with("end");
-                let keep = closes && !closes_already(origin, content);
-                return Some(if keep { end } else { text.get(..start)?.trim_end().len() });
+                if !closes || closes_already(origin, content) {
+                    return Some(text.get(..start)?.trim_end().len());
+                }
+                if whole {
+                    return Some(end);
+                }
             }
         }
         if whole && n + 1 >= MOST_LINES {
