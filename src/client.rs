@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
 /// How long a server may take to answer before the client gives up: model loads included.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What can go wrong in a conversation.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,12 @@ pub struct Client<R, W> {
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
     /// A client over `reader`, what the server writes, and `writer`, what it reads.
     pub fn new(reader: R, writer: W) -> Self {
-        Self { reader: BufReader::new(reader), writer, next_id: 1, unread: VecDeque::new() }
+        Self {
+            reader: BufReader::new(reader),
+            writer,
+            next_id: 1,
+            unread: VecDeque::new(),
+        }
     }
 
     /// `initialize` and `initialized`; returns the server's answer.
@@ -82,9 +87,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
         let id = self.start(method, params).await?;
         let mut answer = self.response(&json!(id)).await?;
         match answer.get_mut("error") {
-            Some(error) => {
-                Err(ClientError::Refused { method: method.to_owned(), error: error.take() })
-            }
+            Some(error) => Err(ClientError::Refused {
+                method: method.to_owned(),
+                error: error.take(),
+            }),
             None => Ok(answer["result"].take()),
         }
     }
@@ -152,7 +158,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
         if let Some(at) = self.unread.iter().position(&wanted) {
             return self.unread.remove(at).ok_or(ClientError::Closed);
         }
-        let waited = tokio::time::timeout(PATIENCE, async {
+        let answer = tokio::time::timeout(PATIENCE, async {
             loop {
                 let message = self.read().await?;
                 if wanted(&message) {
@@ -161,8 +167,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
                 self.unread.push_back(message);
             }
         });
-        let silent = || ClientError::Silent { waiting_for: waiting_for.to_owned() };
-        waited.await.map_err(|_| silent())?
+        let silent = || ClientError::Silent {
+            waiting_for: waiting_for.to_owned(),
+        };
+        answer.await.map_err(|_| silent())?
     }
 
     async fn read(&mut self) -> Result<Value, ClientError> {

@@ -112,7 +112,10 @@ mod tests {
     use super::*;
 
     fn edit(range: std::ops::Range<usize>, text: &str) -> Edit {
-        Edit { range_bytes: Some(range), text: text.into() }
+        Edit {
+            range_bytes: Some(range),
+            text: text.into(),
+        }
     }
 
     #[test]
@@ -121,7 +124,15 @@ mod tests {
             ("ab", edit(1..1, "x"), "axb", 2),
             ("aμb", edit(1..3, ""), "ab", 1),
             ("ab", edit(9..12, "c"), "abc", 3),
-            ("ab", Edit { range_bytes: None, text: "μ".into() }, "μ", 2),
+            (
+                "ab",
+                Edit {
+                    range_bytes: None,
+                    text: "μ".into(),
+                },
+                "μ",
+                2,
+            ),
             ("", edit(0..0, "\r\n"), "\r\n", 2),
         ] {
             let mut document = Document::new("u", 1, "rust", before);

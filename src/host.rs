@@ -20,8 +20,10 @@ use crate::server::Host;
 pub struct LocalHost {
     /// Backends by name with the settings they were built from: a reload keeps those whose settings
     /// stay, and with them loaded weights and open connections.
-    built: Mutex<BTreeMap<String, (BackendSettings, Arc<dyn Backend>)>>,
+    built: Mutex<BTreeMap<String, Built>>,
 }
+
+type Built = (BackendSettings, Arc<dyn Backend>);
 
 impl LocalHost {
     /// Nothing is read or built yet.
@@ -59,11 +61,23 @@ impl Host for LocalHost {
         // The engine in this process is the last resort, whatever its name sorts like.
         let mut order: Vec<_> = kept.values().collect();
         order.sort_by_key(|(settings, _)| settings.kind == BackendKind::Embedded);
-        let backends = order.into_iter().map(|(_, backend)| backend.clone()).collect();
+        let backends = order
+            .into_iter()
+            .map(|(_, backend)| backend.clone())
+            .collect();
         *built = kept;
-        let candidates =
-            settings.roles.iter().map(|(&role, r)| (role, r.candidates.clone())).collect();
-        (Choices { backends, candidates }, problems)
+        let candidates = settings
+            .roles
+            .iter()
+            .map(|(&role, r)| (role, r.candidates.clone()))
+            .collect();
+        (
+            Choices {
+                backends,
+                candidates,
+            },
+            problems,
+        )
     }
 }
 
@@ -85,18 +99,25 @@ fn embedded(name: &str, settings: &BackendSettings) -> Result<Arc<dyn Backend>, 
     use crate::models::Store;
 
     let store = Store::open_default().map_err(|error| format!("backends.{name}: {error}"))?;
-    let models = store.installed().into_iter();
-    let model = |(model, path): (&crate::models::Model, PathBuf)| EmbeddedModel {
-        name: model.name.to_owned(),
-        path,
-        digest: Some(model.sha256.to_owned()),
+    let installed = move || {
+        let models = store.installed().into_iter();
+        let model = |(model, path): (&crate::models::Model, PathBuf)| EmbeddedModel {
+            name: model.name.to_owned(),
+            path,
+            digest: Some(model.sha256.to_owned()),
+        };
+        models.map(model).collect()
     };
-    let installed = models.map(model).collect();
-    let options = EngineOptions { threads: settings.threads, ..EngineOptions::default() };
+    let options = EngineOptions {
+        threads: settings.threads,
+        ..EngineOptions::default()
+    };
     Ok(Arc::new(Embedded::new(name, installed, options)))
 }
 
 #[cfg(not(feature = "embedded"))]
 fn embedded(name: &str, _: &BackendSettings) -> Result<Arc<dyn Backend>, String> {
-    Err(format!("backends.{name}: this ghostline was built without the feature `embedded`"))
+    Err(format!(
+        "backends.{name}: this ghostline was built without the feature `embedded`"
+    ))
 }

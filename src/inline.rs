@@ -147,7 +147,12 @@ impl Engine {
 
     async fn answer(&self, ask: Ask, started: Instant) -> Result<Completion, Nothing> {
         let settings = self.settings.load_full();
-        let Ask { document, offset_bytes, explicit, selected } = ask;
+        let Ask {
+            document,
+            offset_bytes,
+            explicit,
+            selected,
+        } = ask;
         let target = Target::new(document, offset_bytes, selected);
         let place = Place::at(&target.document, target.offset_bytes)
             .ok_or(Nothing::Skipped(Skip::LongLine))?;
@@ -163,7 +168,11 @@ impl Engine {
                 waited => return target.complete(waited, &place, Source::Joined),
             }
         }
-        let route = self.router.ready(Role::Completion).await.ok_or(Nothing::NoBackend)?;
+        let route = self
+            .router
+            .ready(Role::Completion)
+            .await
+            .ok_or(Nothing::NoBackend)?;
         let mut watch = self.generate(&route, &place, &target, &settings);
         let waited = watch.rest_at(&place, deadline).await;
         target.complete(waited, &place, Source::Generated)
@@ -172,7 +181,11 @@ impl Engine {
     fn cached(&self, place: &Place, target: &Target) -> Option<Completion> {
         let (entry, typed) = lock(&self.cache).find(place)?;
         let text = entry.text.get(typed..)?.to_owned();
-        let rest = Rest { text, whole: true, trace: entry.trace };
+        let rest = Rest {
+            text,
+            whole: true,
+            trace: entry.trace,
+        };
         target.complete(Ok(rest), place, Source::Cache).ok()
     }
 
@@ -201,7 +214,9 @@ impl Engine {
             budget.prefix_tokens,
             budget.suffix_tokens,
         );
-        let prompt = route.family.lay_out(window.above, window.typed, window.after);
+        let prompt = route
+            .family
+            .lay_out(window.above, window.typed, window.after);
         let request = Request {
             model: route.model.clone(),
             prompt,
@@ -264,7 +279,10 @@ impl Engine {
             turn.cancel();
         }
         let mut slot = lock(&self.live);
-        if slot.as_ref().is_some_and(|live| live.watch().origin.uri.as_ref() == uri) {
+        if slot
+            .as_ref()
+            .is_some_and(|live| live.watch().origin.uri.as_ref() == uri)
+        {
             slot.take();
         }
     }
@@ -299,9 +317,17 @@ impl Target {
                 selected: String::new(),
             };
         };
-        let edit = Edit { range_bytes: Some(range_bytes.clone()), text: text.clone() };
+        let edit = Edit {
+            range_bytes: Some(range_bytes.clone()),
+            text: text.clone(),
+        };
         let offset_bytes = document.apply(&edit);
-        Self { document, offset_bytes, range_bytes, selected: text }
+        Self {
+            document,
+            offset_bytes,
+            range_bytes,
+            selected: text,
+        }
     }
 
     fn complete(

@@ -12,7 +12,10 @@ fn main() -> ExitCode {
         cli::output::note(&format!("ghostline: {message}"));
         return ExitCode::from(Exit::Usage as u8);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             cli::output::note(&format!("ghostline: cannot start threads: {error}"));
@@ -29,7 +32,11 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     let exit = exit.unwrap_or_else(|error| {
         cli::output::note(&format!("ghostline: {error:#}"));
-        if error.is::<Usage>() { Exit::Usage } else { Exit::Failed }
+        if error.is::<Usage>() {
+            Exit::Usage
+        } else {
+            Exit::Failed
+        }
     });
     ExitCode::from(exit as u8)
 }
@@ -37,13 +44,20 @@ fn main() -> ExitCode {
 /// Logs to standard error or to a file, never to standard output: that is the protocol's.
 fn start_logging(cli: &Cli) -> Result<(), String> {
     let filter = EnvFilter::try_from_env("GHOSTLINE_LOG").unwrap_or_else(|_| "warn".into());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false);
     match &cli.log_file {
         None => log.with_ansi(false).with_writer(std::io::stderr).init(),
         Some(path) => {
-            let file = std::fs::File::options().create(true).append(true).open(path);
+            let file = std::fs::File::options()
+                .create(true)
+                .append(true)
+                .open(path);
             let file = file.map_err(|e| format!("cannot write the log {}: {e}", path.display()))?;
-            log.with_ansi(false).with_writer(std::sync::Mutex::new(file)).init();
+            log.with_ansi(false)
+                .with_writer(std::sync::Mutex::new(file))
+                .init();
         }
     }
     Ok(())

@@ -61,7 +61,9 @@ fn histogram() -> Histogram<u64> {
 }
 
 fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(LONGEST_US).clamp(1, LONGEST_US)
+    u64::try_from(duration.as_micros())
+        .unwrap_or(LONGEST_US)
+        .clamp(1, LONGEST_US)
 }
 
 impl Metrics {
@@ -99,7 +101,10 @@ impl Metrics {
 
     /// Counts an accepted completion.
     pub fn completion_accepted(&self) {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).accepted += 1;
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .accepted += 1;
     }
 
     /// Everything, as `ghostline/metrics` answers it. Times in milliseconds.
@@ -136,7 +141,11 @@ impl Metrics {
 
 fn quantiles(histogram: &Histogram<u64>) -> Value {
     let at = |q: f64| {
-        Duration::from_micros(if histogram.is_empty() { 0 } else { histogram.value_at_quantile(q) })
+        Duration::from_micros(if histogram.is_empty() {
+            0
+        } else {
+            histogram.value_at_quantile(q)
+        })
     };
     json!({ "count": histogram.len(), "p50": ms(at(0.5)), "p95": ms(at(0.95)), "p99": ms(at(0.99)) })
 }

@@ -21,7 +21,7 @@ const RECHECK: Duration = Duration::from_secs(5);
 /// How long one backend may take to say what it has.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a model that failed to load is left alone before it is tried again.
-const AFTER_FAILED_LOAD: Duration = Duration::from_secs(60);
+const AFTER_FAILED_LOAD: Duration = Duration::from_mins(1);
 
 /// A model that serves a role.
 #[derive(Debug)]
@@ -86,7 +86,11 @@ pub struct Router {
 impl Router {
     /// A router that has asked nobody yet.
     pub fn new(choices: Choices) -> Arc<Self> {
-        let roles = choices.candidates.keys().map(|&r| (r, RoleState::Starting)).collect();
+        let roles = choices
+            .candidates
+            .keys()
+            .map(|&r| (r, RoleState::Starting))
+            .collect();
         Arc::new(Self {
             choices: Mutex::new(choices),
             failed: Mutex::default(),
@@ -115,7 +119,10 @@ impl Router {
     /// Replaces backends and candidates, after settings changed.
     pub fn reconfigure(&self, choices: Choices) {
         *self.choices.lock().unwrap_or_else(PoisonError::into_inner) = choices;
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.failed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
         self.recheck.notify_one();
     }
 
@@ -161,7 +168,11 @@ impl Router {
 
     /// Asks every backend once and gives each role its model.
     pub async fn check(self: &Arc<Self>) {
-        let choices = self.choices.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let choices = self
+            .choices
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let probes = choices.backends.iter().map(|backend| async move {
             let probed = tokio::time::timeout(PROBE_TIMEOUT, backend.probe()).await;
             let installed = match probed {
@@ -217,7 +228,10 @@ impl Router {
     /// Loads the model of `route`. Runs on its own: no request that gives up may abort a load.
     async fn load(self: Arc<Self>, role: Role, route: Arc<Route>) {
         let loaded = route.backend.warm_up(&route.model).await;
-        let still_wanted = self.route(role).route().is_some_and(|now| Arc::ptr_eq(now, &route));
+        let still_wanted = self
+            .route(role)
+            .route()
+            .is_some_and(|now| Arc::ptr_eq(now, &route));
         if !still_wanted {
             return;
         }
@@ -259,7 +273,12 @@ fn choose(
     candidates.iter().enumerate().find_map(|(rank, candidate)| {
         installed
             .iter()
-            .filter(|(backend, _)| candidate.backend.as_deref().is_none_or(|b| b == backend.name()))
+            .filter(|(backend, _)| {
+                candidate
+                    .backend
+                    .as_deref()
+                    .is_none_or(|b| b == backend.name())
+            })
             .find_map(|(backend, models)| {
                 let model = models.iter().find(|m| {
                     candidate.matches(&m.name)
@@ -285,7 +304,9 @@ fn unavailable(role: Role, candidates: &[Candidate], failure: Option<&String>) -
     if let Some(failure) = failure {
         return format!("no model for {role}: {failure}");
     }
-    let embedded = candidates.iter().any(|c| c.backend.as_deref() == Some("embedded"));
+    let embedded = candidates
+        .iter()
+        .any(|c| c.backend.as_deref() == Some("embedded"));
     if embedded {
         format!(
             "no model for {role}: no backend has one of its candidates; \

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tower_lsp::gen_lsp_types::{
     ClientCapabilities, ExecuteCommandOptions, InitializeParams, InitializeResult,
     InlineCompletionProvider, PositionEncodingKind, ServerCapabilities, ServerInfo,
-    TextDocumentSync, TextDocumentSyncKind, TextDocumentSyncOptions, WorkspaceFoldersServerCapabilities,
-    WorkspaceOptions,
+    TextDocumentSync, TextDocumentSyncKind, TextDocumentSyncOptions,
+    WorkspaceFoldersServerCapabilities, WorkspaceOptions,
 };
 use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
 use tower_lsp::{ClientSocket, LanguageServer, LspService};
@@ -47,9 +47,18 @@ pub fn service(host: Arc<dyn Host>, outbox: Outbox) -> (LspService<Server>, Clie
     .custom_method("textDocument/didChange", Server::did_change)
     .custom_method("textDocument/didClose", Server::did_close)
     .custom_method("textDocument/inlineCompletion", Server::inline_completion)
-    .custom_method("workspace/didChangeConfiguration", Server::did_change_configuration)
-    .custom_method("workspace/didChangeWorkspaceFolders", Server::did_change_workspace_folders)
-    .custom_method("workspace/didChangeWatchedFiles", Server::did_change_watched_files)
+    .custom_method(
+        "workspace/didChangeConfiguration",
+        Server::did_change_configuration,
+    )
+    .custom_method(
+        "workspace/didChangeWorkspaceFolders",
+        Server::did_change_workspace_folders,
+    )
+    .custom_method(
+        "workspace/didChangeWatchedFiles",
+        Server::did_change_watched_files,
+    )
     .custom_method("workspace/executeCommand", Server::execute_command)
     .custom_method(ext::STATUS, Server::status)
     .custom_method(ext::METRICS, Server::metrics)
@@ -61,7 +70,9 @@ impl LanguageServer for Server {
         let session = Session::new(self.host.clone(), self.outbox.clone(), &params);
         let encoding = session.encoding().kind();
         let experimental = experimental(&params.capabilities);
-        self.session.set(session).map_err(|_| Error::invalid_request())?;
+        self.session
+            .set(session)
+            .map_err(|_| Error::invalid_request())?;
         Ok(InitializeResult {
             capabilities: capabilities(encoding, experimental),
             server_info: Some(ServerInfo {
@@ -82,6 +93,10 @@ impl LanguageServer for Server {
     }
 }
 
+#[expect(
+    clippy::unused_async,
+    reason = "the framework takes async handlers only"
+)]
 impl Server {
     fn session(&self) -> Result<&Arc<Session>> {
         self.session.get().ok_or_else(Error::internal_error)
@@ -116,14 +131,20 @@ impl Server {
     }
 
     async fn did_change_configuration(&self, mut params: Value) {
-        let settings = params.get_mut("settings").map(Value::take).unwrap_or_default();
+        let settings = params
+            .get_mut("settings")
+            .map(Value::take)
+            .unwrap_or_default();
         self.with_session(|session| session.editor_settings_changed(settings));
     }
 
     async fn did_change_workspace_folders(&self, params: Value) {
         let paths = |pointer: &str| -> Vec<PathBuf> {
             let folders = params.pointer(pointer).and_then(Value::as_array);
-            let uris = folders.into_iter().flatten().filter_map(|f| f.get("uri")?.as_str());
+            let uris = folders
+                .into_iter()
+                .flatten()
+                .filter_map(|f| f.get("uri")?.as_str());
             uris.filter_map(session::path_of).collect()
         };
         let (added, removed) = (paths("/event/added"), paths("/event/removed"));
@@ -131,7 +152,7 @@ impl Server {
     }
 
     async fn did_change_watched_files(&self, _: Value) {
-        self.with_session(|session| session.reload());
+        self.with_session(Session::reload);
     }
 
     async fn execute_command(&self, params: Value) -> Result<Value> {
@@ -166,7 +187,10 @@ impl Server {
 }
 
 fn experimental(client: &ClientCapabilities) -> bool {
-    client.experimental.as_ref().is_some_and(|e| e.get("ghostline").is_some())
+    client
+        .experimental
+        .as_ref()
+        .is_some_and(|e| e.get("ghostline").is_some())
 }
 
 fn capabilities(encoding: PositionEncodingKind, experimental: bool) -> ServerCapabilities {

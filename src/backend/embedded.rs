@@ -130,10 +130,11 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Starts the engine's thread. Loads nothing yet. `name` is the backend's, from the settings.
+    /// Starts the engine's thread. Loads nothing yet. `name` is the backend's, from the settings;
+    /// `models` says which weights are there now, and is asked again at every probe.
     pub fn new(
         name: impl Into<String>,
-        models: Vec<EmbeddedModel>,
+        models: impl Fn() -> Vec<EmbeddedModel> + Send + Sync + 'static,
         options: EngineOptions,
     ) -> Self {
         let shared = Arc::new(Shared::new(name.into(), models, options));
@@ -151,13 +152,6 @@ impl Embedded {
             headers: Arc::default(),
             thread,
         }
-    }
-
-    /// Replaces the list of models. What runs goes on with its own file.
-    pub fn set_models(&self, models: Vec<EmbeddedModel>) {
-        self.shared
-            .models
-            .store(Arc::new(models.into_iter().map(Arc::new).collect()));
     }
 
     /// What the engine is doing now.
@@ -203,10 +197,11 @@ impl Backend for Embedded {
 
     /// Files that are missing or no GGUF files are left out.
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Installed>, BackendError>> {
-        let models = self.shared.models.load_full();
+        let shared = Arc::clone(&self.shared);
         let headers = Arc::clone(&self.headers);
         let reading = tokio::task::spawn_blocking(move || {
-            models
+            shared
+                .list_models()
                 .iter()
                 .filter_map(|model| headers.installed(model))
                 .collect()

@@ -7,17 +7,17 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde_json::json;
 
-use crate::host::LocalHost;
 use super::{Exit, Usage, output};
 use crate::config::Role;
 use crate::document::Document;
+use crate::host::LocalHost;
 use crate::inline::{Ask, Engine, Nothing};
 use crate::metrics::{Metrics, ms};
 use crate::router::{RoleState, Router};
 use crate::server::Host;
 
 /// Nobody is typing: the whole text is waited for, however slow the model.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Arguments of `ghostline complete`.
 #[derive(Debug, Clone, clap::Args)]
@@ -36,17 +36,25 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     let text = read(&path)?;
     let offset_bytes = offset(&text, &path, line, column)?;
     let host = LocalHost::new();
-    let folder = path.canonicalize().context("cannot find the file's folder")?;
+    let folder = path
+        .canonicalize()
+        .context("cannot find the file's folder")?;
     let root = crate::config::workspace_root(&folder).to_owned();
     let (mut settings, mut problems) = host.settings(&[root], None);
     let (choices, more) = host.choices(&settings);
     problems.extend(more);
-    problems.iter().for_each(|p| output::note(p));
+    for problem in &problems {
+        output::note(problem);
+    }
     settings.inline.deadline = PATIENCE;
     settings.inline.enabled = true;
     let router = Router::new(choices);
     let checks = tokio::spawn(router.clone().run());
-    let engine = Engine::new(router.clone(), Arc::new(settings), Arc::<Metrics>::default());
+    let engine = Engine::new(
+        router.clone(),
+        Arc::new(settings),
+        Arc::<Metrics>::default(),
+    );
     let ask = Ask {
         document: Document::new(&path.to_string_lossy(), 0, "", &text),
         offset_bytes,
@@ -64,7 +72,9 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
             return Ok(Exit::NoBackend);
         }
         Err(Nothing::Failed) => {
-            output::note("ghostline: the backend failed; run `ghostline complete` with GHOSTLINE_LOG=debug");
+            output::note(
+                "ghostline: the backend failed; run `ghostline complete` with GHOSTLINE_LOG=debug",
+            );
             return Ok(Exit::NoBackend);
         }
         Err(_) => {
@@ -101,7 +111,10 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
 fn parse(place: &str) -> anyhow::Result<(PathBuf, usize, usize)> {
     let mut parts = place.rsplitn(3, ':');
     let (column, line, file) = (parts.next(), parts.next(), parts.next());
-    let number = |text: Option<&str>| text.and_then(|t| t.parse::<usize>().ok()).filter(|&n| n > 0);
+    let number = |text: Option<&str>| {
+        text.and_then(|t| t.parse::<usize>().ok())
+            .filter(|&n| n > 0)
+    };
     match (file, number(line), number(column)) {
         (Some(file), Some(line), Some(column)) if !file.is_empty() => {
             Ok((file.into(), line, column))
@@ -120,7 +133,10 @@ fn read(path: &Path) -> anyhow::Result<String> {
     let bytes = std::fs::read(path).map_err(|e| Usage(format!("cannot read {shown}: {e}")))?;
     String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
-        Usage(format!("{shown} is not UTF-8: byte {at} begins no character")).into()
+        Usage(format!(
+            "{shown} is not UTF-8: byte {at} begins no character"
+        ))
+        .into()
     })
 }
 
@@ -129,7 +145,9 @@ fn offset(text: &str, path: &Path, line: usize, column: usize) -> anyhow::Result
     let shown = path.display();
     if line > rope.len_lines() {
         let lines = rope.len_lines();
-        bail!(Usage(format!("{shown} has {lines} lines; there is no line {line}")));
+        bail!(Usage(format!(
+            "{shown} has {lines} lines; there is no line {line}"
+        )));
     }
     let content = crate::document::position::line_content(&rope, line - 1);
     if column > content.len_chars() + 1 {
@@ -150,7 +168,9 @@ mod tests {
     fn a_place_is_a_file_a_line_and_a_column() {
         assert_eq!(parse("a/b.rs:3:7").unwrap(), ("a/b.rs".into(), 3, 7));
         assert_eq!(parse("C:\\b.rs:3:7").unwrap(), ("C:\\b.rs".into(), 3, 7));
-        for bad in ["a.rs", "a.rs:3", "a.rs:0:1", "a.rs:1:0", ":1:1", "a.rs:x:1", ""] {
+        for bad in [
+            "a.rs", "a.rs:3", "a.rs:0:1", "a.rs:1:0", ":1:1", "a.rs:x:1", "",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

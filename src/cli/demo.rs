@@ -27,9 +27,18 @@ const URI: &str = "file:///ghostline/src/document.rs";
 
 /// What is deleted from the source and typed anew. The ghost text stands after each key.
 const GAPS: [Gap; 3] = [
-    Gap { deleted: "self.documents.remove(uri);", typed: "self." },
-    Gap { deleted: "self.documents.len()", typed: "se" },
-    Gap { deleted: "let start = self.text.byte_to_char(range.start.min(len));", typed: "let st" },
+    Gap {
+        deleted: "self.documents.remove(uri);",
+        typed: "self.",
+    },
+    Gap {
+        deleted: "self.documents.len()",
+        typed: "se",
+    },
+    Gap {
+        deleted: "let start = self.text.byte_to_char(range.start.min(len));",
+        typed: "let st",
+    },
 ];
 
 struct Gap {
@@ -60,11 +69,24 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         .spawn()
         .context("cannot start the language server")?;
     let pipes = (server.stdout.take(), server.stdin.take());
-    let (Some(stdout), Some(stdin)) = pipes else { anyhow::bail!("the server has no pipes") };
-    let mut editor = Editor { client: Client::new(stdout, stdin), text: String::new(), version: 1 };
+    let (Some(stdout), Some(stdin)) = pipes else {
+        anyhow::bail!("the server has no pipes")
+    };
+    let mut editor = Editor {
+        client: Client::new(stdout, stdin),
+        text: String::new(),
+        version: 1,
+    };
     let shown = editor.session(options).await?;
-    server.wait().await.context("cannot wait for the language server")?;
-    Ok(if shown >= GAPS.len() { Exit::Success } else { Exit::Failed })
+    server
+        .wait()
+        .await
+        .context("cannot wait for the language server")?;
+    Ok(if shown >= GAPS.len() {
+        Exit::Success
+    } else {
+        Exit::Failed
+    })
 }
 
 /// The initialization options that make the server use the demo's model, after fetching it.
@@ -88,7 +110,9 @@ async fn prepare(args: &Args) -> anyhow::Result<Result<Value, Exit>> {
     };
     let model = fetch(&store, model, args.model.is_none()).await?;
     let candidates = [format!("embedded/{}", model.name)];
-    Ok(Ok(json!({ "ghostline": { "roles": { "completion": { "candidates": candidates } } } })))
+    Ok(Ok(
+        json!({ "ghostline": { "roles": { "completion": { "candidates": candidates } } } }),
+    ))
 }
 
 /// What serves completions already, other than the engine in this process.
@@ -97,7 +121,9 @@ async fn served_elsewhere() -> Option<String> {
     let folder = std::env::current_dir().ok()?;
     let (settings, _) = host.settings(&[folder], None);
     let (mut choices, _) = host.choices(&settings);
-    choices.candidates.retain(|&role, _| role == Role::Completion);
+    choices
+        .candidates
+        .retain(|&role, _| role == Role::Completion);
     choices.backends.retain(|b| b.name() != "embedded");
     let router = Router::new(choices);
     router.check().await;
@@ -117,7 +143,11 @@ async fn fetch(
     if store.path_of(model).is_some() {
         return Ok(model);
     }
-    output::note(&format!("Fetching {}, once, into {}.", model.name, store.dir().display()));
+    output::note(&format!(
+        "Fetching {}, once, into {}.",
+        model.name,
+        store.dir().display()
+    ));
     let pace = choose::Pace::default();
     let display = super::models::Display::new(model.name);
     let progress = |event: models::Event<'_>| {
@@ -136,17 +166,16 @@ async fn fetch(
         }
     };
     display.finish();
-    match pulled {
-        Some(pulled) => {
-            pulled?;
-            Ok(model)
-        }
-        None => {
-            let smaller = models::find(choose::SMALL)?;
-            output::note(&format!("This would take long here; taking {} instead.", smaller.name));
-            Box::pin(fetch(store, smaller, false)).await
-        }
+    if let Some(pulled) = pulled {
+        pulled?;
+        return Ok(model);
     }
+    let smaller = models::find(choose::SMALL)?;
+    output::note(&format!(
+        "This would take long here; taking {} instead.",
+        smaller.name
+    ));
+    Box::pin(fetch(store, smaller, false)).await
 }
 
 /// An editor as the server sees it.
@@ -167,10 +196,16 @@ impl Editor {
             "workspaceFolders": null,
         });
         self.client.initialize(params).await?;
-        output::line(&format!("initialize answered after {}", millis(started.elapsed())));
+        output::line(&format!(
+            "initialize answered after {}",
+            millis(started.elapsed())
+        ));
         let status = self.client.settled_status().await?;
         let message = status["message"].as_str().unwrap_or_default().to_owned();
-        output::line(&format!("{message}; ready after {}", millis(started.elapsed())));
+        output::line(&format!(
+            "{message}; ready after {}",
+            millis(started.elapsed())
+        ));
         let mut shown = 0;
         for gap in &GAPS {
             shown += usize::from(self.fill(gap).await?);
@@ -181,7 +216,9 @@ impl Editor {
 
     /// Opens the source with a gap, types into it and shows the ghost text after each key.
     async fn fill(&mut self, gap: &Gap) -> anyhow::Result<bool> {
-        let at = SOURCE.find(gap.deleted).context("the demo's source has changed")?;
+        let at = SOURCE
+            .find(gap.deleted)
+            .context("the demo's source has changed")?;
         self.text = SOURCE.replacen(gap.deleted, "", 1);
         self.version += 1;
         let (line, column) = position(&self.text, at);
@@ -243,7 +280,10 @@ impl Editor {
         };
         let typed = self.text.lines().nth(line).unwrap_or_default().trim_start();
         output::line(&format!("    {typed}{}", output::dim(ghost)));
-        output::line(&format!("        {}", cost(answered, &metrics["completions"]["last"])));
+        output::line(&format!(
+            "        {}",
+            cost(answered, &metrics["completions"]["last"])
+        ));
         Ok(true)
     }
 }
@@ -251,7 +291,10 @@ impl Editor {
 /// The costs of a completion in words.
 fn cost(answered: Duration, last: &Value) -> String {
     if last["source"] == "cache" {
-        return format!("answered after {} from the text generated before", millis(answered));
+        return format!(
+            "answered after {} from the text generated before",
+            millis(answered)
+        );
     }
     let number = |key: &str| last[key].as_f64();
     let (prompt, cached) = (number("promptTokens"), number("cachedTokens"));
@@ -263,7 +306,10 @@ fn cost(answered: Duration, last: &Value) -> String {
         _ => "prompt tokens unknown".to_owned(),
     };
     let first = number("firstTokenMs").unwrap_or_default();
-    format!("answered after {}, first token {first:.0} ms; {tokens}", millis(answered))
+    format!(
+        "answered after {}, first token {first:.0} ms; {tokens}",
+        millis(answered)
+    )
 }
 
 fn millis(duration: Duration) -> String {
@@ -278,7 +324,11 @@ fn position(text: &str, at: usize) -> (usize, usize) {
 }
 
 fn offset(text: &str, line: usize, column: usize) -> usize {
-    text.split_inclusive('\n').take(line).map(str::len).sum::<usize>() + column
+    text.split_inclusive('\n')
+        .take(line)
+        .map(str::len)
+        .sum::<usize>()
+        + column
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! The only place that writes to standard output and standard error.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line's output")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the command line's output"
+)]
 
 /// Writes a line of the result to standard output.
 pub(super) fn line(text: &str) {

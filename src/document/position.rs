@@ -22,11 +22,17 @@ impl Encoding {
     /// The first encoding of the client's list that is known here. The list is in order of
     /// preference; without one, UTF-16 is what the specification prescribes.
     pub fn negotiate(offered: Option<&[PositionEncodingKind]>) -> Self {
-        offered.unwrap_or_default().iter().find_map(Self::from_kind).unwrap_or_default()
+        offered
+            .unwrap_or_default()
+            .iter()
+            .find_map(Self::from_kind)
+            .unwrap_or_default()
     }
 
     fn from_kind(kind: &PositionEncodingKind) -> Option<Self> {
-        [Self::Utf8, Self::Utf16, Self::Utf32].into_iter().find(|e| e.kind() == *kind)
+        [Self::Utf8, Self::Utf16, Self::Utf32]
+            .into_iter()
+            .find(|e| e.kind() == *kind)
     }
 
     /// The protocol's name.
@@ -117,8 +123,16 @@ mod tests {
             (Encoding::Utf16, at(1, 0), 10),
             (Encoding::Utf16, at(2, 1), 13),
         ] {
-            assert_eq!(to_offset(&text, position, encoding), offset, "{encoding:?} {position:?}");
-            assert_eq!(to_position(&text, offset, encoding), position, "{encoding:?} {offset}");
+            assert_eq!(
+                to_offset(&text, position, encoding),
+                offset,
+                "{encoding:?} {position:?}"
+            );
+            assert_eq!(
+                to_position(&text, offset, encoding),
+                position,
+                "{encoding:?} {offset}"
+            );
         }
     }
 
@@ -132,7 +146,11 @@ mod tests {
             (Encoding::Utf8, at(0, 2), 1),
             (Encoding::Utf16, at(0, 3), 3),
         ] {
-            assert_eq!(to_offset(&text, position, encoding), offset, "{encoding:?} {position:?}");
+            assert_eq!(
+                to_offset(&text, position, encoding),
+                offset,
+                "{encoding:?} {position:?}"
+            );
         }
         assert_eq!(to_position(&text, 99, Encoding::Utf8), at(1, 1));
     }
@@ -145,8 +163,10 @@ mod tests {
 
     #[test]
     fn the_clients_first_known_encoding_wins() {
-        let offered =
-            [PositionEncodingKind::Custom("latin1".into()), PositionEncodingKind::UTF32];
+        let offered = [
+            PositionEncodingKind::Custom("latin1".into()),
+            PositionEncodingKind::UTF32,
+        ];
         assert_eq!(Encoding::negotiate(Some(&offered)), Encoding::Utf32);
         assert_eq!(Encoding::negotiate(None), Encoding::Utf16);
         assert_eq!(Encoding::negotiate(Some(&[])), Encoding::Utf16);

@@ -31,7 +31,10 @@ pub(super) struct Cache {
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { entries: LruCache::new(ENTRIES), bytes: 0 }
+        Self {
+            entries: LruCache::new(ENTRIES),
+            bytes: 0,
+        }
     }
 }
 
@@ -42,7 +45,9 @@ impl Cache {
             self.bytes -= old.text.len();
         }
         while self.bytes > BYTES {
-            let Some((_, old)) = self.entries.pop_lru() else { break };
+            let Some((_, old)) = self.entries.pop_lru() else {
+                break;
+            };
             self.bytes -= old.text.len();
         }
     }
@@ -51,20 +56,23 @@ impl Cache {
     /// that was since shortened below their start are dropped: the person did not want them.
     pub(super) fn find(&mut self, now: &Place) -> Option<(Entry, usize)> {
         let mut unwanted = None;
-        let found = self.entries.iter().find_map(|(origin, entry)| {
-            match fit(origin, &entry.text, now) {
-                Fit::Typed(bytes) if bytes < entry.text.len() => Some((origin.clone(), bytes)),
-                Fit::Correcting if origin.line_prefix.starts_with(&now.line_prefix) => {
-                    unwanted = Some(origin.clone());
-                    None
-                }
-                _ => None,
-            }
-        });
+        let found =
+            self.entries
+                .iter()
+                .find_map(|(origin, entry)| match fit(origin, &entry.text, now) {
+                    Fit::Typed(bytes) if bytes < entry.text.len() => Some((origin.clone(), bytes)),
+                    Fit::Correcting if origin.line_prefix.starts_with(&now.line_prefix) => {
+                        unwanted = Some(origin.clone());
+                        None
+                    }
+                    _ => None,
+                });
         if let Some(old) = unwanted.and_then(|origin| self.entries.pop(&origin)) {
             self.bytes -= old.text.len();
         }
         let (origin, bytes) = found?;
-        self.entries.get(&origin).map(|entry| (entry.clone(), bytes))
+        self.entries
+            .get(&origin)
+            .map(|entry| (entry.clone(), bytes))
     }
 }

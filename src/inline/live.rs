@@ -108,9 +108,19 @@ impl Live {
         failed: impl FnOnce(crate::backend::BackendError) + Send + 'static,
     ) -> Self {
         let origin = Arc::new(origin);
-        let first = Progress { text: String::new(), trace, ended: None };
+        let first = Progress {
+            text: String::new(),
+            trace,
+            ended: None,
+        };
         let (sender, progress) = watch::channel(first);
-        let reader = Reader { stream, origin: origin.clone(), multi_line, sender, cache };
+        let reader = Reader {
+            stream,
+            origin: origin.clone(),
+            multi_line,
+            sender,
+            cache,
+        };
         let task = tokio::spawn(async move {
             if let Some(mut older) = older {
                 older.task.abort();
@@ -160,11 +170,17 @@ impl Reader {
                     self.sender.send_modify(|p| p.ended = Some(Ended::Failed));
                     return Err(error);
                 }
-                None => Chunk::Done(Finish { stop: StopReason::Cut, ..Finish::default() }),
+                None => Chunk::Done(Finish {
+                    stop: StopReason::Cut,
+                    ..Finish::default()
+                }),
             };
             let elapsed = started.elapsed();
             let ended = match chunk {
-                Chunk::Prompt { prompt_tokens, cached_tokens } => {
+                Chunk::Prompt {
+                    prompt_tokens,
+                    cached_tokens,
+                } => {
                     self.sender.send_modify(|p| {
                         p.trace.prompt_tokens = Some(prompt_tokens);
                         p.trace.cached_tokens = Some(cached_tokens);
@@ -182,7 +198,13 @@ impl Reader {
             }
         }
         // The backend is freed before anybody is told.
-        let Self { stream, origin, sender, cache, .. } = self;
+        let Self {
+            stream,
+            origin,
+            sender,
+            cache,
+            ..
+        } = self;
         drop(stream);
         sender.send_modify(|p| p.ended = Some(Ended::Whole));
         let (text, trace) = {
@@ -190,7 +212,10 @@ impl Reader {
             (progress.text.clone(), progress.trace.clone())
         };
         if !text.trim().is_empty() {
-            let entry = Entry { text: text.into(), trace };
+            let entry = Entry {
+                text: text.into(),
+                trace,
+            };
             let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
             cache.insert(origin.as_ref().clone(), entry);
         }
@@ -286,7 +311,11 @@ impl Watch {
             None
         };
         Ok(shown.map_or(Look::Wait, |text| {
-            Look::Show(Rest { text: text.to_owned(), whole, trace: progress.trace.clone() })
+            Look::Show(Rest {
+                text: text.to_owned(),
+                whole,
+                trace: progress.trace.clone(),
+            })
         }))
     }
 }

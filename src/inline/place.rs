@@ -78,7 +78,11 @@ impl Place {
             .find(|l| !l.trim().is_empty())
             .unwrap_or_default();
         let line_prefix = content.slice(..column).to_string();
-        let opener = if line_prefix.trim().is_empty() { &previous_line } else { &line_prefix };
+        let opener = if line_prefix.trim().is_empty() {
+            &previous_line
+        } else {
+            &line_prefix
+        };
         Some(Self {
             uri: document.uri.clone(),
             above,
@@ -194,7 +198,11 @@ fn fit_later_line(origin: &Place, text: &str, now: &Place) -> Fit {
 fn correction(origin: &Place, text: &str, now: &Place) -> Fit {
     // The editor or the person indented an empty line anew: the text stands as it is.
     if origin.on_blank_start() && now.on_blank_start() && origin.line_suffix == now.line_suffix {
-        return if text.starts_with([' ', '\t']) { Fit::Diverged } else { Fit::Typed(0) };
+        return if text.starts_with([' ', '\t']) {
+            Fit::Diverged
+        } else {
+            Fit::Typed(0)
+        };
     }
     if origin.line_suffix != now.line_suffix {
         return Fit::Diverged;
@@ -203,9 +211,23 @@ fn correction(origin: &Place, text: &str, now: &Place) -> Fit {
     if agreed == 0 {
         return Fit::Diverged;
     }
-    let lost = origin.line_prefix.get(agreed..).unwrap_or_default().chars().count();
-    let changed = now.line_prefix.get(agreed..).unwrap_or_default().chars().count();
-    if lost + changed <= CORRECTION_CHARS { Fit::Correcting } else { Fit::Diverged }
+    let lost = origin
+        .line_prefix
+        .get(agreed..)
+        .unwrap_or_default()
+        .chars()
+        .count();
+    let changed = now
+        .line_prefix
+        .get(agreed..)
+        .unwrap_or_default()
+        .chars()
+        .count();
+    if lost + changed <= CORRECTION_CHARS {
+        Fit::Correcting
+    } else {
+        Fit::Diverged
+    }
 }
 
 /// Whether the text right of the cursor is what it was, up to closing brackets and quotes that the
@@ -216,7 +238,9 @@ fn suffix_agrees(origin: &str, now: &str, typed: &str) -> bool {
     }
     if let Some(added) = now.strip_suffix(origin) {
         return !added.is_empty()
-            && added.chars().all(|c| opener_of(c).is_some_and(|open| typed.contains(open)));
+            && added
+                .chars()
+                .all(|c| opener_of(c).is_some_and(|open| typed.contains(open)));
     }
     if let Some(taken) = origin.strip_suffix(now) {
         return taken.chars().all(|c| opener_of(c).is_some()) && typed.contains(taken);
@@ -238,7 +262,11 @@ pub(super) const fn opener_of(closer: char) -> Option<char> {
 
 /// The length in bytes of the longest common prefix, on a character boundary.
 pub(super) fn common_prefix(a: &str, b: &str) -> usize {
-    a.chars().zip(b.chars()).take_while(|(x, y)| x == y).map(|(x, _)| x.len_utf8()).sum()
+    a.chars()
+        .zip(b.chars())
+        .take_while(|(x, y)| x == y)
+        .map(|(x, _)| x.len_utf8())
+        .sum()
 }
 
 #[cfg(test)]
@@ -265,9 +293,24 @@ pub(in crate::inline) mod tests {
             ("foo(|)\nz", "x);", "foo(x)|\nz", Fit::Typed(2)),
             ("f|\nz", "oo(x)", "foo(|;\nz", Fit::Diverged),
             // Accepting a line.
-            ("if a {|\n}", "\n    b;\n    c;", "if a {\n    b;\n|\n}", Fit::Typed(8)),
-            ("if a {|\n}", "\n    b;\n    c;", "if a {\n    b;\n    |\n}", Fit::Typed(12)),
-            ("if a {|\n}", "\n    b;\n    c;", "if a {\n    d;\n    |\n}", Fit::Diverged),
+            (
+                "if a {|\n}",
+                "\n    b;\n    c;",
+                "if a {\n    b;\n|\n}",
+                Fit::Typed(8),
+            ),
+            (
+                "if a {|\n}",
+                "\n    b;\n    c;",
+                "if a {\n    b;\n    |\n}",
+                Fit::Typed(12),
+            ),
+            (
+                "if a {|\n}",
+                "\n    b;\n    c;",
+                "if a {\n    d;\n    |\n}",
+                Fit::Diverged,
+            ),
             // Indenting a blank line anew.
             ("a\n    |\nz", "b;", "a\n  |\nz", Fit::Typed(0)),
             // Taking characters back.
@@ -280,14 +323,21 @@ pub(in crate::inline) mod tests {
             // An empty line more below is no change; trailing space above is none either.
             ("a\nx|\nz", "y", "a  \nx|\n\nz", Fit::Typed(0)),
         ] {
-            assert_eq!(fit(&place(origin), text, &place(now)), expected, "{origin:?} {text:?} {now:?}");
+            assert_eq!(
+                fit(&place(origin), text, &place(now)),
+                expected,
+                "{origin:?} {text:?} {now:?}"
+            );
         }
     }
 
     #[test]
     fn another_file_never_fits() {
         let here = place("a|");
-        let there = Place { uri: "v".into(), ..here.clone() };
+        let there = Place {
+            uri: "v".into(),
+            ..here.clone()
+        };
         assert_eq!(fit(&here, "b", &there), Fit::Diverged);
     }
 

@@ -72,7 +72,11 @@ fn without_next_line<'t>(text: &'t str, now: &Place) -> &'t str {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let first = start == 0;
-        let whole = if first { [now.line_prefix.as_str(), line].concat() } else { line.to_owned() };
+        let whole = if first {
+            [now.line_prefix.as_str(), line].concat()
+        } else {
+            line.to_owned()
+        };
         if whole.trim() == now.next_line && (!first || now.at_line_end()) {
             return text.get(..start).unwrap_or_default();
         }
@@ -84,7 +88,11 @@ fn without_next_line<'t>(text: &'t str, now: &Place) -> &'t str {
 /// The longest beginning of an unfinished text that will still be right when more comes: whole words,
 /// and every bracket it opens closed; a finished first line as it is.
 pub(super) fn safe_partial(text: &str) -> Option<&str> {
-    if let Some(line_end) = text.trim_start().find('\n').map(|at| at + text.len() - text.trim_start().len()) {
+    if let Some(line_end) = text
+        .trim_start()
+        .find('\n')
+        .map(|at| at + text.len() - text.trim_start().len())
+    {
         return text.get(..line_end).filter(|t| !t.trim().is_empty());
     }
     let mut depth = 0_i32;
@@ -98,13 +106,19 @@ pub(super) fn safe_partial(text: &str) -> Option<&str> {
         }
         let end = at + c.len_utf8();
         let word = |c: char| c.is_alphanumeric() || c == '_';
-        let boundary = chars.peek().is_some_and(|&(_, next)| !(word(c) && word(next)));
+        let boundary = chars
+            .peek()
+            .is_some_and(|&(_, next)| !(word(c) && word(next)));
         // What follows is known, or the last character cannot grow.
-        if depth <= 0 && (boundary || (chars.peek().is_none() && matches!(c, ')' | ']' | '}' | ';' | ','))) {
+        if depth <= 0
+            && (boundary || (chars.peek().is_none() && matches!(c, ')' | ']' | '}' | ';' | ',')))
+        {
             safe = end;
         }
     }
-    text.get(..safe).map(str::trim_end).filter(|t| !t.trim().is_empty())
+    text.get(..safe)
+        .map(str::trim_end)
+        .filter(|t| !t.trim().is_empty())
 }
 
 #[cfg(test)]
@@ -132,7 +146,11 @@ mod tests {
             ("x = |", "1\n```\nThis code", Some("1")),
             ("f(|)", "a,\n b)", Some("a,")),
         ] {
-            assert_eq!(shown(text, &place(at)).as_deref(), expected, "{at:?} {text:?}");
+            assert_eq!(
+                shown(text, &place(at)).as_deref(),
+                expected,
+                "{at:?} {text:?}"
+            );
         }
     }
 

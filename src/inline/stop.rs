@@ -15,8 +15,11 @@ pub(super) fn wants_lines(place: &Place, setting: MultiLine) -> bool {
         _ if !place.at_line_end() => false,
         MultiLine::Always => true,
         MultiLine::Auto => {
-            let opener =
-                if place.on_blank_start() { &place.previous_line } else { &place.line_prefix };
+            let opener = if place.on_blank_start() {
+                &place.previous_line
+            } else {
+                &place.line_prefix
+            };
             opens_block(opener) && block_is_empty(place)
         }
     }
@@ -25,7 +28,11 @@ pub(super) fn wants_lines(place: &Place, setting: MultiLine) -> bool {
 /// The length to which `text`, generated at `origin`, is cut, once no more of it is wanted.
 pub(super) fn end_of(text: &str, origin: &Place, multi_line: bool) -> Option<usize> {
     let content = text.len() - text.trim_start().len();
-    if multi_line { end_of_block(text, origin) } else { end_of_line(text, content, origin) }
+    if multi_line {
+        end_of_block(text, origin)
+    } else {
+        end_of_line(text, content, origin)
+    }
 }
 
 fn end_of_line(text: &str, content: usize, origin: &Place) -> Option<usize> {
@@ -35,7 +42,11 @@ fn end_of_line(text: &str, content: usize, origin: &Place) -> Option<usize> {
 }
 
 fn end_of_block(text: &str, origin: &Place) -> Option<usize> {
-    let opener = if origin.on_blank_start() { &origin.previous_line } else { &origin.line_prefix };
+    let opener = if origin.on_blank_start() {
+        &origin.previous_line
+    } else {
+        &origin.line_prefix
+    };
     let base = indent_of(opener);
     let mut start = 0;
     let mut blank_lines = 0;
@@ -72,7 +83,9 @@ fn end_of_block(text: &str, origin: &Place) -> Option<usize> {
 
 fn closes_already(origin: &Place, closer: &str) -> bool {
     let closer = closer.trim();
-    origin.next_line.starts_with(closer.get(..1).unwrap_or(closer))
+    origin
+        .next_line
+        .starts_with(closer.get(..1).unwrap_or(closer))
 }
 
 /// Whether a line ends in something that begins a block, in the languages most people write.
@@ -103,7 +116,11 @@ mod tests {
             ("fn a(|) {", false),
             ("|", false),
         ] {
-            assert_eq!(wants_lines(&place(text), MultiLine::Auto), expected, "{text:?}");
+            assert_eq!(
+                wants_lines(&place(text), MultiLine::Auto),
+                expected,
+                "{text:?}"
+            );
         }
         assert!(!wants_lines(&place("fn a() {|\n}"), MultiLine::Never));
         assert!(wants_lines(&place("let a = |"), MultiLine::Always));
@@ -125,7 +142,7 @@ mod tests {
             let origin = place(origin);
             let multi_line = wants_lines(&origin, MultiLine::Auto);
             let end = end_of(text, &origin, multi_line);
-            assert_eq!(end.map(|e| &text[..e]), kept, "{origin:?} {text:?}");
+            assert_eq!(end.and_then(|e| text.get(..e)), kept, "{origin:?} {text:?}");
         }
     }
 }

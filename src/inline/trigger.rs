@@ -67,7 +67,11 @@ mod tests {
             ("a(|) + something", Err(Skip::TextRight)),
             ("    |", Ok(())),
         ] {
-            assert_eq!(check(&place(at), "rust", false, &settings), expected, "{at:?}");
+            assert_eq!(
+                check(&place(at), "rust", false, &settings),
+                expected,
+                "{at:?}"
+            );
             assert_eq!(check(&place(at), "rust", true, &settings), Ok(()), "{at:?}");
         }
     }
@@ -76,8 +80,14 @@ mod tests {
     fn the_settings_hold_for_all() {
         let mut settings = Settings::default();
         settings.inline.disabled_languages = vec!["markdown".into()];
-        assert_eq!(check(&place("|"), "markdown", true, &settings), Err(Skip::Disabled));
+        assert_eq!(
+            check(&place("|"), "markdown", true, &settings),
+            Err(Skip::Disabled)
+        );
         settings.inline.enabled = false;
-        assert_eq!(check(&place("|"), "rust", true, &settings), Err(Skip::Disabled));
+        assert_eq!(
+            check(&place("|"), "rust", true, &settings),
+            Err(Skip::Disabled)
+        );
     }
 }

@@ -74,7 +74,11 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "codellama",
         names: &["codellama", "code-llama"],
-        layout: Layout::PrefixSuffixMiddle { prefix: "<PRE> ", suffix: " <SUF>", middle: " <MID>" },
+        layout: Layout::PrefixSuffixMiddle {
+            prefix: "<PRE> ",
+            suffix: " <SUF>",
+            middle: " <MID>",
+        },
         stops: &["<EOT>", "<PRE>", "<SUF>", "<MID>", "</s>"],
     },
     Family {
@@ -97,7 +101,13 @@ pub const FAMILIES: &[Family] = &[
         name: "starcoder2",
         names: &["starcoder", "stable-code"],
         layout: ASCII_FIM,
-        stops: &["<|endoftext|>", "<file_sep>", "<fim_prefix>", "<fim_suffix>", "<fim_middle>"],
+        stops: &[
+            "<|endoftext|>",
+            "<file_sep>",
+            "<fim_prefix>",
+            "<fim_suffix>",
+            "<fim_middle>",
+        ],
     },
     Family {
         name: "codegemma",
@@ -115,14 +125,29 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "codestral",
         names: &["codestral"],
-        layout: Layout::SuffixPrefix { suffix: "[SUFFIX]", prefix: "[PREFIX]" },
+        layout: Layout::SuffixPrefix {
+            suffix: "[SUFFIX]",
+            prefix: "[PREFIX]",
+        },
         stops: &["</s>", "[SUFFIX]", "[PREFIX]", "[MIDDLE]"],
     },
     Family {
         name: "granite-code",
-        names: &["granite-code", "granite3", "granite4", "granite-3", "granite-4"],
+        names: &[
+            "granite-code",
+            "granite3",
+            "granite4",
+            "granite-3",
+            "granite-4",
+        ],
         layout: ASCII_FIM,
-        stops: &["<|endoftext|>", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<fim_pad>"],
+        stops: &[
+            "<|endoftext|>",
+            "<fim_prefix>",
+            "<fim_suffix>",
+            "<fim_middle>",
+            "<fim_pad>",
+        ],
     },
 ];
 
@@ -131,7 +156,13 @@ pub const PREFIX_ONLY: Family = Family {
     name: "prefix-only",
     names: &[],
     layout: Layout::PrefixOnly,
-    stops: &["<|endoftext|>", "<|im_end|>", "<|im_start|>", "</s>", "<|eot_id|>"],
+    stops: &[
+        "<|endoftext|>",
+        "<|im_end|>",
+        "<|im_start|>",
+        "</s>",
+        "<|eot_id|>",
+    ],
 };
 
 /// The family of a model. `fim` is what the model's metadata says about fill-in-the-middle tokens:
@@ -141,7 +172,9 @@ pub fn family_of(model: &str, fim: Option<bool>) -> Option<&'static Family> {
         return Some(&PREFIX_ONLY);
     }
     let name = model.to_lowercase();
-    FAMILIES.iter().find(|f| f.names.iter().any(|n| name.contains(n)))
+    FAMILIES
+        .iter()
+        .find(|f| f.names.iter().any(|n| name.contains(n)))
 }
 
 impl Family {
@@ -151,7 +184,11 @@ impl Family {
     pub fn lay_out(&self, above: String, typed: String, after: String) -> Vec<Segment> {
         use Segment::{Special, Text};
         let mut segments = match self.layout {
-            Layout::PrefixSuffixMiddle { prefix, suffix, middle } => vec![
+            Layout::PrefixSuffixMiddle {
+                prefix,
+                suffix,
+                middle,
+            } => vec![
                 Special(prefix),
                 Text(above),
                 Special(suffix),
@@ -160,7 +197,13 @@ impl Family {
                 Text(typed),
             ],
             Layout::SuffixPrefix { suffix, prefix } => {
-                vec![Special(suffix), Text(after), Special(prefix), Text(above), Text(typed)]
+                vec![
+                    Special(suffix),
+                    Text(after),
+                    Special(prefix),
+                    Text(above),
+                    Text(typed),
+                ]
             }
             Layout::PrefixOnly => vec![Text(above), Text(typed)],
         };
@@ -192,17 +235,33 @@ mod tests {
                 "qwen-coder",
                 "<|fim_prefix|>A\n<|fim_suffix|>S<|fim_middle|>t",
             ),
-            ("qwen3-coder:30b", "qwen-coder", "<|fim_prefix|>A\n<|fim_suffix|>S<|fim_middle|>t"),
+            (
+                "qwen3-coder:30b",
+                "qwen-coder",
+                "<|fim_prefix|>A\n<|fim_suffix|>S<|fim_middle|>t",
+            ),
             ("codellama:7b-code", "codellama", "<PRE> A\n <SUF>S <MID>t"),
             (
                 "deepseek-coder-v2:16b",
                 "deepseek-coder",
                 "<｜fim▁begin｜>A\n<｜fim▁hole｜>S<｜fim▁end｜>t",
             ),
-            ("starcoder2:3b", "starcoder2", "<fim_prefix>A\n<fim_suffix>S<fim_middle>t"),
-            ("codegemma:2b", "codegemma", "<|fim_prefix|>A\n<|fim_suffix|>S<|fim_middle|>t"),
+            (
+                "starcoder2:3b",
+                "starcoder2",
+                "<fim_prefix>A\n<fim_suffix>S<fim_middle>t",
+            ),
+            (
+                "codegemma:2b",
+                "codegemma",
+                "<|fim_prefix|>A\n<|fim_suffix|>S<|fim_middle|>t",
+            ),
             ("codestral:22b", "codestral", "[SUFFIX]S[PREFIX]A\nt"),
-            ("granite-code:3b", "granite-code", "<fim_prefix>A\n<fim_suffix>S<fim_middle>t"),
+            (
+                "granite-code:3b",
+                "granite-code",
+                "<fim_prefix>A\n<fim_suffix>S<fim_middle>t",
+            ),
         ] {
             let family = family_of(model, None).unwrap();
             assert_eq!(family.name, name, "{model}");
@@ -214,19 +273,30 @@ mod tests {
     fn every_sentinel_is_also_a_stop() {
         for family in FAMILIES {
             let sentinels = match family.layout {
-                Layout::PrefixSuffixMiddle { prefix, suffix, middle } => vec![prefix, suffix, middle],
+                Layout::PrefixSuffixMiddle {
+                    prefix,
+                    suffix,
+                    middle,
+                } => vec![prefix, suffix, middle],
                 Layout::SuffixPrefix { suffix, prefix } => vec![suffix, prefix],
                 Layout::PrefixOnly => vec![],
             };
             for sentinel in sentinels {
-                assert!(family.stops.contains(&sentinel.trim()), "{} {sentinel}", family.name);
+                assert!(
+                    family.stops.contains(&sentinel.trim()),
+                    "{} {sentinel}",
+                    family.name
+                );
             }
         }
     }
 
     #[test]
     fn metadata_beats_the_name_and_an_unknown_name_is_unknown() {
-        assert_eq!(family_of("qwen2.5-coder:7b", Some(false)).unwrap().name, "prefix-only");
+        assert_eq!(
+            family_of("qwen2.5-coder:7b", Some(false)).unwrap().name,
+            "prefix-only"
+        );
         assert_eq!(family_of("llama3.2:1b", None), None);
         assert_eq!(laid_out(&PREFIX_ONLY), "A\nt");
     }

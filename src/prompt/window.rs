@@ -56,7 +56,9 @@ fn first_line(text: &Rope, line: usize, budget_bytes: usize) -> usize {
 /// The rest of the line, then whole lines while they fit.
 fn after(text: &Rope, line: usize, offset_char: usize, budget_bytes: usize) -> String {
     let rest_end = text.line_to_char(line) + line_content(text, line).len_chars();
-    let mut out = text.slice(offset_char..rest_end.max(offset_char)).to_string();
+    let mut out = text
+        .slice(offset_char..rest_end.max(offset_char))
+        .to_string();
     if out.len() > budget_bytes {
         out.truncate(out.floor_char_boundary(budget_bytes));
         return out;
@@ -73,7 +75,11 @@ fn after(text: &Rope, line: usize, offset_char: usize, budget_bytes: usize) -> S
 }
 
 fn with_plain_line_ends(text: String) -> String {
-    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
+    if text.contains('\r') {
+        text.replace("\r\n", "\n").replace('\r', "\n")
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -92,7 +98,11 @@ mod tests {
         let window = cut(&text, offset, 100, 100);
         assert_eq!(
             window,
-            Window { above: "a\n".into(), typed: "bμ".into(), after: "|c\nd\n".into() }
+            Window {
+                above: "a\n".into(),
+                typed: "bμ".into(),
+                after: "|c\nd\n".into()
+            }
         );
     }
 

@@ -24,7 +24,9 @@ pub(super) struct Frames<R> {
 
 impl<R: AsyncRead + Unpin> Frames<R> {
     pub(super) fn new(reader: R) -> Self {
-        Self { reader: BufReader::with_capacity(64 << 10, reader) }
+        Self {
+            reader: BufReader::with_capacity(64 << 10, reader),
+        }
     }
 
     /// The next body; `None` at the end of the input.
@@ -59,7 +61,9 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             }
         }
         let Some(length) = length else {
-            return Err(FrameError::Header("a message without Content-Length".into()));
+            return Err(FrameError::Header(
+                "a message without Content-Length".into(),
+            ));
         };
         let length: usize = length
             .parse()
@@ -71,7 +75,10 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         }
         // The buffer grows with what arrives, not with what was promised.
         let mut body = Vec::with_capacity(length.min(1 << 20));
-        let read = (&mut self.reader).take(length as u64).read_to_end(&mut body).await;
+        let read = (&mut self.reader)
+            .take(length as u64)
+            .read_to_end(&mut body)
+            .await;
         match read {
             Ok(read) if read == length => Ok(Some(body)),
             Ok(_) => Ok(None),
@@ -106,7 +113,10 @@ pub(super) fn without_lone_surrogates(body: &[u8]) -> Option<Vec<u8>> {
             (b'\\', None) => 2,
             _ => 1,
         };
-        out.extend_from_slice(body.get(at..at + step).unwrap_or_else(|| body.get(at..).unwrap_or_default()));
+        out.extend_from_slice(
+            body.get(at..at + step)
+                .unwrap_or_else(|| body.get(at..).unwrap_or_default()),
+        );
         at += step;
     }
     changed.then_some(out)
@@ -142,7 +152,9 @@ mod tests {
             (
                 "X: y\r\n\r\nContent-Length: 1\r\n\r\n1",
                 vec![
-                    Err(FrameError::Header("a message without Content-Length".into())),
+                    Err(FrameError::Header(
+                        "a message without Content-Length".into(),
+                    )),
                     ok("1"),
                     Ok(None),
                 ],

@@ -50,14 +50,21 @@ pub(super) fn ask(session: &Session, params: Value) -> Result<Option<(Document, 
         return Ok(None);
     };
     // A request for a version that is not the one we have would be answered for another text.
-    if params.text_document.version.is_some_and(|v| v != document.version) {
+    if params
+        .text_document
+        .version
+        .is_some_and(|v| v != document.version)
+    {
         return Ok(None);
     }
     let encoding = session.encoding();
-    let selected = params.context.selected_completion_info.map(|info| Selected {
-        range_bytes: to_byte_range(&document.text, info.range, encoding),
-        text: info.text,
-    });
+    let selected = params
+        .context
+        .selected_completion_info
+        .map(|info| Selected {
+            range_bytes: to_byte_range(&document.text, info.range, encoding),
+            text: info.text,
+        });
     let ask = Ask {
         offset_bytes: to_offset(&document.text, params.position, encoding),
         explicit: params.context.trigger_kind == INVOKED,
@@ -74,7 +81,11 @@ pub(super) fn item(
     id: u64,
     encoding: Encoding,
 ) -> Value {
-    let Completion { range_bytes, insert_text, .. } = completion;
+    let Completion {
+        range_bytes,
+        insert_text,
+        ..
+    } = completion;
     json!({
         "insertText": insert_text,
         "range": {

@@ -56,7 +56,10 @@ struct Sources {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let handles = self.background.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let handles = self
+            .background
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         handles.iter().for_each(AbortHandle::abort);
     }
 }
@@ -90,7 +93,7 @@ impl Session {
             background: Mutex::default(),
             next_item: AtomicU64::new(1),
         });
-        session.say(problems);
+        session.say(&problems);
         session
     }
 
@@ -105,7 +108,10 @@ impl Session {
                 outbox.notify(super::ext::STATUS_CHANGED, &status);
             }
         });
-        let mut background = self.background.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut background = self
+            .background
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         background.extend([checks.abort_handle(), notices.abort_handle()]);
     }
 
@@ -140,8 +146,9 @@ impl Session {
     /// Reads the settings anew and lets every part that they touch know.
     pub(super) fn reload(&self) {
         let sources = self.sources().clone();
-        let (settings, mut problems) =
-            self.host.settings(&sources.folders, sources.editor.as_ref());
+        let (settings, mut problems) = self
+            .host
+            .settings(&sources.folders, sources.editor.as_ref());
         let old = self.settings.load_full();
         if settings.roles != old.roles || settings.backends != old.backends {
             let (choices, more) = self.host.choices(&settings);
@@ -151,24 +158,21 @@ impl Session {
         let settings = Arc::new(settings);
         self.settings.store(settings.clone());
         self.engine.set_settings(settings);
-        self.say(problems);
+        self.say(&problems);
     }
 
     /// Says what is wrong with the settings, in one message, once.
-    fn say(&self, problems: Vec<String>) {
-        {
-            let mut sources = self.sources();
-            if sources.said == problems {
-                return;
-            }
-            sources.said.clone_from(&problems);
-        }
-        if problems.is_empty() {
+    fn say(&self, problems: &[String]) {
+        let said = std::mem::replace(&mut self.sources().said, problems.to_owned());
+        if said == problems || problems.is_empty() {
             return;
         }
         let message = format!("ghostline settings:\n{}", problems.join("\n"));
         // MessageType.Warning is 2.
-        self.outbox.notify("window/showMessage", &json!({ "type": 2, "message": message }));
+        self.outbox.notify(
+            "window/showMessage",
+            &json!({ "type": 2, "message": message }),
+        );
     }
 
     fn sources(&self) -> std::sync::MutexGuard<'_, Sources> {
@@ -178,7 +182,10 @@ impl Session {
 
 #[expect(deprecated, reason = "older clients send nothing but `rootUri`")]
 fn folders(params: &InitializeParams) -> Vec<PathBuf> {
-    let folders = params.workspace_folders_initialize_params.workspace_folders.as_ref();
+    let folders = params
+        .workspace_folders_initialize_params
+        .workspace_folders
+        .as_ref();
     let many = match folders {
         Some(WorkspaceFolders::WorkspaceFolderList(list)) => list.as_slice(),
         _ => &[],

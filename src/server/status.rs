@@ -8,8 +8,10 @@ use crate::router::{RoleState, Roles, Route};
 /// The answer to `ghostline/status`.
 pub(super) fn status(roles: &Roles, busy: bool) -> Value {
     let (state, message) = summary(roles);
-    let roles: Map<String, Value> =
-        roles.iter().map(|(role, state)| (role.to_string(), role_json(state))).collect();
+    let roles: Map<String, Value> = roles
+        .iter()
+        .map(|(role, state)| (role.to_string(), role_json(state)))
+        .collect();
     json!({ "state": state, "message": message, "roles": roles, "busy": busy })
 }
 
@@ -49,7 +51,10 @@ fn place_of(route: &Route) -> String {
 
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map(|c| c.to_uppercase().collect::<String>() + chars.as_str()).unwrap_or_default()
+    chars
+        .next()
+        .map(|c| c.to_uppercase().collect::<String>() + chars.as_str())
+        .unwrap_or_default()
 }
 
 fn role_json(state: &RoleState) -> Value {

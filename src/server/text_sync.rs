@@ -55,7 +55,9 @@ fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Range>, 
 /// `textDocument/didOpen`.
 pub(super) fn open(session: &Session, params: Value) {
     match serde_json::from_value::<Opened>(params) {
-        Ok(Opened { text_document: item }) => session.store.open(Document::new(
+        Ok(Opened {
+            text_document: item,
+        }) => session.store.open(Document::new(
             &item.uri,
             item.version,
             &item.language_id,
@@ -68,7 +70,10 @@ pub(super) fn open(session: &Session, params: Value) {
 /// `textDocument/didChange`. A change that cannot be read leaves the document unknown: a text that is
 /// not the editor's would lead to completions for something nobody sees.
 pub(super) fn change(session: &Session, params: Value) {
-    let uri = params.pointer("/textDocument/uri").and_then(Value::as_str).map(str::to_owned);
+    let uri = params
+        .pointer("/textDocument/uri")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
     let changed = match serde_json::from_value::<Changed>(params) {
         Ok(changed) => changed,
         Err(error) => {
@@ -80,20 +85,32 @@ pub(super) fn change(session: &Session, params: Value) {
         }
     };
     let encoding = session.encoding();
-    let Changed { text_document, content_changes } = changed;
+    let Changed {
+        text_document,
+        content_changes,
+    } = changed;
     let updated = session.store.update(&text_document.uri, |document| {
         let mut end = 0;
         for change in content_changes {
-            let range_bytes = change.range.map(|r| to_byte_range(&document.text, r, encoding));
-            end = document.apply(&Edit { range_bytes, text: change.text });
+            let range_bytes = change
+                .range
+                .map(|r| to_byte_range(&document.text, r, encoding));
+            end = document.apply(&Edit {
+                range_bytes,
+                text: change.text,
+            });
         }
         document.version = text_document.version.unwrap_or(document.version);
         end
     });
-    match updated {
-        Some((document, end)) => session.engine.document_changed(&document, end),
-        None => tracing::debug!(uri = text_document.uri, "a change of a document that is not open"),
-    }
+    let Some((document, end)) = updated else {
+        tracing::debug!(
+            uri = text_document.uri,
+            "a change of a document that is not open"
+        );
+        return;
+    };
+    session.engine.document_changed(&document, end);
 }
 
 /// `textDocument/didClose`.

@@ -55,8 +55,14 @@ pub fn outbox() -> (Outbox, Outgoing) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let queued_bytes = Arc::<AtomicUsize>::default();
     (
-        Outbox { sender, queued_bytes: queued_bytes.clone() },
-        Outgoing { receiver, queued_bytes },
+        Outbox {
+            sender,
+            queued_bytes: queued_bytes.clone(),
+        },
+        Outgoing {
+            receiver,
+            queued_bytes,
+        },
     )
 }
 
@@ -103,8 +109,14 @@ where
     let queued_bytes = outgoing.queued_bytes.clone();
     let mut write = std::pin::pin!(write(writer, outgoing));
     let ended = {
-        let read = Conversation { service, responses, outbox, queued_bytes, shut_down: false }
-            .run(Frames::new(reader));
+        let read = Conversation {
+            service,
+            responses,
+            outbox,
+            queued_bytes,
+            shut_down: false,
+        }
+        .run(Frames::new(reader));
         tokio::select! {
             ended = read => ended,
             () = &mut write => return Ended::Unclean,
@@ -119,11 +131,17 @@ where
 /// Writes until the queue closes or the client does.
 async fn write<W: AsyncWrite + Unpin>(mut writer: W, mut outgoing: Outgoing) {
     while let Some(frame) = outgoing.receiver.recv().await {
-        outgoing.queued_bytes.fetch_sub(frame.len(), Ordering::Relaxed);
+        outgoing
+            .queued_bytes
+            .fetch_sub(frame.len(), Ordering::Relaxed);
         let written = async {
             writer.write_all(&frame).await?;
             // One flush for all that is there.
-            if outgoing.receiver.is_empty() { writer.flush().await } else { Ok(()) }
+            if outgoing.receiver.is_empty() {
+                writer.flush().await
+            } else {
+                Ok(())
+            }
         };
         if let Err(error) = written.await {
             tracing::warn!(%error, "the client closed its end");
@@ -173,7 +191,11 @@ impl<S: futures_util::Sink<Response> + Unpin> Conversation<S> {
                 }
             }
         }
-        if self.shut_down { Ended::Clean } else { Ended::Unclean }
+        if self.shut_down {
+            Ended::Clean
+        } else {
+            Ended::Unclean
+        }
     }
 
     /// Polls the handler once, here and now; what does not finish at once goes on beside others.
@@ -197,7 +219,11 @@ impl<S: futures_util::Sink<Response> + Unpin> Conversation<S> {
                 }
                 (Ok(Err(_)), Some(id)) => Some(Response::from_error(id, Error::invalid_request())),
                 (Err(panic), id) => {
-                    tracing::error!(method, panic = panic_message(panic.as_ref()), "a handler panicked");
+                    tracing::error!(
+                        method,
+                        panic = panic_message(panic.as_ref()),
+                        "a handler panicked"
+                    );
                     id.map(|id| Response::from_error(id, Error::internal_error()))
                 }
                 (Ok(_), None) => None,
@@ -221,7 +247,8 @@ impl<S: futures_util::Sink<Response> + Unpin> Conversation<S> {
     fn refuse(&self, mut error: Error, message: &str) {
         tracing::warn!(message, "a message could not be framed");
         error.data = Some(message.into());
-        self.outbox.push(&Response::from_error(tower_lsp::jsonrpc::Id::Null, error));
+        self.outbox
+            .push(&Response::from_error(tower_lsp::jsonrpc::Id::Null, error));
     }
 }
 
@@ -242,7 +269,9 @@ fn decode(body: &[u8]) -> Result<Message, (tower_lsp::jsonrpc::Id, Error)> {
                 (Id::Null, refused)
             })?,
     };
-    let id = value.get("id").and_then(|id| serde_json::from_value::<Id>(id.clone()).ok());
+    let id = value
+        .get("id")
+        .and_then(|id| serde_json::from_value::<Id>(id.clone()).ok());
     let is_request = value.get("method").is_some();
     let message = if is_request {
         serde_json::from_value(value).map(Message::Request)

@@ -30,8 +30,16 @@ async fn a_ghost_text_comes_with_a_range_on_one_line_and_an_accept_command() {
     running.dropped().await;
     let arguments = item["command"]["arguments"].clone();
     let accept = json!({ "command": "ghostline.didAccept", "arguments": arguments });
-    server.client.request("workspace/executeCommand", accept).await.unwrap();
-    let metrics = server.client.request("ghostline/metrics", json!({})).await.unwrap();
+    server
+        .client
+        .request("workspace/executeCommand", accept)
+        .await
+        .unwrap();
+    let metrics = server
+        .client
+        .request("ghostline/metrics", json!({}))
+        .await
+        .unwrap();
     assert_eq!(metrics["completions"]["accepted"], 1);
     server.finish().await;
 }
@@ -44,7 +52,10 @@ async fn typing_along_asks_nobody_again() {
     let running = server.script.next().await;
     running.say("a + b\n");
     assert_eq!(server.ghost(&id).await.unwrap(), "a + b");
-    for (n, (key, rest)) in [("a", " + b"), (" ", "+ b"), ("+", " b"), (" ", "b")].iter().enumerate() {
+    for (n, (key, rest)) in [("a", " + b"), (" ", "+ b"), ("+", " b"), (" ", "b")]
+        .iter()
+        .enumerate()
+    {
         let column = u32::try_from(n).unwrap() + 4;
         server.insert((1, column), key).await;
         let id = server.ask((1, column + 1)).await;
@@ -77,7 +88,11 @@ async fn a_cancelled_request_leaves_the_stream_and_a_diverging_key_ends_it() {
     let id = server.ask((1, 4)).await;
     let running = server.script.next().await;
     running.say("a +");
-    server.client.notify("$/cancelRequest", json!({ "id": id })).await.unwrap();
+    server
+        .client
+        .notify("$/cancelRequest", json!({ "id": id }))
+        .await
+        .unwrap();
     let answer = server.client.response(&id).await.unwrap();
     assert_eq!(answer["error"]["code"], -32800);
     assert!(!running.is_dropped());
@@ -93,7 +108,11 @@ async fn closing_the_document_ends_its_stream() {
     let id = server.ask((1, 4)).await;
     let running = server.script.next().await;
     let params = json!({ "textDocument": { "uri": URI } });
-    server.client.notify("textDocument/didClose", params).await.unwrap();
+    server
+        .client
+        .notify("textDocument/didClose", params)
+        .await
+        .unwrap();
     running.dropped().await;
     assert_eq!(server.ghost(&id).await, None);
     let id = server.ask((1, 4)).await;
@@ -105,14 +124,17 @@ async fn closing_the_document_ends_its_stream() {
 async fn one_generation_at_a_time_whatever_the_documents() {
     let mut server = TestServer::ready().await;
     server.open(ADD).await;
-    server.open_as("file:///work/other.rs", "let x = \n").await;
-    server.ask((1, 4)).await;
+    server
+        .open_as("file:///project/other.rs", "let x = \n")
+        .await;
+    let older = server.ask((1, 4)).await;
     let first = server.script.next().await;
-    let second = server.ask_in("file:///work/other.rs", (0, 8)).await;
+    let second = server.ask_in("file:///project/other.rs", (0, 8)).await;
     first.dropped().await;
     let running = server.script.next().await;
     running.say("1;\n");
     assert_eq!(server.ghost(&second).await.as_deref(), Some("1;"));
+    assert_eq!(server.ghost(&older).await, None);
     assert_eq!(server.script.most_running(), 1);
     server.finish().await;
 }
@@ -124,10 +146,18 @@ async fn ten_thousand_changes_then_a_request_sees_exactly_the_final_text() {
     let mut text = String::new();
     let (mut line, mut column) = (0, 0);
     for n in 0..10_000_u32 {
-        let key = if n % 60 == 59 { '\n' } else { char::from(b'a' + u8::try_from(n % 26).unwrap()) };
+        let key = if n % 60 == 59 {
+            '\n'
+        } else {
+            char::from(b'a' + u8::try_from(n % 26).unwrap())
+        };
         server.insert((line, column), &key.to_string()).await;
         text.push(key);
-        (line, column) = if key == '\n' { (line + 1, 0) } else { (line, column + 1) };
+        (line, column) = if key == '\n' {
+            (line + 1, 0)
+        } else {
+            (line, column + 1)
+        };
     }
     server.ask((line, column)).await;
     let prompt = server.script.next().await.prompt();
@@ -145,10 +175,19 @@ async fn what_cannot_be_served_is_empty_and_said_in_the_status() {
     server.open(ADD).await;
     let id = server.ask((1, 4)).await;
     assert_eq!(server.ghost(&id).await, None);
-    let status = server.client.request("ghostline/status", json!({})).await.unwrap();
+    let status = server
+        .client
+        .request("ghostline/status", json!({}))
+        .await
+        .unwrap();
     assert_eq!(status["state"], "unavailable");
     assert_eq!(status["roles"]["completion"]["model"], Value::Null);
-    assert!(status["message"].as_str().unwrap().contains("No model for completion"));
+    assert!(
+        status["message"]
+            .as_str()
+            .unwrap()
+            .contains("No model for completion")
+    );
     server.finish().await;
 }
 
@@ -169,7 +208,8 @@ async fn a_failing_backend_is_an_empty_answer_and_the_next_request_is_served() {
 async fn the_selected_entry_of_the_completion_list_is_extended() {
     let mut server = TestServer::ready().await;
     server.open("fn f() {\n    let n = s.le\n}\n").await;
-    let range = json!({ "start": { "line": 1, "character": 14 }, "end": { "line": 1, "character": 16 } });
+    let range =
+        json!({ "start": { "line": 1, "character": 14 }, "end": { "line": 1, "character": 16 } });
     let params = json!({
         "textDocument": { "uri": URI },
         "position": { "line": 1, "character": 16 },
@@ -178,9 +218,19 @@ async fn the_selected_entry_of_the_completion_list_is_extended() {
             "selectedCompletionInfo": { "range": range, "text": "length" },
         },
     });
-    let id = json!(server.client.start("textDocument/inlineCompletion", params).await.unwrap());
+    let id = json!(
+        server
+            .client
+            .start("textDocument/inlineCompletion", params)
+            .await
+            .unwrap()
+    );
     let running = server.script.next().await;
-    assert!(running.prompt().ends_with("<|fim_middle|>    let n = s.length"));
+    assert!(
+        running
+            .prompt()
+            .ends_with("<|fim_middle|>    let n = s.length")
+    );
     running.say("_bytes();\n");
     let answer = server.client.response(&id).await.unwrap();
     assert_eq!(answer["result"][0]["insertText"], "length_bytes();");
@@ -196,7 +246,10 @@ async fn windows_line_ends_stay() {
     let running = server.script.next().await;
     running.say("\n    a();\n    b();\n");
     running.finish();
-    assert_eq!(server.ghost(&id).await.as_deref(), Some("\r\n    a();\r\n    b();"));
+    assert_eq!(
+        server.ghost(&id).await.as_deref(),
+        Some("\r\n    a();\r\n    b();")
+    );
     server.finish().await;
 }
 
@@ -205,7 +258,11 @@ async fn a_setting_switches_completions_off_at_once() {
     let mut server = TestServer::ready().await;
     server.open(ADD).await;
     let params = json!({ "settings": { "inline": { "enabled": false } } });
-    server.client.notify("workspace/didChangeConfiguration", params).await.unwrap();
+    server
+        .client
+        .notify("workspace/didChangeConfiguration", params)
+        .await
+        .unwrap();
     let id = server.ask((1, 4)).await;
     assert_eq!(server.ghost(&id).await, None);
     assert!(server.script.try_next().is_none());

@@ -334,7 +334,7 @@ async fn two_models_run_side_by_side() {
 async fn every_request_sends_the_same_options() {
     within(async {
         let (double, _) = start(Config::default()).await;
-        let keep_alive = KeepAlive::For(Duration::from_secs(1800));
+        let keep_alive = KeepAlive::For(Duration::from_mins(30));
         let options = OllamaOptions {
             num_ctx: 8192,
             keep_alive,

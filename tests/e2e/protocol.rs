@@ -58,8 +58,17 @@ async fn a_bad_message_costs_only_itself() {
     ] {
         server.client.send_raw(body).await.unwrap();
         let answer = server.client.response(&Value::Null).await.unwrap();
-        assert_eq!(answer["error"]["code"], code, "{}", String::from_utf8_lossy(body));
-        server.client.request("ghostline/status", json!({})).await.unwrap();
+        assert_eq!(
+            answer["error"]["code"],
+            code,
+            "{}",
+            String::from_utf8_lossy(body)
+        );
+        server
+            .client
+            .request("ghostline/status", json!({}))
+            .await
+            .unwrap();
     }
     server.finish().await;
 }
@@ -73,7 +82,14 @@ async fn half_a_surrogate_pair_in_an_edit_keeps_later_positions_right() {
     );
     server.client.send_raw(body.as_bytes()).await.unwrap();
     server.ask((0, 3)).await;
-    assert!(server.script.next().await.prompt().ends_with("<|fim_middle|>a\u{fffd}b"));
+    assert!(
+        server
+            .script
+            .next()
+            .await
+            .prompt()
+            .ends_with("<|fim_middle|>a\u{fffd}b")
+    );
     server.finish().await;
 }
 
@@ -81,12 +97,17 @@ async fn half_a_surrogate_pair_in_an_edit_keeps_later_positions_right() {
 async fn a_change_that_cannot_be_read_leaves_no_wrong_text() {
     let mut server = TestServer::ready().await;
     server.open("let a = \n").await;
-    let range = json!({ "start": { "line": -1, "character": 0 }, "end": { "line": 0, "character": 0 } });
+    let range =
+        json!({ "start": { "line": -1, "character": 0 }, "end": { "line": 0, "character": 0 } });
     let params = json!({
         "textDocument": { "uri": URI, "version": 2 },
         "contentChanges": [{ "range": range, "text": "x" }],
     });
-    server.client.notify("textDocument/didChange", params).await.unwrap();
+    server
+        .client
+        .notify("textDocument/didChange", params)
+        .await
+        .unwrap();
     let id = server.ask((0, 8)).await;
     assert_eq!(server.ghost(&id).await, None);
     server.open("let a = \n").await;
@@ -114,15 +135,23 @@ async fn hanging_requests_block_neither_changes_nor_cancels_nor_others() {
     let mut server = TestServer::ready().await;
     let mut hanging = Vec::new();
     for n in 0..100 {
-        let uri = format!("file:///work/{n}.rs");
+        let uri = format!("file:///project/{n}.rs");
         server.open_as(&uri, "let a = \n").await;
         hanging.push(server.ask_in(&uri, (0, 8)).await);
     }
     server.open("let a = \n").await;
     server.insert((0, 8), "b").await;
-    server.client.request("ghostline/status", json!({})).await.unwrap();
+    server
+        .client
+        .request("ghostline/status", json!({}))
+        .await
+        .unwrap();
     for id in &hanging {
-        server.client.notify("$/cancelRequest", json!({ "id": id })).await.unwrap();
+        server
+            .client
+            .notify("$/cancelRequest", json!({ "id": id }))
+            .await
+            .unwrap();
     }
     for id in &hanging {
         let answer = server.client.response(id).await.unwrap();
@@ -143,9 +172,17 @@ async fn requests_for_what_is_not_open_or_another_version_are_empty() {
         "position": { "line": 0, "character": 8 },
         "context": { "triggerKind": 2 },
     });
-    let answer = server.client.request("textDocument/inlineCompletion", params).await.unwrap();
+    let answer = server
+        .client
+        .request("textDocument/inlineCompletion", params)
+        .await
+        .unwrap();
     assert_eq!(answer, json!([]));
-    let error = server.client.request("textDocument/inlineCompletion", json!({})).await.unwrap_err();
+    let error = server
+        .client
+        .request("textDocument/inlineCompletion", json!({}))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("-32602"), "{error}");
     server.finish().await;
 }
@@ -153,7 +190,11 @@ async fn requests_for_what_is_not_open_or_another_version_are_empty() {
 #[tokio::test]
 async fn exit_without_shutdown_is_unclean_and_shutdown_may_carry_null() {
     let mut server = TestServer::ready().await;
-    server.client.send(&json!({ "jsonrpc": "2.0", "method": "exit" })).await.unwrap();
+    server
+        .client
+        .send(&json!({ "jsonrpc": "2.0", "method": "exit" }))
+        .await
+        .unwrap();
     assert_eq!(server.hang_up().await, Ended::Unclean);
 
     let mut server = TestServer::ready().await;
@@ -161,6 +202,10 @@ async fn exit_without_shutdown_is_unclean_and_shutdown_may_carry_null() {
     server.client.send(&shutdown).await.unwrap();
     let answer = server.client.response(&json!(9)).await.unwrap();
     assert!(answer.get("error").is_none(), "{answer}");
-    server.client.send(&json!({ "jsonrpc": "2.0", "method": "exit" })).await.unwrap();
+    server
+        .client
+        .send(&json!({ "jsonrpc": "2.0", "method": "exit" }))
+        .await
+        .unwrap();
     assert_eq!(server.hang_up().await, Ended::Clean);
 }

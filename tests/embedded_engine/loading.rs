@@ -1,9 +1,11 @@
 //! Files: what is installed, what cannot be loaded, what is unloaded.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ghostline::backend::embedded::{EngineOptions, EngineState};
+use ghostline::backend::embedded::{Embedded, EmbeddedModel, EngineOptions, EngineState};
 use ghostline::backend::{Backend, BackendError};
 
 use crate::support::{MODEL, answer, collect, engine, engine_with, fim, request};
@@ -60,7 +62,23 @@ pub(crate) async fn bad_files_are_load_errors(weights: &Path) {
 }
 
 pub(crate) async fn the_installed_model_is_described(weights: &Path) {
-    let engine = engine(weights);
+    let there = Arc::new(AtomicBool::new(true));
+    let model = EmbeddedModel {
+        name: MODEL.to_owned(),
+        path: weights.to_owned(),
+        digest: None,
+    };
+    let list = {
+        let there = Arc::clone(&there);
+        move || {
+            there
+                .load(Ordering::SeqCst)
+                .then(|| model.clone())
+                .into_iter()
+                .collect()
+        }
+    };
+    let engine = Embedded::new("embedded", list, EngineOptions::default());
     for _ in 0..2 {
         let installed = engine.probe().await.unwrap();
         let [model] = installed.as_slice() else {
@@ -80,7 +98,7 @@ pub(crate) async fn the_installed_model_is_described(weights: &Path) {
         EngineState::Unloaded,
         "a probe loads nothing"
     );
-    engine.set_models(Vec::new());
+    there.store(false, Ordering::SeqCst);
     assert_eq!(engine.probe().await.unwrap(), []);
 }
 

@@ -6,7 +6,7 @@ use futures_util::{FutureExt, StreamExt};
 use ghostline::backend::{Backend, BackendError, Chunk, Finish, Priority, Request};
 use ghostline::prompt::Segment;
 
-use crate::support::{answer, collect, document, engine, fim, request};
+use crate::support::{answer, collect, document, engine, fim, first_text, request};
 
 pub(crate) async fn a_completion_goes_before_a_chat(weights: &Path) {
     // It counts on for ever.
@@ -20,9 +20,7 @@ pub(crate) async fn a_completion_goes_before_a_chat(weights: &Path) {
 
     let engine = engine(weights);
     let mut running = engine.stream(chat);
-    let Some(Ok(Chunk::Text(begun))) = running.next().await else {
-        panic!("the chat does not begin")
-    };
+    let begun = first_text(&mut running).await;
     let (_, completion) = answer(&engine, &fim("fn main() {\n", "\n}\n", "    print"), 8).await;
     // The chat's stream holds what was generated before the completion, and not the end.
     let mut before = begun.clone();
@@ -48,7 +46,7 @@ pub(crate) async fn a_completion_goes_before_a_chat(weights: &Path) {
 pub(crate) async fn a_full_queue_is_busy(weights: &Path) {
     let engine = engine(weights);
     let mut running = engine.stream(request(vec![Segment::Text("1, 2, 3, 4,".to_owned())], 1000));
-    assert!(matches!(running.next().await, Some(Ok(Chunk::Text(_)))));
+    first_text(&mut running).await;
     let mut waiting = Vec::new();
     let refused = loop {
         let mut stream = engine.stream(request(fim("a", "b", "c"), 1));
@@ -70,7 +68,7 @@ pub(crate) async fn a_full_queue_is_busy(weights: &Path) {
 pub(crate) async fn a_dropped_engine_ends_its_streams(weights: &Path) {
     let engine = engine(weights);
     let mut stream = engine.stream(request(fim(&document("widget"), "", "pub fn "), 400));
-    assert!(matches!(stream.next().await, Some(Ok(Chunk::Text(_)))));
+    first_text(&mut stream).await;
     drop(engine);
     let error = collect(stream).await.unwrap_err();
     assert!(matches!(error, BackendError::Interrupted { .. }), "{error}");

@@ -27,7 +27,7 @@ pub(crate) fn engine_with(weights: &Path, options: EngineOptions) -> Embedded {
         path: weights.to_owned(),
         digest: None,
     };
-    Embedded::new("embedded", vec![model], options)
+    Embedded::new("embedded", move || vec![model.clone()], options)
 }
 
 /// Line-anchored fill-in-the-middle: lines above, text below, the typed part of the line.
@@ -52,10 +52,22 @@ pub(crate) fn request(prompt: Vec<Segment>, max_tokens: u32) -> Request {
     }
 }
 
+/// The first text of a stream, past the costs of its prompt.
+pub(crate) async fn first_text(stream: &mut ChunkStream) -> String {
+    loop {
+        match stream.next().await {
+            Some(Ok(Chunk::Prompt { .. })) => {}
+            Some(Ok(Chunk::Text(text))) => return text,
+            other => panic!("no text comes: {other:?}"),
+        }
+    }
+}
+
 pub(crate) async fn collect(mut stream: ChunkStream) -> Result<(String, Finish), BackendError> {
     let mut text = String::new();
     while let Some(chunk) = stream.next().await {
         match chunk? {
+            Chunk::Prompt { .. } => {}
             Chunk::Text(piece) => text.push_str(&piece),
             Chunk::Done(finish) => {
                 assert!(stream.next().await.is_none(), "something follows the end");

@@ -148,6 +148,18 @@ impl Job {
         Ok(())
     }
 
+    /// Notes how much of the prompt the cache had when the job began, and says so.
+    pub(super) fn note_cached(&mut self, cached_tokens: usize) {
+        if self.cached_tokens.is_none() {
+            self.cached_tokens = Some(cached_tokens);
+            let (prompt_tokens, cached_tokens) = (count(self.prompt_tokens), count(cached_tokens));
+            drop(self.chunks.send(Ok(Chunk::Prompt {
+                prompt_tokens,
+                cached_tokens,
+            })));
+        }
+    }
+
     /// Takes the next token: sends what text it completes, or ends the generation.
     pub(super) fn accept(&mut self, vocab: &LlamaVocab<'_>, token: LlamaToken) -> Accepted {
         if tokens::ends_generation(vocab, token) {
@@ -184,7 +196,6 @@ impl Job {
     }
 
     fn send_finish(&self, stop: StopReason) -> Accepted {
-        let count = |tokens: usize| u32::try_from(tokens).unwrap_or(u32::MAX);
         let finish = Finish {
             stop,
             prompt_tokens: count(self.prompt_tokens),
@@ -195,4 +206,8 @@ impl Job {
         drop(self.chunks.send(Ok(Chunk::Done(finish))));
         Accepted::Finished
     }
+}
+
+fn count(tokens: usize) -> u32 {
+    u32::try_from(tokens).unwrap_or(u32::MAX)
 }

@@ -2,6 +2,7 @@
 //!
 //! The async side submits, the thread reports. No lock here is held while anything is computed.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -19,11 +20,13 @@ use crate::backend::{BackendError, Chunk, Priority, PromptBudget, Request};
 /// caller that does not look at its answers.
 const QUEUE_CAPACITY: usize = 32;
 
-#[derive(Debug)]
+type Lister = Box<dyn Fn() -> Vec<EmbeddedModel> + Send + Sync>;
+
 pub(super) struct Shared {
     pub(super) name: String,
     pub(super) options: EngineOptions,
-    pub(super) models: ArcSwap<Vec<Arc<EmbeddedModel>>>,
+    lister: Lister,
+    models: ArcSwap<Vec<Arc<EmbeddedModel>>>,
     pub(super) queue: Queue<Task>,
     pub(super) state: watch::Sender<EngineState>,
     /// Of the loaded model.
@@ -34,12 +37,28 @@ pub(super) struct Shared {
     pub(super) tokens_decoded: AtomicU64,
 }
 
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("name", &self.name)
+            .field("options", &self.options)
+            .field("state", &*self.state.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Shared {
-    pub(super) fn new(name: String, models: Vec<EmbeddedModel>, options: EngineOptions) -> Self {
+    pub(super) fn new(
+        name: String,
+        models: impl Fn() -> Vec<EmbeddedModel> + Send + Sync + 'static,
+        options: EngineOptions,
+    ) -> Self {
+        let first = models().into_iter().map(Arc::new).collect();
         Self {
             name,
             options,
-            models: ArcSwap::from_pointee(models.into_iter().map(Arc::new).collect()),
+            lister: Box::new(models),
+            models: ArcSwap::from_pointee(first),
             queue: Queue::new(QUEUE_CAPACITY),
             state: watch::Sender::new(EngineState::Unloaded),
             speed: ArcSwap::from_pointee(None),
@@ -47,6 +66,13 @@ impl Shared {
             steps_decoded: AtomicU64::new(0),
             tokens_decoded: AtomicU64::new(0),
         }
+    }
+
+    /// Which weights are there now. What runs goes on with its own file.
+    pub(super) fn list_models(&self) -> Arc<Vec<Arc<EmbeddedModel>>> {
+        let models = Arc::new((self.lister)().into_iter().map(Arc::new).collect());
+        self.models.store(Arc::clone(&models));
+        models
     }
 
     /// Queues a generation. The receiver's drop is its cancel.

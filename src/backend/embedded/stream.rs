@@ -46,7 +46,7 @@ impl Stream for ChunkReceiver {
                 message: "the engine was shut down".to_owned(),
             })
         });
-        if !matches!(item, Ok(Chunk::Text(_))) {
+        if matches!(item, Ok(Chunk::Done(_)) | Err(_)) {
             *this = Self::Ended;
         }
         Poll::Ready(Some(item))

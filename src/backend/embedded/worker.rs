@@ -175,7 +175,7 @@ impl Engine<'_> {
     fn work_on(&mut self, job: &mut Job, ticket: Ticket) -> Result<Turn, String> {
         job.encode_prompt(&self.vocab, self.cache.capacity_tokens())?;
         let (slot, cached) = self.cache.place(&job.history)?;
-        job.cached_tokens.get_or_insert(cached);
+        job.note_cached(cached);
         let mut held = cached;
         loop {
             if job.is_abandoned() || self.shared.queue.is_closed() {

@@ -147,7 +147,7 @@ mod tests {
     fn keep_alive_table() {
         let cases = [
             (KeepAlive::Forever, "-1"),
-            (KeepAlive::For(Duration::from_secs(1800)), "1800"),
+            (KeepAlive::For(Duration::from_mins(30)), "1800"),
             (KeepAlive::For(Duration::from_millis(1)), "1"),
             (KeepAlive::For(Duration::ZERO), "0"),
         ];

@@ -28,11 +28,11 @@ impl Default for OllamaOptions {
             // A machine in the same network answers within milliseconds; a wrong address shows soon.
             connect: Duration::from_secs(2),
             // 4096 tokens at 35 tokens per second: a 7B model on a laptop's processor.
-            first_byte: Duration::from_secs(120),
+            first_byte: Duration::from_mins(2),
             // One token takes under 2 s even where memory swaps; a prompt cache move takes a few.
             stall: Duration::from_secs(30),
             // Ollama's own limit is 5 minutes without progress.
-            load: Duration::from_secs(600),
+            load: Duration::from_mins(10),
         }
     }
 }

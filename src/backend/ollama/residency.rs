@@ -155,7 +155,7 @@ impl Drop for FirstByteWatch {
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
     const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]

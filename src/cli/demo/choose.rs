@@ -53,8 +53,15 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn on(&self, event: Event<'_>) {
-        if let Event::Fetched { done_bytes, total_bytes } = event {
-            let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Event::Fetched {
+            done_bytes,
+            total_bytes,
+        } = event
+        {
+            let mut seen = self
+                .seen
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             let (since, first, ..) = seen.unwrap_or((Instant::now(), done_bytes, 0, 0));
             *seen = Some((since, first, done_bytes, total_bytes));
         }
@@ -64,10 +71,17 @@ impl Pace {
     pub(super) async fn too_slow(&self) {
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            let seen = *self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let Some((since, first, done, total)) = seen else { continue };
+            let seen = *self
+                .seen
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let Some((since, first, done, total)) = seen else {
+                continue;
+            };
             let elapsed = since.elapsed();
-            if elapsed >= WATCHED && left(elapsed, done - first.min(done), total - done) > LONGEST_FETCH {
+            if elapsed >= WATCHED
+                && left(elapsed, done - first.min(done), total - done) > LONGEST_FETCH
+            {
                 return;
             }
         }
@@ -75,7 +89,10 @@ impl Pace {
 }
 
 fn left(elapsed: Duration, fetched_bytes: u64, missing_bytes: u64) -> Duration {
-    #[expect(clippy::cast_precision_loss, reason = "a share of a download needs no precision")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a share of a download needs no precision"
+    )]
     let share = missing_bytes as f64 / fetched_bytes.max(1) as f64;
     Duration::try_from_secs_f64(elapsed.as_secs_f64() * share).unwrap_or(Duration::MAX)
 }

@@ -1,8 +1,4 @@
 //! Fetches from a scripted server and from wheels made here, with a stand-in for Python.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should stop there"
-)]
 
 use std::fs;
 use std::io::{Cursor, Write as _};

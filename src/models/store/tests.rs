@@ -1,8 +1,4 @@
 //! The store without a network.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should stop there"
-)]
 
 use super::*;
 

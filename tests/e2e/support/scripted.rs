@@ -1,7 +1,7 @@
 //! A backend whose every word is scripted by the test, in this process.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
@@ -48,7 +48,13 @@ pub(crate) fn scripted() -> (Arc<Scripted>, Script) {
         most_running: most_running.clone(),
         panics: AtomicBool::new(false),
     };
-    (Arc::new(backend), Script { started, most_running })
+    (
+        Arc::new(backend),
+        Script {
+            started,
+            most_running,
+        },
+    )
 }
 
 impl Script {
@@ -76,13 +82,20 @@ impl Running {
 
     /// Ends as a model does.
     pub(crate) fn finish(&self) {
-        let finish = Finish { prompt_tokens: 10, generated_tokens: 3, ..Finish::default() };
+        let finish = Finish {
+            prompt_tokens: 10,
+            generated_tokens: 3,
+            ..Finish::default()
+        };
         let _ = self.chunks.send(Ok(Chunk::Done(finish)));
     }
 
     /// Breaks off.
     pub(crate) fn fail(&self) {
-        let error = BackendError::Interrupted { backend: "scripted".into(), message: "test".into() };
+        let error = BackendError::Interrupted {
+            backend: "scripted".into(),
+            message: "test".into(),
+        };
         let _ = self.chunks.send(Err(error));
     }
 
@@ -116,7 +129,7 @@ impl Drop for Counted {
 }
 
 impl Backend for Scripted {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "scripted"
     }
 
@@ -137,7 +150,10 @@ impl Backend for Scripted {
     }
 
     fn stream(&self, request: Request) -> ChunkStream {
-        assert!(!self.panics.swap(false, Ordering::SeqCst), "the test wants a panic");
+        assert!(
+            !self.panics.swap(false, Ordering::SeqCst),
+            "the test wants a panic"
+        );
         let (chunks, receiver) = mpsc::unbounded_channel();
         let started = self.started.clone();
         let running = self.running.clone();
@@ -157,6 +173,9 @@ impl Backend for Scripted {
     }
 
     fn prompt_budget(&self) -> PromptBudget {
-        PromptBudget { prefix_tokens: 4096, suffix_tokens: 1024 }
+        PromptBudget {
+            prefix_tokens: 4096,
+            suffix_tokens: 1024,
+        }
     }
 }

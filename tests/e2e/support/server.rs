@@ -1,5 +1,10 @@
 //! The real server over pipes in memory, with a client that minds what it was not told to expect.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop there"
+)]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,7 +20,7 @@ use tokio::task::JoinHandle;
 use super::scripted::{MODEL, Script, Scripted, scripted};
 
 /// The document of most tests.
-pub(crate) const URI: &str = "file:///work/add.rs";
+pub(crate) const URI: &str = "file:///project/add.rs";
 
 /// Settings and backends of a test.
 #[derive(Debug)]
@@ -34,9 +39,18 @@ impl Host for TestHost {
     }
 
     fn choices(&self, _: &Settings) -> (Choices, Vec<String>) {
-        let candidate = Candidate { backend: Some("scripted".into()), model: MODEL.into() };
+        let candidate = Candidate {
+            backend: Some("scripted".into()),
+            model: MODEL.into(),
+        };
         let backends = self.backend.iter().map(|b| b.clone() as Arc<_>).collect();
-        (Choices { backends, candidates: [(Role::Completion, vec![candidate])].into() }, Vec::new())
+        (
+            Choices {
+                backends,
+                candidates: [(Role::Completion, vec![candidate])].into(),
+            },
+            Vec::new(),
+        )
     }
 }
 
@@ -67,7 +81,10 @@ impl TestServer {
     /// A server that nobody has spoken to.
     pub(crate) fn unstarted(settings: Settings, with_backend: bool) -> Self {
         let (backend, script) = scripted();
-        let host = TestHost { settings, backend: with_backend.then(|| backend.clone()) };
+        let host = TestHost {
+            settings,
+            backend: with_backend.then(|| backend.clone()),
+        };
         let (outbox, outgoing) = transport::outbox();
         let (service, socket) = server::service(Arc::new(host), outbox.clone());
         let (ours, theirs) = tokio::io::duplex(1 << 20);
@@ -76,7 +93,13 @@ impl TestServer {
             reader, writer, service, socket, outbox, outgoing,
         ));
         let (reader, writer) = tokio::io::split(ours);
-        Self { client: Client::new(reader, writer), script, backend, serving, version: 1 }
+        Self {
+            client: Client::new(reader, writer),
+            script,
+            backend,
+            serving,
+            version: 1,
+        }
     }
 
     /// Opens the document.
@@ -103,7 +126,10 @@ impl TestServer {
             "textDocument": { "uri": URI, "version": self.version },
             "contentChanges": [change],
         });
-        self.client.notify("textDocument/didChange", params).await.unwrap();
+        self.client
+            .notify("textDocument/didChange", params)
+            .await
+            .unwrap();
     }
 
     /// Types `text` at a place.
@@ -123,7 +149,12 @@ impl TestServer {
             "position": { "line": line, "character": character },
             "context": { "triggerKind": 2 },
         });
-        json!(self.client.start("textDocument/inlineCompletion", params).await.unwrap())
+        json!(
+            self.client
+                .start("textDocument/inlineCompletion", params)
+                .await
+                .unwrap()
+        )
     }
 
     /// The text of the completion that answers `id`, with its range; `None` when there is none.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 /// `keep_alive` when it is left out.
-const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(300);
+const DEFAULT_KEEP_ALIVE: Duration = Duration::from_mins(5);
 
 /// `5m` when absent, `-1` for ever, a number of seconds, or Go's `1h30m`.
 pub(super) fn keep_alive(value: &Value) -> Option<Duration> {
