@@ -9,9 +9,11 @@
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -23,9 +25,11 @@ use crate::prompt::window;
 use crate::router::{Route, Router};
 
 mod cache;
+mod debounce;
 mod live;
 mod place;
 mod postprocess;
+mod prefetch;
 mod stop;
 mod trigger;
 
@@ -33,7 +37,8 @@ pub use live::Trace;
 pub use trigger::Skip;
 
 use cache::Cache;
-use live::{Live, Rest, Waited, Watch};
+use debounce::Rhythm;
+use live::{Live, Prediction, Rest, Waited, Watch};
 use place::{Fit, Place};
 
 /// A request for a completion.
@@ -110,8 +115,21 @@ pub struct Engine {
     /// One generation at a time: a backend has one slot to give, and a second generation would only
     /// slow the first.
     live: Mutex<Option<Live>>,
-    /// The newest request of each document.
+    /// The newest request of each document; it ends with the next request or change.
     turns: DashMap<Arc<str>, CancellationToken>,
+    rhythm: Mutex<Rhythm>,
+    /// Where a ghost text that has grown since it was answered goes. With somebody listening, the
+    /// first safe partial is answered at once.
+    updates: Option<mpsc::UnboundedSender<Update>>,
+}
+
+/// A ghost text that has grown since it was answered.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// The document it belongs to, at the version it belongs to.
+    pub document: Document,
+    /// All of it, not the growth alone.
+    pub completion: Completion,
 }
 
 impl Engine {
@@ -124,7 +142,16 @@ impl Engine {
             cache: Arc::default(),
             live: Mutex::default(),
             turns: DashMap::new(),
+            rhythm: Mutex::default(),
+            updates: None,
         }
+    }
+
+    /// Sends what grows after it was answered to `updates`.
+    #[must_use]
+    pub fn with_updates(mut self, updates: mpsc::UnboundedSender<Update>) -> Self {
+        self.updates = Some(updates);
+        self
     }
 
     /// Uses other settings from the next request on.
@@ -139,43 +166,96 @@ impl Engine {
         let answer = tokio::select! {
             biased;
             () = turn.cancelled() => Err(Nothing::Superseded),
-            answer = self.answer(ask, started) => answer,
+            answer = self.answer(ask, started, &turn) => answer,
         };
         self.metrics.completion_answered(&answer, started.elapsed());
         answer
     }
 
-    async fn answer(&self, ask: Ask, started: Instant) -> Result<Completion, Nothing> {
+    async fn answer(
+        &self,
+        ask: Ask,
+        started: Instant,
+        turn: &CancellationToken,
+    ) -> Result<Completion, Nothing> {
         let settings = self.settings.load_full();
-        let Ask {
-            document,
-            offset_bytes,
-            explicit,
-            selected,
-        } = ask;
-        let target = Target::new(document, offset_bytes, selected);
+        let inline = &settings.inline;
+        let explicit = ask.explicit;
+        let target = Target::new(ask.document, ask.offset_bytes, ask.selected);
         let place = Place::at(&target.document, target.offset_bytes)
             .ok_or(Nothing::Skipped(Skip::LongLine))?;
         trigger::check(&place, &target.document.language_id, explicit, &settings)
             .map_err(Nothing::Skipped)?;
+        let wait = lock(&self.rhythm).key(&place, explicit, inline.debounce);
         if let Some(completion) = self.cached(&place, &target) {
+            self.prefetch(&place, &target, &completion, &settings);
             return Ok(completion);
         }
-        let deadline = started + settings.inline.deadline;
+        let deadline = if self.updates.is_some() {
+            started
+        } else {
+            started + inline.deadline
+        };
         if let Some(mut watch) = self.join(&place) {
             match watch.rest_at(&place, deadline).await {
                 Err(Waited::Diverged) => {}
-                waited => return target.complete(waited, &place, Source::Joined),
+                waited => return self.settle(waited, watch, &place, target, Source::Joined, turn),
             }
+        }
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
         }
         let route = self
             .router
             .ready(Role::Completion)
             .await
             .ok_or(Nothing::NoBackend)?;
-        let mut watch = self.generate(&route, &place, &target, &settings);
+        let origin = place.origin();
+        let mut watch = self.generate(&route, origin, &target, &settings, None);
         let waited = watch.rest_at(&place, deadline).await;
-        target.complete(waited, &place, Source::Generated)
+        self.settle(waited, watch, &place, target, Source::Generated, turn)
+    }
+
+    /// Turns what was waited for into the answer, and sees to what comes after it: growth of a
+    /// partial, or the next completion ahead of need.
+    fn settle(
+        &self,
+        waited: Result<Rest, Waited>,
+        watch: Watch,
+        place: &Place,
+        target: Target,
+        source: Source,
+        turn: &CancellationToken,
+    ) -> Result<Completion, Nothing> {
+        if let Ok(rest) = &waited {
+            let mut rhythm = lock(&self.rhythm);
+            rhythm.generation_ended(true);
+            if let Some(first) = rest
+                .trace
+                .first_token
+                .filter(|_| source == Source::Generated)
+            {
+                rhythm.answered(first);
+            }
+        }
+        let completion = target.complete(waited, place, source)?;
+        if completion.whole {
+            self.prefetch(place, &target, &completion, &self.settings.load());
+        } else if let Some(updates) = &self.updates {
+            let growth = Growth {
+                watch,
+                place: place.clone(),
+                target,
+                source,
+            };
+            let (updates, shown) = (updates.clone(), completion.clone());
+            let turn = turn.clone();
+            tokio::spawn(async move {
+                turn.run_until_cancelled(growth.follow(shown, &updates))
+                    .await;
+            });
+        }
+        Ok(completion)
     }
 
     fn cached(&self, place: &Place, target: &Target) -> Option<Completion> {
@@ -199,21 +279,23 @@ impl Engine {
         }
     }
 
-    /// Starts a generation in the place of the one in flight, which ends.
+    /// Starts a generation at `origin` in the place of the one in flight, which ends.
     fn generate(
         &self,
         route: &Arc<Route>,
-        place: &Place,
+        origin: Place,
         target: &Target,
         settings: &Settings,
+        predicted: Option<Prediction>,
     ) -> Watch {
         let budget = route.backend.prompt_budget();
-        let window = window::cut(
+        let mut window = window::cut(
             &target.document.text,
             target.offset_bytes,
             budget.prefix_tokens,
             budget.suffix_tokens,
         );
+        window.typed.truncate(window.typed.trim_end().len());
         let prompt = route
             .family
             .lay_out(window.above, window.typed, window.after);
@@ -222,7 +304,10 @@ impl Engine {
             prompt,
             max_tokens: settings.inline.max_tokens,
             stop: route.family.stops.iter().map(|&s| s.to_owned()).collect(),
-            priority: Priority::Completion,
+            priority: match predicted {
+                None => Priority::Completion,
+                Some(_) => Priority::Prefetch,
+            },
         };
         let trace = Trace {
             model: route.model.as_str().into(),
@@ -231,19 +316,23 @@ impl Engine {
             cached_tokens: None,
             generated_tokens: 0,
             first_token: None,
-            total: std::time::Duration::ZERO,
+            total: Duration::ZERO,
             stop: StopReason::Cut,
         };
         let router = self.router.clone();
-        let multi_line = stop::wants_lines(place, settings.inline.multi_line);
+        let multi_line = stop::wants_lines(&origin, settings.inline.multi_line);
         let mut slot = lock(&self.live);
+        if slot.as_ref().is_some_and(Live::is_waste) {
+            lock(&self.rhythm).generation_ended(false);
+        }
         // The old stream closes before the new one opens: nothing is queued at a backend.
         let live = Live::start(
             slot.take(),
             route.backend.stream(request),
-            place.clone(),
+            origin,
             multi_line,
             trace,
+            predicted,
             self.cache.clone(),
             move |error| router.report(&error),
         );
@@ -260,16 +349,18 @@ impl Engine {
     /// Ends the generation in flight when it no longer fits `document`, whose last edit ended at
     /// `offset_bytes`. Costs nothing when none is in flight.
     pub fn document_changed(&self, document: &Document, offset_bytes: usize) {
+        // Whatever was asked of an older text is settled: its answer would stand at the wrong place.
+        if let Some((_, turn)) = self.turns.remove(&document.uri) {
+            turn.cancel();
+        }
         let mut slot = lock(&self.live);
         let Some(live) = slot.as_ref() else { return };
         if live.watch().origin.uri != document.uri {
             return;
         }
-        let keep = Place::at(document, offset_bytes)
-            .and_then(|now| live.fit(&now))
-            .is_some_and(|fit| fit != Fit::Diverged);
-        if !keep {
-            slot.take();
+        let keep = Place::at(document, offset_bytes).is_some_and(|now| live.may_be_wanted(&now));
+        if !keep && slot.take().is_some_and(|live| live.is_waste()) {
+            lock(&self.rhythm).generation_ended(false);
         }
     }
 
@@ -349,6 +440,44 @@ impl Target {
             source,
             trace: rest.trace,
         })
+    }
+}
+
+/// A partial that was answered and goes on growing.
+#[derive(Debug)]
+struct Growth {
+    watch: Watch,
+    place: Place,
+    target: Target,
+    source: Source,
+}
+
+impl Growth {
+    /// Sends every longer text until the generation ends.
+    async fn follow(mut self, mut shown: Completion, updates: &mpsc::UnboundedSender<Update>) {
+        let mut text = String::new();
+        while !shown.whole {
+            let Ok(rest) = self.watch.more_at(&self.place, &text).await else {
+                return;
+            };
+            text.clone_from(&rest.text);
+            let Ok(grown) = self.target.complete(Ok(rest), &self.place, self.source) else {
+                return;
+            };
+            if grown.insert_text != shown.insert_text {
+                let document = self.target.document.clone();
+                if updates
+                    .send(Update {
+                        document,
+                        completion: grown.clone(),
+                    })
+                    .is_err()
+                {
+                    return;
+                }
+            }
+            shown = grown;
+        }
     }
 }
 

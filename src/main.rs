@@ -43,7 +43,8 @@ fn main() -> ExitCode {
 
 /// Logs to standard error or to a file, never to standard output: that is the protocol's.
 fn start_logging(cli: &Cli) -> Result<(), String> {
-    let filter = EnvFilter::try_from_env("GHOSTLINE_LOG").unwrap_or_else(|_| "warn".into());
+    let filter = EnvFilter::try_from_env("GHOSTLINE_LOG")
+        .unwrap_or_else(|_| "warn,llama-cpp-2=error".into());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false);

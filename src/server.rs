@@ -213,7 +213,7 @@ fn capabilities(encoding: PositionEncodingKind, experimental: bool) -> ServerCap
             }),
             ..WorkspaceOptions::default()
         }),
-        experimental: experimental.then(|| json!({ "ghostline": { "status": true } })),
+        experimental: experimental.then(|| json!({ "ghostline": { "completionUpdates": true } })),
         ..ServerCapabilities::default()
     }
 }

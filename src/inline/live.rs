@@ -60,6 +60,15 @@ enum Ended {
 pub(super) struct Live {
     shared: Watch,
     task: JoinHandle<()>,
+    /// What must be accepted for this generation to be wanted; nothing when somebody asked for it.
+    predicted: Option<Prediction>,
+}
+
+/// The completion that a speculative generation takes for accepted.
+#[derive(Debug, Clone)]
+pub(super) struct Prediction {
+    pub(super) place: Place,
+    pub(super) text: String,
 }
 
 impl Drop for Live {
@@ -104,6 +113,7 @@ impl Live {
         origin: Place,
         multi_line: bool,
         trace: Trace,
+        predicted: Option<Prediction>,
         cache: Arc<Mutex<Cache>>,
         failed: impl FnOnce(crate::backend::BackendError) + Send + 'static,
     ) -> Self {
@@ -134,6 +144,7 @@ impl Live {
         Self {
             shared: Watch { origin, progress },
             task,
+            predicted,
         }
     }
 
@@ -143,6 +154,21 @@ impl Live {
 
     pub(super) fn watch(&self) -> Watch {
         self.shared.clone()
+    }
+
+    /// Whether the generation was thrown away before it ended, although somebody had asked for it.
+    pub(super) fn is_waste(&self) -> bool {
+        self.predicted.is_none() && self.is_running()
+    }
+
+    /// Whether a document that is now at `now` may still want this.
+    pub(super) fn may_be_wanted(&self, now: &Place) -> bool {
+        let fits = |fit| fit != Fit::Diverged;
+        self.fit(now).is_some_and(fits)
+            || self
+                .predicted
+                .as_ref()
+                .is_some_and(|p| fits(fit(&p.place, &p.text, now)))
     }
 
     /// How what was generated so far relates to `now`; `None` when the stream has ended.
@@ -227,6 +253,9 @@ impl Reader {
         let mut ended = false;
         self.sender.send_modify(|p| {
             p.text.push_str(text);
+            if self.origin.on_blank_start() {
+                drop_blank_lines(&mut p.text);
+            }
             p.trace.generated_tokens += 1;
             p.trace.first_token.get_or_insert(elapsed);
             p.trace.total = elapsed;
@@ -237,6 +266,14 @@ impl Reader {
             }
         });
         ended
+    }
+}
+
+/// On an empty line, empty lines in front of the text are the model's habit.
+fn drop_blank_lines(text: &mut String) {
+    let indent = text.len() - text.trim_start().len();
+    if let Some(end) = text.get(..indent).and_then(|blank| blank.rfind('\n')) {
+        text.drain(..=end);
     }
 }
 
@@ -258,6 +295,8 @@ impl Progress {
 impl Watch {
     /// Waits until something of the text may be shown at `now`: all of it, its first line where one
     /// line is wanted, or from `deadline` on the longest safe partial.
+    ///
+    /// A `deadline` that has passed asks for the first safe partial.
     pub(super) async fn rest_at(&mut self, now: &Place, deadline: Instant) -> Result<Rest, Waited> {
         let mut correcting_since = None;
         loop {
@@ -282,6 +321,20 @@ impl Watch {
             };
             // The task was aborted: its place was taken by another stream.
             if gone && self.progress.borrow().ended.is_none() {
+                return Err(Waited::Diverged);
+            }
+        }
+    }
+
+    /// Waits until more may be shown at `now` than `shown`, which was shown before.
+    pub(super) async fn more_at(&mut self, now: &Place, shown: &str) -> Result<Rest, Waited> {
+        loop {
+            match self.look(now, Instant::now())? {
+                Look::Show(rest) if rest.whole || rest.text.len() > shown.len() => return Ok(rest),
+                Look::Show(_) | Look::Wait => {}
+                Look::Correcting => return Err(Waited::Diverged),
+            }
+            if self.progress.changed().await.is_err() && self.progress.borrow().ended.is_none() {
                 return Err(Waited::Diverged);
             }
         }

@@ -94,6 +94,18 @@ impl Place {
         })
     }
 
+    /// Where a generation for this place begins: before the whitespace left of the cursor. Models join
+    /// a space with the word after it into one token, so a prompt that ends in a space makes them
+    /// stumble; the whitespace is then a part of the text that has been typed already. Typing it asks
+    /// nobody again.
+    pub(super) fn origin(&self) -> Self {
+        let mut origin = self.clone();
+        origin
+            .line_prefix
+            .truncate(self.line_prefix.trim_end().len());
+        origin
+    }
+
     /// Whether nothing but whitespace stands right of the cursor.
     pub(super) fn at_line_end(&self) -> bool {
         self.line_suffix.trim().is_empty()
@@ -158,8 +170,40 @@ fn fit_same_line(origin: &Place, text: &str, now: &Place) -> Fit {
         Fit::Typed(typed.len())
     } else if typed.starts_with(text) {
         Fit::Ahead
+    } else if typed.trim().is_empty() {
+        fit_whitespace(origin, text)
+    } else if origin.on_blank_start() {
+        fit_content(text, typed)
     } else {
         Fit::Diverged
+    }
+}
+
+/// On a line that was blank, the indentation typed need not be the text's.
+fn fit_content(text: &str, typed: &str) -> Fit {
+    let (content, typed) = (text.trim_start_matches([' ', '\t']), typed.trim_start());
+    if content.starts_with(typed) {
+        Fit::Typed(text.len() - content.len() + typed.len())
+    } else if typed.starts_with(content) {
+        Fit::Ahead
+    } else {
+        Fit::Diverged
+    }
+}
+
+/// Only whitespace was typed, and not the whitespace of the text: an indentation the model sees
+/// otherwise, or a space after an operator that it would leave out. The text stands without its own.
+fn fit_whitespace(origin: &Place, text: &str) -> Fit {
+    let content = text.trim_start_matches([' ', '\t']);
+    let joins_a_word = origin
+        .line_prefix
+        .ends_with(|c: char| c.is_alphanumeric() || c == '_');
+    if content.is_empty() {
+        Fit::Ahead
+    } else if joins_a_word || content.starts_with('\n') {
+        Fit::Diverged
+    } else {
+        Fit::Typed(text.len() - content.len())
     }
 }
 
@@ -198,11 +242,7 @@ fn fit_later_line(origin: &Place, text: &str, now: &Place) -> Fit {
 fn correction(origin: &Place, text: &str, now: &Place) -> Fit {
     // The editor or the person indented an empty line anew: the text stands as it is.
     if origin.on_blank_start() && now.on_blank_start() && origin.line_suffix == now.line_suffix {
-        return if text.starts_with([' ', '\t']) {
-            Fit::Diverged
-        } else {
-            Fit::Typed(0)
-        };
+        return fit_whitespace(origin, text);
     }
     if origin.line_suffix != now.line_suffix {
         return Fit::Diverged;
@@ -313,6 +353,17 @@ pub(in crate::inline) mod tests {
             ),
             // Indenting a blank line anew.
             ("a\n    |\nz", "b;", "a\n  |\nz", Fit::Typed(0)),
+            // Whitespace left of the cursor belongs to the text.
+            ("let a =|\nz", " 1;", "let a = |\nz", Fit::Typed(1)),
+            ("let a =|\nz", "1;", "let a = |\nz", Fit::Typed(0)),
+            ("let|\nz", "ter", "let |\nz", Fit::Diverged),
+            ("a\n|\nz", "        b;", "a\n    |\nz", Fit::Typed(4)),
+            ("a\n|\nz", "    b;", "a\n        |\nz", Fit::Typed(4)),
+            ("a\n|\nz", "  ", "a\n        |\nz", Fit::Ahead),
+            ("a\n|\nz", "b(c)", "a\n    b(|\nz", Fit::Typed(2)),
+            ("a\n|\nz", "  b(c)", "a\n    b(|\nz", Fit::Typed(4)),
+            ("a\n|\nz", "  b", "a\n    b(|\nz", Fit::Ahead),
+            ("a\n|\nz", "  b", "a\n    c|\nz", Fit::Diverged),
             // Taking characters back.
             ("let foo|\nz", " = 1", "let fo|\nz", Fit::Correcting),
             ("let foo|\nz", " = 1", "let fop|\nz", Fit::Correcting),

@@ -4,6 +4,8 @@
 pub const STATUS: &str = "ghostline/status";
 /// Notification to the client: a role stands differently now.
 pub const STATUS_CHANGED: &str = "ghostline/statusChanged";
+/// Notification to the client: a ghost text that was answered has grown.
+pub const COMPLETION_UPDATED: &str = "ghostline/completionUpdated";
 /// Request: counters and latencies of this process.
 pub const METRICS: &str = "ghostline/metrics";
 /// Command that editors run after inserting a completion.

@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tower_lsp::gen_lsp_types::{InitializeParams, WorkspaceFolders};
 
-use super::status;
 use super::transport::Outbox;
+use super::{inline_completion, status};
 use crate::config::Settings;
 use crate::document::Store;
 use crate::document::position::Encoding;
-use crate::inline::Engine;
+use crate::inline::{Engine, Update};
 use crate::metrics::Metrics;
 use crate::router::{Choices, Router};
 
@@ -41,9 +42,11 @@ pub(super) struct Session {
     outbox: Outbox,
     /// Folders and the editor's settings. A std mutex: held for a copy, never across an await.
     sources: Mutex<Sources>,
+    /// Ghost texts that have grown; taken once, by [`Session::start`].
+    updates: Mutex<Option<mpsc::UnboundedReceiver<Update>>>,
     /// Ends with the session: the router's checks and the status notifications.
     background: Mutex<Vec<AbortHandle>>,
-    next_item: AtomicU64,
+    next_item: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -80,9 +83,16 @@ impl Session {
         let settings = Arc::new(settings);
         let router = Router::new(choices);
         let metrics = Arc::<Metrics>::default();
+        let engine = Engine::new(router.clone(), settings.clone(), metrics.clone());
+        let (engine, updates) = if grows(params) {
+            let (sender, updates) = mpsc::unbounded_channel();
+            (engine.with_updates(sender), Some(updates))
+        } else {
+            (engine, None)
+        };
         let session = Arc::new(Self {
             store: Store::default(),
-            engine: Engine::new(router.clone(), settings.clone(), metrics.clone()),
+            engine,
             router,
             metrics,
             host,
@@ -90,8 +100,9 @@ impl Session {
             encoding: Encoding::negotiate(offered),
             outbox,
             sources: Mutex::new(sources),
+            updates: Mutex::new(updates),
             background: Mutex::default(),
-            next_item: AtomicU64::new(1),
+            next_item: Arc::new(AtomicU64::new(1)),
         });
         session.say(&problems);
         session
@@ -108,11 +119,22 @@ impl Session {
                 outbox.notify(super::ext::STATUS_CHANGED, &status);
             }
         });
+        let updates = self
+            .updates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let growing = tokio::spawn(forward(
+            updates,
+            self.outbox.clone(),
+            self.encoding,
+            self.items(),
+        ));
         let mut background = self
             .background
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        background.extend([checks.abort_handle(), notices.abort_handle()]);
+        background.extend([checks, notices, growing].map(|task| task.abort_handle()));
     }
 
     pub(super) fn encoding(&self) -> Encoding {
@@ -121,6 +143,10 @@ impl Session {
 
     pub(super) fn next_item_id(&self) -> u64 {
         self.next_item.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn items(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.next_item)
     }
 
     pub(super) fn status(&self) -> Value {
@@ -177,6 +203,33 @@ impl Session {
 
     fn sources(&self) -> std::sync::MutexGuard<'_, Sources> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the client can draw a ghost text that grows.
+fn grows(params: &InitializeParams) -> bool {
+    let experimental = params.capabilities.experimental.as_ref();
+    let updates = experimental.and_then(|e| e.pointer("/ghostline/completionUpdates"));
+    updates.and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// Tells the client of ghost texts that have grown.
+async fn forward(
+    updates: Option<mpsc::UnboundedReceiver<Update>>,
+    outbox: Outbox,
+    encoding: Encoding,
+    items: Arc<AtomicU64>,
+) {
+    let Some(mut updates) = updates else { return };
+    while let Some(Update {
+        document,
+        completion,
+    }) = updates.recv().await
+    {
+        let id = items.fetch_add(1, Ordering::Relaxed);
+        let item = inline_completion::item(&document, &completion, id, encoding);
+        let params = json!({ "uri": &*document.uri, "version": document.version, "items": [item] });
+        outbox.notify(super::ext::COMPLETION_UPDATED, &params);
     }
 }
 

@@ -259,7 +259,7 @@ enum Message {
 
 fn decode(body: &[u8]) -> Result<Message, (tower_lsp::jsonrpc::Id, Error)> {
     use tower_lsp::jsonrpc::Id;
-    let value: Value = match serde_json::from_slice(body) {
+    let mut value: Value = match serde_json::from_slice(body) {
         Ok(value) => value,
         Err(error) => super::framing::without_lone_surrogates(body)
             .and_then(|repaired| serde_json::from_slice(&repaired).ok())
@@ -272,7 +272,14 @@ fn decode(body: &[u8]) -> Result<Message, (tower_lsp::jsonrpc::Id, Error)> {
     let id = value
         .get("id")
         .and_then(|id| serde_json::from_value::<Id>(id.clone()).ok());
+    let method = value.get("method").and_then(Value::as_str);
     let is_request = value.get("method").is_some();
+    // Our own requests may come without params; the framework insists on some.
+    if method.is_some_and(|m| m.starts_with("ghostline/"))
+        && value.get("params").is_none_or(Value::is_null)
+    {
+        value["params"] = json!({});
+    }
     let message = if is_request {
         serde_json::from_value(value).map(Message::Request)
     } else {

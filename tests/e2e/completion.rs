@@ -16,7 +16,7 @@ async fn a_ghost_text_comes_with_a_range_on_one_line_and_an_accept_command() {
     let running = server.script.next().await;
     assert_eq!(
         running.prompt(),
-        "<|fim_prefix|>fn add(a: i32, b: i32) -> i32 {\n<|fim_suffix|>\n}\n<|fim_middle|>    "
+        "<|fim_prefix|>fn add(a: i32, b: i32) -> i32 {\n<|fim_suffix|>\n}\n<|fim_middle|>"
     );
     running.say("a +");
     running.say(" b\n}");
@@ -277,4 +277,105 @@ async fn hanging_up_ends_the_server_and_the_stream() {
     let running = server.script.next().await;
     assert_eq!(server.hang_up().await, Ended::Unclean);
     running.dropped().await;
+}
+
+const GROWS: &str = "ghostline/completionUpdated";
+
+fn growing() -> Value {
+    json!({ "experimental": { "ghostline": { "completionUpdates": true } } })
+}
+
+#[tokio::test]
+async fn a_ghost_text_is_shown_as_soon_as_it_is_safe_and_grows_in_place() {
+    let mut server = TestServer::start(Settings::default(), true, growing()).await;
+    server.open("let a = \n").await;
+    let id = server.ask((0, 8)).await;
+    let running = server.script.next().await;
+    running.say(" foo(b");
+    assert_eq!(server.ghost(&id).await.as_deref(), Some("foo"));
+    running.say(", c) +");
+    let update = server.client.notification(GROWS).await.unwrap();
+    assert_eq!(update["uri"], URI);
+    assert_eq!(update["version"], 1);
+    assert_eq!(update["items"][0]["insertText"], "foo(b, c)");
+    running.say(" d;\n");
+    let update = server.client.notification(GROWS).await.unwrap();
+    assert_eq!(update["items"][0]["insertText"], "foo(b, c) + d;");
+    running.dropped().await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_change_ends_the_growth_of_the_older_ghost_text() {
+    let mut server = TestServer::start(Settings::default(), true, growing()).await;
+    server.open("let a = \n").await;
+    let id = server.ask((0, 8)).await;
+    let running = server.script.next().await;
+    running.say(" foo(b");
+    assert_eq!(server.ghost(&id).await.as_deref(), Some("foo"));
+    server.insert((0, 8), "f").await;
+    let id = server.ask((0, 9)).await;
+    assert_eq!(server.ghost(&id).await.as_deref(), Some("oo"));
+    running.say(", c);\n");
+    let update = server.client.notification(GROWS).await.unwrap();
+    assert_eq!(update["version"], 2);
+    assert_eq!(update["items"][0]["insertText"], "oo(b, c);");
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn the_line_after_an_accepted_one_is_there_at_once() {
+    let mut server = TestServer::ready().await;
+    server.open("fn f() {\n    let a = \n    b();\n}\n").await;
+    let id = server.ask((1, 12)).await;
+    server.script.next().await.say(" 1;\n");
+    assert_eq!(server.ghost(&id).await.as_deref(), Some("1;"));
+    let prefetched = server.script.next().await;
+    assert_eq!(
+        prefetched.request.priority,
+        ghostline::backend::Priority::Prefetch
+    );
+    assert!(
+        prefetched
+            .prompt()
+            .contains("    let a = 1;\n<|fim_suffix|>")
+    );
+    prefetched.say("    let c = 2;\n");
+    prefetched.dropped().await;
+    // Typing along what was shown does not disturb it; neither does accepting and Enter.
+    server.insert((1, 12), "1").await;
+    server.insert((1, 13), ";").await;
+    server.insert((1, 14), "\n    ").await;
+    let id = server.ask((2, 4)).await;
+    assert_eq!(server.ghost(&id).await.as_deref(), Some("let c = 2;"));
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_real_request_ends_a_prefetch_at_once() {
+    let mut server = TestServer::ready().await;
+    server.open("fn f() {\n    let a = \n    b();\n}\n").await;
+    let id = server.ask((1, 12)).await;
+    server.script.next().await.say(" 1;\n");
+    assert_eq!(server.ghost(&id).await.as_deref(), Some("1;"));
+    let prefetched = server.script.next().await;
+    server.insert((1, 12), "x").await;
+    prefetched.dropped().await;
+    let id = server.ask((1, 13)).await;
+    server.script.next().await.say("y;\n");
+    assert_eq!(server.ghost(&id).await.as_deref(), Some("y;"));
+    assert_eq!(server.script.most_running(), 1);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_change_settles_what_was_asked_of_the_older_text() {
+    let mut server = TestServer::ready().await;
+    server.open("let a = \n").await;
+    let id = server.ask((0, 8)).await;
+    let running = server.script.next().await;
+    server.insert((0, 0), "// ").await;
+    running.dropped().await;
+    assert_eq!(server.ghost(&id).await, None);
+    server.finish().await;
 }

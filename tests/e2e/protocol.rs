@@ -35,13 +35,24 @@ async fn every_request_is_answered_once_whatever_its_id_and_method() {
     for (id, method, code) in [
         (json!("a-string"), "ghostline/status", None),
         (json!(0), "ghostline/status", None),
+        (json!(1), "ghostline/metrics", None),
         (json!("x"), "textDocument/unknown", Some(-32601)),
         (json!("y"), "$/unknown", Some(-32601)),
     ] {
-        let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": {} });
-        server.client.send(&message).await.unwrap();
-        let answer = server.client.response(&id).await.unwrap();
-        assert_eq!(answer["error"]["code"].as_i64(), code, "{answer}");
+        for params in [
+            json!({ "params": {} }),
+            json!({ "params": null }),
+            json!({}),
+        ] {
+            let mut message = json!({ "jsonrpc": "2.0", "id": id, "method": method });
+            message
+                .as_object_mut()
+                .unwrap()
+                .extend(params.as_object().unwrap().clone());
+            server.client.send(&message).await.unwrap();
+            let answer = server.client.response(&id).await.unwrap();
+            assert_eq!(answer["error"]["code"].as_i64(), code, "{answer}");
+        }
     }
     server.finish().await;
 }

@@ -38,6 +38,14 @@ pub(crate) struct Running {
     chunks: mpsc::UnboundedSender<Result<Chunk, BackendError>>,
 }
 
+/// Waits for what must come; the limit only bounds a failure.
+async fn within<T>(coming: impl Future<Output = T>) -> T {
+    let limit = std::time::Duration::from_secs(10);
+    tokio::time::timeout(limit, coming)
+        .await
+        .expect("nothing came within 10 s")
+}
+
 /// A backend and its script.
 pub(crate) fn scripted() -> (Arc<Scripted>, Script) {
     let (sender, started) = mpsc::unbounded_channel();
@@ -60,7 +68,9 @@ pub(crate) fn scripted() -> (Arc<Scripted>, Script) {
 impl Script {
     /// Waits for the next generation.
     pub(crate) async fn next(&mut self) -> Running {
-        self.started.recv().await.expect("the backend is alive")
+        within(self.started.recv())
+            .await
+            .expect("the backend is alive")
     }
 
     /// A generation that has been started and not been looked at yet.
@@ -101,7 +111,7 @@ impl Running {
 
     /// Waits until the stream was dropped.
     pub(crate) async fn dropped(&self) {
-        self.chunks.closed().await;
+        within(self.chunks.closed()).await;
     }
 
     /// Whether the stream was dropped.
