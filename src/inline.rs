@@ -38,7 +38,7 @@ pub use trigger::Skip;
 
 use cache::Cache;
 use debounce::Rhythm;
-use live::{Live, Prediction, Rest, Waited, Watch};
+use live::{Live, Prediction, Rest, Start, Waited, Watch};
 use place::{Fit, Place};
 
 /// A request for a completion.
@@ -249,10 +249,13 @@ impl Engine {
                 source,
             };
             let (updates, shown) = (updates.clone(), completion.clone());
-            let turn = turn.clone();
+            let (turn, metrics) = (turn.clone(), self.metrics.clone());
+            let send = move |update: Update| {
+                metrics.completion_grown(&update.completion);
+                updates.send(update).is_ok()
+            };
             tokio::spawn(async move {
-                turn.run_until_cancelled(growth.follow(shown, &updates))
-                    .await;
+                turn.run_until_cancelled(growth.follow(shown, send)).await;
             });
         }
         Ok(completion)
@@ -326,16 +329,16 @@ impl Engine {
             lock(&self.rhythm).generation_ended(false);
         }
         // The old stream closes before the new one opens: nothing is queued at a backend.
-        let live = Live::start(
-            slot.take(),
-            route.backend.stream(request),
+        let start = Start {
+            older: slot.take(),
+            stream: route.backend.stream(request),
             origin,
             multi_line,
             trace,
             predicted,
-            self.cache.clone(),
-            move |error| router.report(&error),
-        );
+            cache: self.cache.clone(),
+        };
+        let live = Live::start(start, move |error| router.report(&error));
         let watch = live.watch();
         *slot = Some(live);
         watch
@@ -453,8 +456,8 @@ struct Growth {
 }
 
 impl Growth {
-    /// Sends every longer text until the generation ends.
-    async fn follow(mut self, mut shown: Completion, updates: &mpsc::UnboundedSender<Update>) {
+    /// Sends every longer text, and the last one in any case.
+    async fn follow(mut self, mut shown: Completion, send: impl Fn(Update) -> bool) {
         let mut text = String::new();
         while !shown.whole {
             let Ok(rest) = self.watch.more_at(&self.place, &text).await else {
@@ -464,19 +467,18 @@ impl Growth {
             let Ok(grown) = self.target.complete(Ok(rest), &self.place, self.source) else {
                 return;
             };
-            if grown.insert_text != shown.insert_text {
+            let news = grown.whole || grown.insert_text != shown.insert_text;
+            shown = grown;
+            if news {
                 let document = self.target.document.clone();
-                if updates
-                    .send(Update {
-                        document,
-                        completion: grown.clone(),
-                    })
-                    .is_err()
-                {
+                let completion = shown.clone();
+                if !send(Update {
+                    document,
+                    completion,
+                }) {
                     return;
                 }
             }
-            shown = grown;
         }
     }
 }

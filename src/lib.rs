@@ -1,4 +1,59 @@
-//! draft
+//! ghostline: a language server that gives any editor inline completions (ghost text) from models on
+//! the person's own machine.
+//!
+//! This page is the map: what is where, how a request goes, and what each part never does. The README
+//! says how to use it.
+//!
+//! # Where to look
+//!
+//! | to change | look at |
+//! |---|---|
+//! | what a subcommand does | [`cli`], one file per subcommand |
+//! | a protocol method | [`server`], one line per method, the work in the files beside |
+//! | framing, ordering, panics, a client that does not read | [`server::transport`] |
+//! | when and what is completed | [`inline`]: [`inline::Engine::complete`] reads top to bottom |
+//! | a model family's fill-in-the-middle tokens | [`prompt::fim`], one row per family |
+//! | which part of a file is sent | [`prompt::window`] |
+//! | which model serves a role | [`router`] |
+//! | how a backend is spoken to | [`backend`], one file per backend |
+//! | the engine in this process | [`backend::embedded`] |
+//! | what weights there are and where they come from | [`models`] |
+//! | a setting, its layers, what a workspace may set | [`config`] |
+//! | counters and latencies | [`metrics`] |
+//!
+//! # How a completion goes
+//!
+//! 1. [`server::transport`] reads a message and polls its handler once, in the order of arrival. The
+//!    handler takes a snapshot of the document before its first await.
+//! 2. [`inline::Engine::complete`] decides whether a model is asked at all, looks for a text generated
+//!    before, joins the generation in flight, or starts one.
+//! 3. [`prompt`] cuts a window out of the document and lays it out as the model's family wants it: the
+//!    typed part of the current line comes last, so a key adds a token or two to what is cached.
+//! 4. [`router`] names the backend and model; [`backend`] streams text. Dropping the stream frees the
+//!    backend.
+//! 5. The text ends where no more is wanted, is fitted to what stands right of the cursor, and is
+//!    answered: as a whole, or as a safe partial that grows.
+//!
+//! # What never happens
+//!
+//! - Only `server*` and [`document::position`] know the protocol's types; only `backend*` and `models*`
+//!   know HTTP. Imports go one way: `server` → `inline` → `router` → `backend`; [`prompt`] and
+//!   [`document`] import none of these. `tests/tidy.rs` keeps it so.
+//! - No guard lives across an await. No work on the way of a key is proportional to the file.
+//! - A request that gives up never ends a load; a generation that nobody can use never goes on.
+//! - A workspace's own files never say where text is sent ([`config::trust`]).
+//! - Logs hold no document text above the level `trace`.
+//!
+//! # Glossary
+//!
+//! - **backend**: what runs models: an Ollama, or the engine in this process. **role**: what a model is
+//!   used for. **candidate**: a model that a role may use. **route**: the candidate that serves now.
+//! - **prefix, suffix, middle**: the text before, after and in the gap; **FIM**: models trained to fill
+//!   it. **line anchor**: the typed part of the line goes after the middle token.
+//! - **place**: a cursor with the surroundings that decide whether a completion belongs there.
+//!   **type-through**: typing what the ghost text says. **origin**: the place a text was generated for.
+//! - **prefetch**: generating for the place after an accept, before anybody asks. **deadline**: when a
+//!   safe partial is answered instead of the whole.
 
 pub mod backend;
 pub mod cli;

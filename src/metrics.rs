@@ -31,7 +31,31 @@ struct Inner {
     accepted: u64,
     answer_us: Histogram<u64>,
     first_token_us: Histogram<u64>,
-    last: Option<(Trace, Source)>,
+    last: Option<Last>,
+}
+
+/// The completion shown last.
+#[derive(Debug)]
+struct Last {
+    trace: Trace,
+    source: Source,
+    whole: bool,
+}
+
+impl Last {
+    fn of(completion: &Completion) -> Self {
+        let Completion {
+            trace,
+            source,
+            whole,
+            ..
+        } = completion;
+        Self {
+            trace: trace.clone(),
+            source: *source,
+            whole: *whole,
+        }
+    }
 }
 
 impl Default for Metrics {
@@ -96,7 +120,13 @@ impl Metrics {
                 }
             }
         }
-        inner.last = Some((completion.trace.clone(), completion.source));
+        inner.last = Some(Last::of(completion));
+    }
+
+    /// Notes that the completion answered last has grown to `completion`.
+    pub fn completion_grown(&self, completion: &Completion) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.last = Some(Last::of(completion));
     }
 
     /// Counts an accepted completion.
@@ -124,7 +154,8 @@ impl Metrics {
                 "accepted": inner.accepted,
                 "answerMs": quantiles(&inner.answer_us),
                 "firstTokenMs": quantiles(&inner.first_token_us),
-                "last": inner.last.as_ref().map(|(trace, source)| json!({
+                "last": inner.last.as_ref().map(|Last { trace, source, whole }| json!({
+                    "whole": whole,
                     "source": source,
                     "model": &*trace.model,
                     "backend": &*trace.backend,

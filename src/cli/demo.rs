@@ -191,7 +191,10 @@ impl Editor {
         let started = Instant::now();
         let params = json!({
             "processId": std::process::id(),
-            "capabilities": { "general": { "positionEncodings": ["utf-8"] } },
+            "capabilities": {
+                "general": { "positionEncodings": ["utf-8"] },
+                "experimental": { "ghostline": { "completionUpdates": true } },
+            },
             "initializationOptions": options,
             "workspaceFolders": null,
         });
@@ -274,16 +277,26 @@ impl Editor {
             )
             .await?;
         let answered = asked.elapsed();
-        let metrics = self.client.request("ghostline/metrics", json!({})).await?;
-        let Some(ghost) = items[0]["insertText"].as_str() else {
+        let Some(first) = items[0]["insertText"].as_str() else {
             return Ok(false);
         };
+        let metrics = self.client.request("ghostline/metrics", json!({})).await?;
+        let mut last = metrics["completions"]["last"].clone();
+        let mut ghost = first.to_owned();
+        while last["whole"] == false {
+            let update = self
+                .client
+                .notification("ghostline/completionUpdated")
+                .await?;
+            if let Some(grown) = update["items"][0]["insertText"].as_str() {
+                grown.clone_into(&mut ghost);
+            }
+            let metrics = self.client.request("ghostline/metrics", json!({})).await?;
+            last = metrics["completions"]["last"].clone();
+        }
         let typed = self.text.lines().nth(line).unwrap_or_default().trim_start();
-        output::line(&format!("    {typed}{}", output::dim(ghost)));
-        output::line(&format!(
-            "        {}",
-            cost(answered, &metrics["completions"]["last"])
-        ));
+        output::line(&format!("    {typed}{}", output::dim(&ghost)));
+        output::line(&format!("        {}", cost(answered, &last)));
         Ok(true)
     }
 }
@@ -292,7 +305,7 @@ impl Editor {
 fn cost(answered: Duration, last: &Value) -> String {
     if last["source"] == "cache" {
         return format!(
-            "answered after {} from the text generated before",
+            "shown after {}, from the text generated before",
             millis(answered)
         );
     }
@@ -305,10 +318,12 @@ fn cost(answered: Duration, last: &Value) -> String {
         ),
         _ => "prompt tokens unknown".to_owned(),
     };
-    let first = number("firstTokenMs").unwrap_or_default();
+    let ms = |key: &str| number(key).unwrap_or_default();
     format!(
-        "answered after {}, first token {first:.0} ms; {tokens}",
-        millis(answered)
+        "first shown after {}, first token {:.0} ms, whole {:.0} ms; {tokens}",
+        millis(answered),
+        ms("firstTokenMs"),
+        ms("totalMs")
     )
 }
 

@@ -77,6 +77,18 @@ impl Drop for Live {
     }
 }
 
+/// What a generation begins with.
+pub(super) struct Start {
+    /// The generation in whose place it comes: it lets go of the backend first.
+    pub(super) older: Option<Live>,
+    pub(super) stream: ChunkStream,
+    pub(super) origin: Place,
+    pub(super) multi_line: bool,
+    pub(super) trace: Trace,
+    pub(super) predicted: Option<Prediction>,
+    pub(super) cache: Arc<Mutex<Cache>>,
+}
+
 /// What a waiting request holds: it does not keep the stream alive.
 #[derive(Debug, Clone)]
 pub(super) struct Watch {
@@ -105,18 +117,20 @@ pub(super) enum Waited {
 }
 
 impl Live {
-    /// Starts reading `stream` once `older` has let go of the backend. A text that ends by itself goes
-    /// into `cache`; a failure to `failed`.
+    /// Starts reading. A text that ends by itself goes into the cache; a failure to `failed`.
     pub(super) fn start(
-        older: Option<Self>,
-        stream: ChunkStream,
-        origin: Place,
-        multi_line: bool,
-        trace: Trace,
-        predicted: Option<Prediction>,
-        cache: Arc<Mutex<Cache>>,
+        start: Start,
         failed: impl FnOnce(crate::backend::BackendError) + Send + 'static,
     ) -> Self {
+        let Start {
+            older,
+            stream,
+            origin,
+            multi_line,
+            trace,
+            predicted,
+            cache,
+        } = start;
         let origin = Arc::new(origin);
         let first = Progress {
             text: String::new(),

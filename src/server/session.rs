@@ -228,7 +228,12 @@ async fn forward(
     {
         let id = items.fetch_add(1, Ordering::Relaxed);
         let item = inline_completion::item(&document, &completion, id, encoding);
-        let params = json!({ "uri": &*document.uri, "version": document.version, "items": [item] });
+        let params = json!({
+            "uri": &*document.uri,
+            "version": document.version,
+            "items": [item],
+            "complete": completion.whole,
+        });
         outbox.notify(super::ext::COMPLETION_UPDATED, &params);
     }
 }

@@ -301,6 +301,7 @@ async fn a_ghost_text_is_shown_as_soon_as_it_is_safe_and_grows_in_place() {
     running.say(" d;\n");
     let update = server.client.notification(GROWS).await.unwrap();
     assert_eq!(update["items"][0]["insertText"], "foo(b, c) + d;");
+    assert_eq!(update["complete"], true);
     running.dropped().await;
     server.finish().await;
 }
