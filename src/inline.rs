@@ -7,7 +7,6 @@
 //! generation runs per engine; a request that is dropped or superseded leaves the generation running
 //! for the next one, and a text that diverges ends it at once.
 
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,91 +18,33 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::{Priority, Request, StopReason};
 use crate::config::{Role, Settings};
-use crate::document::{Document, Edit};
+use crate::document::Document;
 use crate::metrics::Metrics;
 use crate::prompt::window;
 use crate::router::{Route, Router};
 
+mod ask;
 mod cache;
 mod debounce;
+mod growth;
 mod live;
 mod place;
 mod postprocess;
 mod prefetch;
 mod stop;
+mod target;
 mod trigger;
 
+pub use ask::{Ask, Completion, Nothing, Selected, Source, Update};
 pub use live::Trace;
 pub use trigger::Skip;
 
 use cache::Cache;
 use debounce::Rhythm;
+use growth::Growth;
 use live::{Live, Prediction, Rest, Start, Waited, Watch};
 use place::{Fit, Place};
-
-/// A request for a completion.
-#[derive(Debug, Clone)]
-pub struct Ask {
-    /// The document as it was when the request came.
-    pub document: Document,
-    /// The cursor, in bytes.
-    pub offset_bytes: usize,
-    /// Whether a person asked, rather than the editor on a key.
-    pub explicit: bool,
-    /// The entry selected in the editor's completion list, which the completion must extend.
-    pub selected: Option<Selected>,
-}
-
-/// An entry of the editor's completion list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selected {
-    /// What it would replace, in bytes.
-    pub range_bytes: Range<usize>,
-    /// What it would insert.
-    pub text: String,
-}
-
-/// A completion that belongs to the document it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Completion {
-    /// What is replaced, in bytes; on one line.
-    pub range_bytes: Range<usize>,
-    /// What stands there afterwards; begins with what is replaced. Line ends are the document's.
-    pub insert_text: String,
-    /// Whether no more of it will come.
-    pub whole: bool,
-    /// Where it came from.
-    pub source: Source,
-    /// The generation behind it.
-    pub trace: Trace,
-}
-
-/// Where a completion came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// A text generated before.
-    Cache,
-    /// A generation that was running already.
-    Joined,
-    /// A generation of its own.
-    Generated,
-}
-
-/// Why there is no completion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Nothing {
-    /// None is wanted here.
-    Skipped(Skip),
-    /// A newer request for the document came.
-    Superseded,
-    /// No backend serves the role.
-    NoBackend,
-    /// The backend failed; the router knows.
-    Failed,
-    /// The model had nothing to say that fits.
-    Empty,
-}
+use target::Target;
 
 /// The completion engine: cache, the generation in flight, and who waits.
 #[derive(Debug)]
@@ -121,15 +62,6 @@ pub struct Engine {
     /// Where a ghost text that has grown since it was answered goes. With somebody listening, the
     /// first safe partial is answered at once.
     updates: Option<mpsc::UnboundedSender<Update>>,
-}
-
-/// A ghost text that has grown since it was answered.
-#[derive(Debug, Clone)]
-pub struct Update {
-    /// The document it belongs to, at the version it belongs to.
-    pub document: Document,
-    /// All of it, not the growth alone.
-    pub completion: Completion,
 }
 
 impl Engine {
@@ -388,112 +320,6 @@ impl Engine {
             older.cancel();
         }
         turn
-    }
-}
-
-/// Where the completion goes: the document as if the selected entry had been accepted, and what the
-/// editor must replace.
-#[derive(Debug)]
-struct Target {
-    document: Document,
-    offset_bytes: usize,
-    range_bytes: Range<usize>,
-    selected: String,
-}
-
-impl Target {
-    fn new(mut document: Document, offset_bytes: usize, selected: Option<Selected>) -> Self {
-        let Some(Selected { range_bytes, text }) = selected else {
-            return Self {
-                document,
-                offset_bytes,
-                range_bytes: offset_bytes..offset_bytes,
-                selected: String::new(),
-            };
-        };
-        let edit = Edit {
-            range_bytes: Some(range_bytes.clone()),
-            text: text.clone(),
-        };
-        let offset_bytes = document.apply(&edit);
-        Self {
-            document,
-            offset_bytes,
-            range_bytes,
-            selected: text,
-        }
-    }
-
-    fn complete(
-        &self,
-        waited: Result<Rest, Waited>,
-        place: &Place,
-        source: Source,
-    ) -> Result<Completion, Nothing> {
-        let rest = waited.map_err(|why| match why {
-            Waited::Failed => Nothing::Failed,
-            Waited::Diverged | Waited::Empty => Nothing::Empty,
-        })?;
-        let shown = postprocess::shown(&rest.text, place).ok_or(Nothing::Empty)?;
-        let shown = with_line_ends_of(&self.document, shown);
-        Ok(Completion {
-            range_bytes: self.range_bytes.clone(),
-            insert_text: [self.selected.as_str(), shown.as_str()].concat(),
-            whole: rest.whole,
-            source,
-            trace: rest.trace,
-        })
-    }
-}
-
-/// A partial that was answered and goes on growing.
-#[derive(Debug)]
-struct Growth {
-    watch: Watch,
-    place: Place,
-    target: Target,
-    source: Source,
-}
-
-impl Growth {
-    /// Sends every longer text, and the last one in any case.
-    async fn follow(mut self, mut shown: Completion, send: impl Fn(Update) -> bool) {
-        let mut text = String::new();
-        while !shown.whole {
-            let Ok(rest) = self.watch.more_at(&self.place, &text).await else {
-                return;
-            };
-            text.clone_from(&rest.text);
-            let Ok(grown) = self.target.complete(Ok(rest), &self.place, self.source) else {
-                return;
-            };
-            let news = grown.whole || grown.insert_text != shown.insert_text;
-            shown = grown;
-            if news {
-                let document = self.target.document.clone();
-                let completion = shown.clone();
-                if !send(Update {
-                    document,
-                    completion,
-                }) {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// Gives a text with `\n` the line ends of the document's first line.
-fn with_line_ends_of(document: &Document, text: String) -> String {
-    if !text.contains('\n') || document.text.len_lines() < 2 {
-        return text;
-    }
-    let first = document.text.line(0);
-    let mut last_two = first.chars_at(first.len_chars()).reversed().take(2);
-    match (last_two.next(), last_two.next()) {
-        (Some('\n'), Some('\r')) => text.replace('\n', "\r\n"),
-        (Some('\r'), _) => text.replace('\n', "\r"),
-        _ => text,
     }
 }
 

@@ -1,0 +1,80 @@
+//! What is asked of the engine and what it answers.
+
+use std::ops::Range;
+
+use super::live::Trace;
+use super::trigger::Skip;
+use crate::document::Document;
+
+/// A request for a completion.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The document as it was when the request came.
+    pub document: Document,
+    /// The cursor, in bytes.
+    pub offset_bytes: usize,
+    /// Whether a person asked, rather than the editor on a key.
+    pub explicit: bool,
+    /// The entry selected in the editor's completion list, which the completion must extend.
+    pub selected: Option<Selected>,
+}
+
+/// An entry of the editor's completion list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selected {
+    /// What it would replace, in bytes.
+    pub range_bytes: Range<usize>,
+    /// What it would insert.
+    pub text: String,
+}
+
+/// A completion that belongs to the document it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completion {
+    /// What is replaced, in bytes; on one line.
+    pub range_bytes: Range<usize>,
+    /// What stands there afterwards; begins with what is replaced. Line ends are the document's.
+    pub insert_text: String,
+    /// Whether no more of it will come.
+    pub whole: bool,
+    /// Where it came from.
+    pub source: Source,
+    /// The generation behind it.
+    pub trace: Trace,
+}
+
+/// Where a completion came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A text generated before.
+    Cache,
+    /// A generation that was running already.
+    Joined,
+    /// A generation of its own.
+    Generated,
+}
+
+/// Why there is no completion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nothing {
+    /// None is wanted here.
+    Skipped(Skip),
+    /// A newer request for the document came.
+    Superseded,
+    /// No backend serves the role.
+    NoBackend,
+    /// The backend failed; the router knows.
+    Failed,
+    /// The model had nothing to say that fits.
+    Empty,
+}
+
+/// A ghost text that has grown since it was answered.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// The document it belongs to, at the version it belongs to.
+    pub document: Document,
+    /// All of it, not the growth alone.
+    pub completion: Completion,
+}

@@ -1,0 +1,43 @@
+//! A partial that was answered grows on in the editor.
+
+use super::ask::{Completion, Source, Update};
+use super::live::Watch;
+use super::place::Place;
+use super::target::Target;
+
+/// A partial that was answered and goes on growing.
+#[derive(Debug)]
+pub(super) struct Growth {
+    pub(super) watch: Watch,
+    pub(super) place: Place,
+    pub(super) target: Target,
+    pub(super) source: Source,
+}
+
+impl Growth {
+    /// Sends every longer text, and the last one in any case.
+    pub(super) async fn follow(mut self, mut shown: Completion, send: impl Fn(Update) -> bool) {
+        let mut text = String::new();
+        while !shown.whole {
+            let Ok(rest) = self.watch.more_at(&self.place, &text).await else {
+                return;
+            };
+            text.clone_from(&rest.text);
+            let Ok(grown) = self.target.complete(Ok(rest), &self.place, self.source) else {
+                return;
+            };
+            let news = grown.whole || grown.insert_text != shown.insert_text;
+            shown = grown;
+            if news {
+                let document = self.target.document.clone();
+                let completion = shown.clone();
+                if !send(Update {
+                    document,
+                    completion,
+                }) {
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Where a completion goes, and what the editor must do to put it there.
+
+use std::ops::Range;
+
+use super::ask::{Completion, Nothing, Selected, Source};
+use super::live::{Rest, Waited};
+use super::place::Place;
+use super::postprocess;
+use crate::document::{Document, Edit};
+
+/// Where the completion goes: the document as if the selected entry had been accepted, and what the
+/// editor must replace.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) document: Document,
+    pub(super) offset_bytes: usize,
+    pub(super) range_bytes: Range<usize>,
+    pub(super) selected: String,
+}
+
+impl Target {
+    pub(super) fn new(
+        mut document: Document,
+        offset_bytes: usize,
+        selected: Option<Selected>,
+    ) -> Self {
+        let Some(Selected { range_bytes, text }) = selected else {
+            return Self {
+                document,
+                offset_bytes,
+                range_bytes: offset_bytes..offset_bytes,
+                selected: String::new(),
+            };
+        };
+        let edit = Edit {
+            range_bytes: Some(range_bytes.clone()),
+            text: text.clone(),
+        };
+        let offset_bytes = document.apply(&edit);
+        Self {
+            document,
+            offset_bytes,
+            range_bytes,
+            selected: text,
+        }
+    }
+
+    pub(super) fn complete(
+        &self,
+        waited: Result<Rest, Waited>,
+        place: &Place,
+        source: Source,
+    ) -> Result<Completion, Nothing> {
+        let rest = waited.map_err(|why| match why {
+            Waited::Failed => Nothing::Failed,
+            Waited::Diverged | Waited::Empty => Nothing::Empty,
+        })?;
+        let shown = postprocess::shown(&rest.text, place).ok_or(Nothing::Empty)?;
+        let shown = with_line_ends_of(&self.document, shown);
+        Ok(Completion {
+            range_bytes: self.range_bytes.clone(),
+            insert_text: [self.selected.as_str(), shown.as_str()].concat(),
+            whole: rest.whole,
+            source,
+            trace: rest.trace,
+        })
+    }
+}
+
+/// Gives a text with `\n` the line ends of the document's first line.
+fn with_line_ends_of(document: &Document, text: String) -> String {
+    if !text.contains('\n') || document.text.len_lines() < 2 {
+        return text;
+    }
+    let first = document.text.line(0);
+    let mut last_two = first.chars_at(first.len_chars()).reversed().take(2);
+    match (last_two.next(), last_two.next()) {
+        (Some('\n'), Some('\r')) => text.replace('\n', "\r\n"),
+        (Some('\r'), _) => text.replace('\n', "\r"),
+        _ => text,
+    }
+}
