@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::backend::Backend;
 use crate::backend::ollama::{Ollama, OllamaOptions};
 use crate::config::{self, BackendKind, BackendSettings, Environment, Settings, Sources};
+use crate::inline::Gate;
 use crate::router::Choices;
 use crate::server::Host;
 
@@ -79,6 +80,39 @@ impl Host for LocalHost {
             problems,
         )
     }
+
+    fn stored_gate(&self) -> Gate {
+        let stored = gate_file().and_then(|path| std::fs::read_to_string(path).ok());
+        stored
+            .map(|text| Gate::from_json(&text))
+            .unwrap_or_default()
+    }
+
+    fn store_gate(&self, gate: &Gate) {
+        let stored = gate_file().map(|path| {
+            let folder = path.parent().unwrap_or(&path);
+            std::fs::create_dir_all(folder)?;
+            // Written aside and renamed: another editor may be reading it.
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            serde_json::to_writer(&mut file, gate)?;
+            file.persist(&path).map_err(|error| error.error)?;
+            std::io::Result::Ok(())
+        });
+        if let Some(Err(error)) = stored {
+            tracing::warn!(%error, "what was learned of accepted completions could not be kept");
+        }
+    }
+}
+
+/// Where the gate is kept: beside the models, in the user's cache.
+fn gate_file() -> Option<PathBuf> {
+    Some(
+        crate::models::Store::open_default()
+            .ok()?
+            .dir()
+            .parent()?
+            .join("gate.json"),
+    )
 }
 
 fn build(name: &str, settings: &BackendSettings) -> Result<Arc<dyn Backend>, String> {

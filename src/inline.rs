@@ -7,6 +7,7 @@
 //! generation runs per engine; a request that is dropped or superseded leaves the generation running
 //! for the next one, and a text that diverges ends it at once.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,8 +27,10 @@ use crate::router::{Route, Router};
 mod ask;
 mod cache;
 mod debounce;
+mod gate;
 mod growth;
 mod live;
+mod outcome;
 mod place;
 mod postprocess;
 mod prefetch;
@@ -36,6 +39,7 @@ mod target;
 mod trigger;
 
 pub use ask::{Ask, Completion, Nothing, Selected, Source, Update};
+pub use gate::Gate;
 pub use live::Trace;
 pub use trigger::Skip;
 
@@ -43,6 +47,7 @@ use cache::Cache;
 use debounce::Rhythm;
 use growth::Growth;
 use live::{Live, Prediction, Rest, Start, Waited, Watch};
+use outcome::Outcomes;
 use place::{Fit, Place};
 use target::Target;
 
@@ -59,6 +64,8 @@ pub struct Engine {
     /// The newest request of each document; it ends with the next request or change.
     turns: DashMap<Arc<str>, CancellationToken>,
     rhythm: Mutex<Rhythm>,
+    outcomes: Mutex<Outcomes>,
+    next_id: AtomicU64,
     /// Where a ghost text that has grown since it was answered goes. With somebody listening, the
     /// first safe partial is answered at once.
     updates: Option<mpsc::UnboundedSender<Update>>,
@@ -75,6 +82,8 @@ impl Engine {
             live: Mutex::default(),
             turns: DashMap::new(),
             rhythm: Mutex::default(),
+            outcomes: Mutex::default(),
+            next_id: AtomicU64::new(1),
             updates: None,
         }
     }
@@ -84,6 +93,22 @@ impl Engine {
     pub fn with_updates(mut self, updates: mpsc::UnboundedSender<Update>) -> Self {
         self.updates = Some(updates);
         self
+    }
+
+    /// What was learned of this person's accepts.
+    pub fn gate(&self) -> Gate {
+        lock(&self.outcomes).gate.clone()
+    }
+
+    /// Goes on from what was learned earlier, or from nothing.
+    pub fn set_gate(&self, gate: Gate) {
+        lock(&self.outcomes).gate = gate;
+    }
+
+    /// The editor inserted the completion `id`.
+    pub fn accepted(&self, id: u64) {
+        self.metrics.completion_accepted();
+        lock(&self.outcomes).accepted(id);
     }
 
     /// Uses other settings from the next request on.
@@ -121,7 +146,7 @@ impl Engine {
         let wait = lock(&self.rhythm).key(&place, explicit, inline.debounce);
         if let Some(completion) = self.cached(&place, &target) {
             self.prefetch(&place, &target, &completion, &settings);
-            return Ok(completion);
+            return self.shown(completion, &place, explicit);
         }
         let deadline = if self.updates.is_some() {
             started
@@ -131,7 +156,12 @@ impl Engine {
         if let Some(mut watch) = self.join(&place) {
             match watch.rest_at(&place, deadline).await {
                 Err(Waited::Diverged) => {}
-                waited => return self.settle(waited, watch, &place, target, Source::Joined, turn),
+                waited => {
+                    let completion = target.complete(waited, &place, Source::Joined)?;
+                    let completion = self.shown(completion, &place, explicit)?;
+                    self.follow_up(&completion, watch, &place, target, turn);
+                    return Ok(completion);
+                }
             }
         }
         if !wait.is_zero() {
@@ -145,40 +175,47 @@ impl Engine {
         let origin = place.origin();
         let mut watch = self.generate(&route, origin, &target, &settings, None);
         let waited = watch.rest_at(&place, deadline).await;
-        self.settle(waited, watch, &place, target, Source::Generated, turn)
+        let completion = target.complete(waited, &place, Source::Generated)?;
+        if let Some(first) = completion.trace.first_token {
+            lock(&self.rhythm).answered(first);
+        }
+        let completion = self.shown(completion, &place, explicit)?;
+        self.follow_up(&completion, watch, &place, target, turn);
+        Ok(completion)
     }
 
-    /// Turns what was waited for into the answer, and sees to what comes after it: growth of a
-    /// partial, or the next completion ahead of need.
-    fn settle(
+    /// Lets the gate judge a completion and gives it its id.
+    fn shown(
         &self,
-        waited: Result<Rest, Waited>,
+        mut completion: Completion,
+        place: &Place,
+        explicit: bool,
+    ) -> Result<Completion, Nothing> {
+        completion.id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        lock(&self.rhythm).generation_ended(true);
+        if lock(&self.outcomes).show(&completion, place, explicit) {
+            Ok(completion)
+        } else {
+            Err(Nothing::HeldBack)
+        }
+    }
+
+    /// Sees to what comes after an answer: growth of a partial, or the next completion ahead of need.
+    fn follow_up(
+        &self,
+        completion: &Completion,
         watch: Watch,
         place: &Place,
         target: Target,
-        source: Source,
         turn: &CancellationToken,
-    ) -> Result<Completion, Nothing> {
-        if let Ok(rest) = &waited {
-            let mut rhythm = lock(&self.rhythm);
-            rhythm.generation_ended(true);
-            if let Some(first) = rest
-                .trace
-                .first_token
-                .filter(|_| source == Source::Generated)
-            {
-                rhythm.answered(first);
-            }
-        }
-        let completion = target.complete(waited, place, source)?;
+    ) {
         if completion.whole {
-            self.prefetch(place, &target, &completion, &self.settings.load());
+            self.prefetch(place, &target, completion, &self.settings.load());
         } else if let Some(updates) = &self.updates {
             let growth = Growth {
                 watch,
                 place: place.clone(),
                 target,
-                source,
             };
             let (updates, shown) = (updates.clone(), completion.clone());
             let (turn, metrics) = (turn.clone(), self.metrics.clone());
@@ -190,7 +227,6 @@ impl Engine {
                 turn.run_until_cancelled(growth.follow(shown, send)).await;
             });
         }
-        Ok(completion)
     }
 
     fn cached(&self, place: &Place, target: &Target) -> Option<Completion> {
@@ -288,12 +324,14 @@ impl Engine {
         if let Some((_, turn)) = self.turns.remove(&document.uri) {
             turn.cancel();
         }
+        let now = Place::at(document, offset_bytes);
+        lock(&self.outcomes).moved(&document.uri, now.as_ref());
         let mut slot = lock(&self.live);
         let Some(live) = slot.as_ref() else { return };
         if live.watch().origin.uri != document.uri {
             return;
         }
-        let keep = Place::at(document, offset_bytes).is_some_and(|now| live.may_be_wanted(&now));
+        let keep = now.is_some_and(|now| live.may_be_wanted(&now));
         if !keep && slot.take().is_some_and(|live| live.is_waste()) {
             lock(&self.rhythm).generation_ended(false);
         }
@@ -304,6 +342,7 @@ impl Engine {
         if let Some((_, turn)) = self.turns.remove(uri) {
             turn.cancel();
         }
+        lock(&self.outcomes).forget(uri);
         let mut slot = lock(&self.live);
         if slot
             .as_ref()

@@ -103,7 +103,7 @@ impl Metrics {
                     Nothing::Skipped(_) => &mut inner.skipped,
                     Nothing::Superseded => &mut inner.superseded,
                     Nothing::NoBackend | Nothing::Failed => &mut inner.failed,
-                    Nothing::Empty => &mut inner.empty,
+                    Nothing::Empty | Nothing::HeldBack => &mut inner.empty,
                 } += 1;
                 return;
             }

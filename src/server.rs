@@ -123,7 +123,6 @@ impl Server {
             Ok(completion) => json!([inline_completion::item(
                 &document,
                 &completion,
-                session.next_item_id(),
                 session.encoding(),
             )]),
             Err(_) => json!([]),
@@ -159,7 +158,8 @@ impl Server {
         let session = self.session()?;
         match params.get("command").and_then(Value::as_str) {
             Some(ext::DID_ACCEPT) => {
-                session.metrics.completion_accepted();
+                let id = params.pointer("/arguments/0").and_then(Value::as_u64);
+                session.engine.accepted(id.unwrap_or_default());
                 Ok(Value::Null)
             }
             other => Err(Error {
@@ -174,8 +174,8 @@ impl Server {
         Ok(self.session()?.status())
     }
 
-    async fn metrics(&self, _: Value) -> Result<Value> {
-        Ok(self.session()?.metrics.to_json())
+    async fn metrics(&self, params: Value) -> Result<Value> {
+        Ok(self.session()?.metrics(&params))
     }
 
     /// Notifications before `initialize` are dropped, as the protocol asks.

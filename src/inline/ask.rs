@@ -31,6 +31,8 @@ pub struct Selected {
 /// A completion that belongs to the document it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completion {
+    /// Names it when the editor tells that it was accepted.
+    pub id: u64,
     /// What is replaced, in bytes; on one line.
     pub range_bytes: Range<usize>,
     /// What stands there afterwards; begins with what is replaced. Line ends are the document's.
@@ -66,6 +68,8 @@ pub enum Nothing {
     NoBackend,
     /// The backend failed; the router knows.
     Failed,
+    /// The gate took it for one that this person would reject.
+    HeldBack,
     /// The model had nothing to say that fits.
     Empty,
 }

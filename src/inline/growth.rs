@@ -1,6 +1,6 @@
 //! A partial that was answered grows on in the editor.
 
-use super::ask::{Completion, Source, Update};
+use super::ask::{Completion, Update};
 use super::live::Watch;
 use super::place::Place;
 use super::target::Target;
@@ -11,7 +11,6 @@ pub(super) struct Growth {
     pub(super) watch: Watch,
     pub(super) place: Place,
     pub(super) target: Target,
-    pub(super) source: Source,
 }
 
 impl Growth {
@@ -23,10 +22,11 @@ impl Growth {
                 return;
             };
             text.clone_from(&rest.text);
-            let Ok(grown) = self.target.complete(Ok(rest), &self.place, self.source) else {
+            let Ok(mut grown) = self.target.complete(Ok(rest), &self.place, shown.source) else {
                 return;
             };
             let news = grown.whole || grown.insert_text != shown.insert_text;
+            grown.id = shown.id;
             shown = grown;
             if news {
                 let document = self.target.document.clone();

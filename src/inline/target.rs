@@ -58,6 +58,7 @@ impl Target {
         let shown = postprocess::shown(&rest.text, place).ok_or(Nothing::Empty)?;
         let shown = with_line_ends_of(&self.document, shown);
         Ok(Completion {
+            id: 0,
             range_bytes: self.range_bytes.clone(),
             insert_text: [self.selected.as_str(), shown.as_str()].concat(),
             whole: rest.whole,

@@ -75,13 +75,9 @@ pub(super) fn ask(session: &Session, params: Value) -> Result<Option<(Document, 
 }
 
 /// The protocol's item. The command tells us when it was accepted.
-pub(super) fn item(
-    document: &Document,
-    completion: &Completion,
-    id: u64,
-    encoding: Encoding,
-) -> Value {
+pub(super) fn item(document: &Document, completion: &Completion, encoding: Encoding) -> Value {
     let Completion {
+        id,
         range_bytes,
         insert_text,
         ..

@@ -1,7 +1,6 @@
 //! What the handlers of one client share.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -15,7 +14,7 @@ use super::{inline_completion, status};
 use crate::config::Settings;
 use crate::document::Store;
 use crate::document::position::Encoding;
-use crate::inline::{Engine, Update};
+use crate::inline::{Engine, Gate, Update};
 use crate::metrics::Metrics;
 use crate::router::{Choices, Router};
 
@@ -27,6 +26,12 @@ pub trait Host: Send + Sync + std::fmt::Debug {
 
     /// The backends and candidates of these settings, with what is wrong in them, in words.
     fn choices(&self, settings: &Settings) -> (Choices, Vec<String>);
+
+    /// What was learned in earlier sessions of which completions are accepted.
+    fn stored_gate(&self) -> Gate;
+
+    /// Keeps what was learned for later sessions.
+    fn store_gate(&self, gate: &Gate);
 }
 
 /// What `initialize` told and what has been built from it. Lives as long as the conversation.
@@ -35,18 +40,18 @@ pub(super) struct Session {
     pub(super) store: Store,
     pub(super) engine: Engine,
     pub(super) router: Arc<Router>,
-    pub(super) metrics: Arc<Metrics>,
+    metrics: Arc<Metrics>,
     host: Arc<dyn Host>,
     settings: ArcSwap<Settings>,
     encoding: Encoding,
     outbox: Outbox,
     /// Folders and the editor's settings. A std mutex: held for a copy, never across an await.
     sources: Mutex<Sources>,
+    gate_at_start: Gate,
     /// Ghost texts that have grown; taken once, by [`Session::start`].
     updates: Mutex<Option<mpsc::UnboundedReceiver<Update>>>,
     /// Ends with the session: the router's checks and the status notifications.
     background: Mutex<Vec<AbortHandle>>,
-    next_item: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -59,6 +64,10 @@ struct Sources {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        let gate = self.engine.gate();
+        if gate != self.gate_at_start {
+            self.host.store_gate(&gate);
+        }
         let handles = self
             .background
             .get_mut()
@@ -90,6 +99,8 @@ impl Session {
         } else {
             (engine, None)
         };
+        let gate_at_start = host.stored_gate();
+        engine.set_gate(gate_at_start.clone());
         let session = Arc::new(Self {
             store: Store::default(),
             engine,
@@ -100,9 +111,9 @@ impl Session {
             encoding: Encoding::negotiate(offered),
             outbox,
             sources: Mutex::new(sources),
+            gate_at_start,
             updates: Mutex::new(updates),
             background: Mutex::default(),
-            next_item: Arc::new(AtomicU64::new(1)),
         });
         session.say(&problems);
         session
@@ -124,12 +135,7 @@ impl Session {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let growing = tokio::spawn(forward(
-            updates,
-            self.outbox.clone(),
-            self.encoding,
-            self.items(),
-        ));
+        let growing = tokio::spawn(forward(updates, self.outbox.clone(), self.encoding));
         let mut background = self
             .background
             .lock()
@@ -141,12 +147,21 @@ impl Session {
         self.encoding
     }
 
-    pub(super) fn next_item_id(&self) -> u64 {
-        self.next_item.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn items(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.next_item)
+    /// `ghostline/metrics`; `reset` names what begins anew.
+    pub(super) fn metrics(&self, params: &Value) -> Value {
+        let reset = params.get("reset").and_then(Value::as_array);
+        if reset.is_some_and(|names| names.iter().any(|name| name == "gate")) {
+            self.engine.set_gate(Gate::default());
+        }
+        let mut metrics = self.metrics.to_json();
+        let gate = self.engine.gate();
+        metrics["gate"] = json!({
+            "on": gate.is_on(),
+            "accepted": gate.accepted,
+            "rejected": gate.rejected,
+            "heldBack": gate.held_back,
+        });
+        metrics
     }
 
     pub(super) fn status(&self) -> Value {
@@ -218,7 +233,6 @@ async fn forward(
     updates: Option<mpsc::UnboundedReceiver<Update>>,
     outbox: Outbox,
     encoding: Encoding,
-    items: Arc<AtomicU64>,
 ) {
     let Some(mut updates) = updates else { return };
     while let Some(Update {
@@ -226,8 +240,7 @@ async fn forward(
         completion,
     }) = updates.recv().await
     {
-        let id = items.fetch_add(1, Ordering::Relaxed);
-        let item = inline_completion::item(&document, &completion, id, encoding);
+        let item = inline_completion::item(&document, &completion, encoding);
         let params = json!({
             "uri": &*document.uri,
             "version": document.version,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use ghostline::client::Client;
 use ghostline::config::{Candidate, Role, Settings};
+use ghostline::inline::Gate;
 use ghostline::router::Choices;
 use ghostline::server::transport::{self, Ended};
 use ghostline::server::{self, Host};
@@ -37,6 +38,12 @@ impl Host for TestHost {
         }
         (settings, Vec::new())
     }
+
+    fn stored_gate(&self) -> Gate {
+        Gate::default()
+    }
+
+    fn store_gate(&self, _: &Gate) {}
 
     fn choices(&self, _: &Settings) -> (Choices, Vec<String>) {
         let candidate = Candidate {

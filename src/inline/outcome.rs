@@ -1,0 +1,102 @@
+//! What became of the completions that were shown: accepted, typed past, or neither.
+//!
+//! The editor tells of an accept; everything else is read off what the person types next. One item is
+//! watched at a time, the one shown last.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::ask::Completion;
+use super::gate::{Features, Gate, Lately};
+use super::place::{Fit, Place, fit};
+
+/// An item gone sooner than this was not read, so its end says nothing; continue's editors use the same.
+const READ_AFTER: Duration = Duration::from_millis(250);
+
+/// The item shown last.
+#[derive(Debug)]
+struct Shown {
+    id: u64,
+    place: Place,
+    text: String,
+    features: Features,
+    since: Instant,
+}
+
+/// Watches outcomes and teaches the gate.
+#[derive(Debug, Default)]
+pub(super) struct Outcomes {
+    pub(super) gate: Gate,
+    lately: Lately,
+    shown: Option<Shown>,
+}
+
+impl Outcomes {
+    /// A completion is about to be shown at `place`; false when it is held back.
+    pub(super) fn show(&mut self, completion: &Completion, place: &Place, explicit: bool) -> bool {
+        let features = Features::of(completion, place, &self.lately);
+        self.lately.key = Some(Instant::now());
+        if !explicit && !self.gate.shows(&features) {
+            self.shown = None;
+            return false;
+        }
+        let text = completion.insert_text.replace("\r\n", "\n");
+        // Typing along a ghost text goes on showing it: it counts from when it first appeared.
+        let same = self.shown.as_ref().filter(|shown| {
+            matches!(fit(&shown.place, &shown.text, place), Fit::Typed(typed)
+                if shown.text.get(typed..).is_some_and(|rest| rest.starts_with(&text)))
+        });
+        let (features, since) = same.map_or((features, Instant::now()), |shown| {
+            (shown.features, shown.since)
+        });
+        self.shown = Some(Shown {
+            id: completion.id,
+            place: place.clone(),
+            text,
+            features,
+            since,
+        });
+        true
+    }
+
+    /// The document with the shown item changed; the person is now at `now`.
+    pub(super) fn moved(&mut self, uri: &Arc<str>, now: Option<&Place>) {
+        let Some(shown) = self.shown.as_ref().filter(|shown| shown.place.uri == *uri) else {
+            return;
+        };
+        match now.map(|now| fit(&shown.place, &shown.text, now)) {
+            Some(Fit::Typed(typed)) if typed < shown.text.trim_end().len() => {}
+            Some(Fit::Typed(_) | Fit::Ahead) => self.ended(true),
+            Some(Fit::Correcting) => {}
+            Some(Fit::Diverged) | None => self.ended(false),
+        }
+    }
+
+    /// The editor says that the item `id` was accepted.
+    pub(super) fn accepted(&mut self, id: u64) {
+        if self.shown.as_ref().is_some_and(|shown| shown.id == id) {
+            self.ended(true);
+        }
+    }
+
+    /// The document was closed: nobody knows what would have become of the item.
+    pub(super) fn forget(&mut self, uri: &str) {
+        self.shown.take_if(|shown| shown.place.uri.as_ref() == uri);
+    }
+
+    fn ended(&mut self, accepted: bool) {
+        let Some(shown) = self.shown.take() else {
+            return;
+        };
+        if !accepted && shown.since.elapsed() < READ_AFTER {
+            return;
+        }
+        self.gate.learn(&shown.features, accepted);
+        self.lately.was_accepted = accepted;
+        if accepted {
+            self.lately.accept = Some(Instant::now());
+        }
+    }
+}
