@@ -12,7 +12,7 @@ use crate::eval::latency::{self, Options, Report, verdicts};
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Samples of each latency.
-    #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
     pub samples: u32,
     /// Idle time before each key, in milliseconds.
     #[arg(long, default_value_t = 0, value_name = "MS")]

@@ -79,6 +79,13 @@ impl Editor {
         })
     }
 
+    /// Gives the server the editor's own settings.
+    pub(super) async fn configure(&mut self, settings: &Value) -> Result<(), LatencyError> {
+        let method = "workspace/didChangeConfiguration";
+        let params = json!({ "settings": { "ghostline": settings } });
+        Ok(self.client.notify(method, params).await?)
+    }
+
     /// Opens a generated document.
     pub(super) async fn open(&mut self, source: &Source) -> Result<(), LatencyError> {
         let document = json!({

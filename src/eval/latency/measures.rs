@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::backend::{Answer, Backend, Event};
 use super::editor::{Cursor, Editor};
 use super::report::{Quantiles, Report, median};
@@ -22,8 +24,11 @@ const LINE: &str = "_accumulated_difference_of_all_the_weights_so_far";
 const STARTS: usize = 11;
 /// `didChange` notifications in the throughput measure, at least: about a second's worth.
 const FEWEST_CHANGES: usize = 20_000;
-/// Time for a held answer's first piece to be read, before the text diverges.
-const SETTLE: Duration = Duration::from_millis(1);
+/// A held answer's text: its beginning up to the dot may be shown before the rest is known.
+const HELD: &str = "_never.typed";
+const HELD_PARTIAL: &str = "_never.";
+/// When that beginning is shown: as early as the settings allow.
+const DIVERGENCE_DEADLINE_MS: u32 = 10;
 
 /// Everything, on one server but for the starts.
 pub(super) async fn all(options: &Options) -> Result<Report, LatencyError> {
@@ -161,31 +166,36 @@ impl Run<'_> {
         &mut self,
         source: &mut Source,
     ) -> Result<Vec<Duration>, LatencyError> {
+        const MEASURE: &str = "divergence";
         let lost = || LatencyError::Backend {
-            measure: "divergence",
+            measure: MEASURE,
             problem: "the backend was not asked, or its stream not closed",
         };
+        // The partial is answered early: it tells that the server has read what the text will leave.
+        self.editor
+            .configure(&json!({ "inline": { "deadline_ms": DIVERGENCE_DEADLINE_MS } }))
+            .await?;
         let mut samples = Vec::with_capacity(self.options.samples);
         for n in 0..self.options.samples + WARM_UP {
-            self.backend
-                .answer_next(Answer::Held("_never_typed".to_owned()));
+            self.backend.answer_next(Answer::Held(HELD.to_owned()));
             let cursor = self.editor.insert(source.cursor(n), "z").await?;
             let id = self.editor.ask(cursor).await?;
+            expect(MEASURE, HELD_PARTIAL, self.editor.ghost(id).await?)?;
             let Some(Event::Sent { .. }) = self.backend.event().await else {
                 return Err(lost());
             };
-            tokio::time::sleep(SETTLE).await;
+            self.pause().await;
             let started = Instant::now();
-            let cursor = self.editor.insert(cursor, "qqqq").await?;
+            let cursor = self.editor.insert(cursor, "q").await?;
             let Some(Event::Closed(closed)) = self.backend.event().await else {
                 return Err(lost());
             };
             source.typed(cursor);
-            self.editor.ghost(id).await?;
             if n >= WARM_UP {
                 samples.push(closed.saturating_duration_since(started));
             }
         }
+        self.editor.configure(&json!({})).await?;
         Ok(samples)
     }
 
@@ -201,7 +211,7 @@ impl Run<'_> {
                 column: at.column + 1,
                 ..at
             });
-            let message = serde_json::json!({
+            let message = json!({
                 "jsonrpc": "2.0", "method": "textDocument/didChange", "params": params,
             });
             bodies.push(serde_json::to_vec(&message).map_err(crate::client::ClientError::from)?);
