@@ -3,7 +3,8 @@
 //! The runtime's own handles read and write on a second thread, because a terminal or a file cannot be
 //! waited for; that costs two thread switches in each direction, more than all the work done for a key.
 //! Editors give pipes (or socket pairs, as Node does), which can be waited for. Anything else falls
-//! back to the runtime's handles, and so does what cannot be told.
+//! back to the runtime's handles, and so does what cannot be told. A pipe's end that is waited for
+//! stays so for any other process that was given the same end; editors share theirs with nobody.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
