@@ -1,11 +1,6 @@
 //! `ghostline bench latency` as a person runs it: the built program measures itself, and its JSON has
 //! the keys that results are compared by.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should stop there"
-)]
-
 use serde_json::Value;
 use tokio::process::Command;
 
