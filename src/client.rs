@@ -145,6 +145,17 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
         Ok(self.writer.flush().await?)
     }
 
+    /// Frames and sends many bodies as one write, as fast as the server reads.
+    pub async fn send_all_raw(&mut self, bodies: &[Vec<u8>]) -> Result<(), ClientError> {
+        let mut frames = Vec::new();
+        for body in bodies {
+            frames.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
+            frames.extend_from_slice(body);
+        }
+        self.writer.write_all(&frames).await?;
+        Ok(self.writer.flush().await?)
+    }
+
     /// What has arrived and was not taken.
     pub fn unread(&self) -> impl Iterator<Item = &Value> {
         self.unread.iter()

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use ghostline::cli::{self, Cli, Exit, Usage};
+use ghostline::cli::{self, Cli, Command, Exit, Usage};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -12,10 +12,7 @@ fn main() -> ExitCode {
         cli::output::note(&format!("ghostline: {message}"));
         return ExitCode::from(Exit::Usage as u8);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match runtime_for(&cli).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             cli::output::note(&format!("ghostline: cannot start threads: {error}"));
@@ -39,6 +36,16 @@ fn main() -> ExitCode {
         }
     });
     ExitCode::from(exit as u8)
+}
+
+/// The server has one thread for its conversation: a key's way through it then wakes no other thread,
+/// each of which costs about as much as all the work done for the key. What computes or reads
+/// files there takes a thread of its own. Other commands have nobody typing.
+fn runtime_for(cli: &Cli) -> tokio::runtime::Builder {
+    match cli.command {
+        None | Some(Command::Serve(_)) => tokio::runtime::Builder::new_current_thread(),
+        Some(_) => tokio::runtime::Builder::new_multi_thread(),
+    }
 }
 
 /// Logs to standard error or to a file, never to standard output: that is the protocol's.

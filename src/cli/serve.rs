@@ -7,6 +7,8 @@ use crate::host::LocalHost;
 use crate::server;
 use crate::server::transport::{self, Ended};
 
+mod stdio;
+
 /// Arguments of `ghostline serve`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
@@ -19,8 +21,8 @@ pub struct Args {
 pub async fn run(_: Args) -> anyhow::Result<Exit> {
     let (outbox, outgoing) = transport::outbox();
     let (service, socket) = server::service(Arc::new(LocalHost::new()), outbox.clone());
-    let (stdin, stdout) = (tokio::io::stdin(), tokio::io::stdout());
-    let ended = transport::serve(stdin, stdout, service, socket, outbox, outgoing).await;
+    let (input, output) = (stdio::input(), stdio::output());
+    let ended = transport::serve(input, output, service, socket, outbox, outgoing).await;
     Ok(match ended {
         Ended::Clean => Exit::Success,
         Ended::Unclean => Exit::Failed,

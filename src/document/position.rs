@@ -91,6 +91,16 @@ pub fn to_byte_range(text: &Rope, range: Range, encoding: Encoding) -> std::ops:
 /// A line without its line ending.
 pub fn line_content(text: &Rope, line: usize) -> RopeSlice<'_> {
     let content = text.line(line);
+    // Nearly every line lies in one piece of the rope: then its end is there to be seen.
+    if let Some(whole) = content.as_str() {
+        let without = whole.strip_suffix('\n').unwrap_or(whole);
+        let without = without.strip_suffix('\r').unwrap_or(without);
+        return if without.len() == whole.len() {
+            content
+        } else {
+            content.byte_slice(..without.len())
+        };
+    }
     let mut end = content.len_chars();
     if end > 0 && content.char(end - 1) == '\n' {
         end -= 1;

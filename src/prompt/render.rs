@@ -4,6 +4,8 @@
 //! the source of a tokenizer, a chat log, this file. [`render`] breaks them up, so that what the model
 //! sees as a sentinel is always one of ours.
 
+use std::borrow::Cow;
+
 use super::Segment;
 
 /// Sentinels that do not have the shape `<|name|>` or `<｜name｜>`, which [`sentinel_at`] finds by itself.
@@ -59,14 +61,20 @@ const MAX_NAME_CHARS: usize = 48;
 /// space, and not an invisible character, because a model repeats what it reads, and what it writes
 /// may end up in a file.
 pub fn render(segments: &[Segment]) -> String {
-    let mut out = String::new();
-    let mut run = String::new();
+    let text_bytes = |segment: &Segment| match segment {
+        Segment::Text(text) => text.len(),
+        Segment::Special(sentinel) => sentinel.len(),
+    };
+    // A little more than the text, for the spaces that go in.
+    let mut out = String::with_capacity(segments.iter().map(text_bytes).sum::<usize>() + 16);
+    let mut run = Cow::Borrowed("");
     for segment in segments {
         match segment {
-            Segment::Text(text) => run.push_str(text),
+            Segment::Text(text) if run.is_empty() => run = Cow::Borrowed(text),
+            Segment::Text(text) => run.to_mut().push_str(text),
             Segment::Special(sentinel) => {
                 break_up(&run, &mut out);
-                run.clear();
+                run = Cow::Borrowed("");
                 out.push_str(sentinel);
             }
         }
@@ -80,27 +88,40 @@ pub fn render(segments: &[Segment]) -> String {
 /// Why nothing is left over: a sentinel holds no space, so one in the output would lie between two
 /// inserted spaces, unchanged from the input, and there its start has been found and broken.
 fn break_up(text: &str, out: &mut String) {
-    out.reserve(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(['<', '[']) {
-        let (before, from) = rest.split_at(start);
-        // Both openers are one byte long.
-        let (opener, after) = from.split_at(1);
-        out.push_str(before);
-        out.push_str(opener);
-        if sentinel_at(from) {
+    let mut copied = 0;
+    for start in memchr::memchr2_iter(b'<', b'[', text.as_bytes()) {
+        if text.get(start..).is_some_and(sentinel_at) {
+            // Both openers are one byte long.
+            out.push_str(text.get(copied..=start).unwrap_or_default());
             out.push(' ');
+            copied = start + 1;
         }
-        rest = after;
     }
-    out.push_str(rest);
+    out.push_str(text.get(copied..).unwrap_or_default());
 }
+
+/// Which bytes stand second in a bare sentinel. Code is full of openers, at every one of which the
+/// whole list would have to be tried.
+const SECOND_BYTES: [bool; 256] = {
+    let mut seconds = [false; 256];
+    let mut n = 0;
+    while n < BARE_SENTINELS.len() {
+        seconds[BARE_SENTINELS[n].as_bytes()[1] as usize] = true;
+        n += 1;
+    }
+    seconds
+};
 
 /// Whether `text` begins with a sentinel.
 fn sentinel_at(text: &str) -> bool {
-    BARE_SENTINELS
-        .iter()
-        .any(|sentinel| text.starts_with(sentinel))
+    let Some(&second) = text.as_bytes().get(1) else {
+        return false;
+    };
+    let bare = SECOND_BYTES[usize::from(second)]
+        && BARE_SENTINELS
+            .iter()
+            .any(|sentinel| text.starts_with(sentinel));
+    bare
         || barred(text, '|')
         // DeepSeek writes the bar as U+FF5C and spaces as U+2581.
         || barred(text, '｜')

@@ -7,11 +7,13 @@
 use ropey::Rope;
 
 use super::BYTES_PER_TOKEN;
-use crate::document::position::line_content;
 
 /// The window's first line is a multiple of this. Half of a 384-token window of code (about 32 lines):
 /// smaller steps throw the backend's cache away more often, larger ones leave it half empty.
 pub const STEP_LINES: usize = 16;
+
+/// Bytes of the longest character in UTF-8.
+const LONGEST_CHAR_BYTES: usize = 4;
 
 /// The three parts of a prompt, line ends as `\n`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +36,7 @@ pub fn cut(text: &Rope, offset: usize, prefix_tokens: usize, suffix_tokens: usiz
     Window {
         above: with_plain_line_ends(above.to_string()),
         typed,
-        after: after(text, line, offset_char, suffix_tokens * BYTES_PER_TOKEN),
+        after: after(text, offset_char, suffix_tokens * BYTES_PER_TOKEN),
     }
 }
 
@@ -54,22 +56,36 @@ fn first_line(text: &Rope, line: usize, budget_bytes: usize) -> usize {
 }
 
 /// The rest of the line, then whole lines while they fit.
-fn after(text: &Rope, line: usize, offset_char: usize, budget_bytes: usize) -> String {
-    let rest_end = text.line_to_char(line) + line_content(text, line).len_chars();
-    let mut out = text
-        .slice(offset_char..rest_end.max(offset_char))
-        .to_string();
-    if out.len() > budget_bytes {
-        out.truncate(out.floor_char_boundary(budget_bytes));
-        return out;
+fn after(text: &Rope, offset_char: usize, budget_bytes: usize) -> String {
+    // One character more than fits tells whether a line ends right there.
+    let mut raw = starting_at(text, offset_char, budget_bytes + LONGEST_CHAR_BYTES);
+    if raw.contains('\r') {
+        // Each line end may lose half of its bytes.
+        raw = starting_at(text, offset_char, 2 * budget_bytes + LONGEST_CHAR_BYTES);
     }
-    for below in line + 1..text.len_lines() {
-        let content = line_content(text, below);
-        if out.len() + 1 + content.len_bytes() > budget_bytes {
+    let mut out = with_plain_line_ends(raw);
+    if out.len() > budget_bytes {
+        let fitting = out.as_bytes().get(..=budget_bytes).unwrap_or_default();
+        let end = memchr::memrchr(b'\n', fitting);
+        out.truncate(end.unwrap_or_else(|| out.floor_char_boundary(budget_bytes)));
+    }
+    out
+}
+
+/// Up to `most_bytes` from a character on, in whole characters.
+fn starting_at(text: &Rope, offset_char: usize, most_bytes: usize) -> String {
+    let mut out = String::with_capacity(most_bytes);
+    let (chunks, _, chunk_char, _) = text.chunks_at_char(offset_char);
+    let mut skipped_chars = offset_char - chunk_char;
+    for chunk in chunks {
+        let skipped_bytes = ropey::str_utils::char_to_byte_idx(chunk, skipped_chars);
+        skipped_chars = 0;
+        let chunk = chunk.get(skipped_bytes..).unwrap_or_default();
+        let end = chunk.floor_char_boundary(most_bytes - out.len());
+        out.push_str(chunk.get(..end).unwrap_or_default());
+        if end < chunk.len() {
             break;
         }
-        out.push('\n');
-        out.extend(content.chunks());
     }
     out
 }
@@ -84,6 +100,8 @@ fn with_plain_line_ends(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn numbered(lines: usize) -> Rope {
@@ -136,5 +154,40 @@ mod tests {
         let text = Rope::from_str("a\n");
         assert_eq!(cut(&text, 2, 10, 10).above, "a\n");
         assert_eq!(cut(&text, 99, 10, 10).after, "");
+    }
+
+    /// What [`after`] is to do, line by line.
+    fn after_line_by_line(text: &str, budget_bytes: usize) -> String {
+        let mut lines = text.split('\n');
+        let mut out = lines.next().unwrap_or_default().to_owned();
+        if out.len() > budget_bytes {
+            out.truncate(out.floor_char_boundary(budget_bytes));
+            return out;
+        }
+        for line in lines {
+            if out.len() + 1 + line.len() > budget_bytes {
+                break;
+            }
+            out = [out.as_str(), line].join("\n");
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn whole_lines_while_they_fit(
+            lines in proptest::collection::vec("[aμ😀]{0,6}", 0..8),
+            line_end in proptest::sample::select(&["\n", "\r\n"][..]),
+            skipped_chars in 0..6_usize,
+            budget_bytes in 0..40_usize,
+        ) {
+            let text = Rope::from_str(&lines.join(line_end));
+            let skipped_chars = skipped_chars.min(text.line(0).len_chars().saturating_sub(2));
+            let rest = text.slice(skipped_chars..).to_string().replace("\r\n", "\n");
+            prop_assert_eq!(
+                after(&text, skipped_chars, budget_bytes),
+                after_line_by_line(&rest, budget_bytes)
+            );
+        }
     }
 }

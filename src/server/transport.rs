@@ -98,17 +98,17 @@ where
     W: AsyncWrite + Unpin,
 {
     let (mut requests, responses) = socket.split();
-    let to_client = outbox.clone();
-    let mut pump = std::pin::pin!(async move {
-        while let Some(request) = requests.next().await {
-            to_client.push(&request);
-        }
-        // The socket closes at `exit`; the reader ends the conversation.
-        std::future::pending::<()>().await;
-    });
     let queued_bytes = outgoing.queued_bytes.clone();
     let mut write = std::pin::pin!(write(writer, outgoing));
     let ended = {
+        let to_client = outbox.clone();
+        let pump = async move {
+            while let Some(request) = requests.next().await {
+                to_client.push(&request);
+            }
+            // The socket closes at `exit`; the reader ends the conversation.
+            std::future::pending::<()>().await;
+        };
         let read = Conversation {
             service,
             responses,
@@ -120,7 +120,7 @@ where
         tokio::select! {
             ended = read => ended,
             () = &mut write => return Ended::Unclean,
-            () = &mut pump => Ended::Unclean,
+            () = pump => Ended::Unclean,
         }
     };
     // What was answered before the end is still delivered, if the client reads it.

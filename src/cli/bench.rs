@@ -1,0 +1,27 @@
+//! `ghostline bench`: measurements, one file per kind.
+
+use super::Exit;
+
+pub mod latency;
+
+/// Arguments of `ghostline bench`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// What to measure.
+    #[command(subcommand)]
+    pub bench: Bench,
+}
+
+/// The measurements.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Bench {
+    /// What the server itself costs per key, over its pipes, without the model's time.
+    Latency(latency::Args),
+}
+
+/// Measures what was asked for.
+pub async fn run(args: Args) -> anyhow::Result<Exit> {
+    match args.bench {
+        Bench::Latency(args) => latency::run(args).await,
+    }
+}
