@@ -8,6 +8,7 @@
 //! for the next one, and a text that diverges ends it at once.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -23,10 +24,12 @@ use crate::prompt::window;
 use crate::router::{Route, Router};
 
 mod cache;
+mod lines;
 mod live;
 mod place;
 mod postprocess;
 mod stop;
+mod syntax;
 mod trigger;
 
 pub use live::Trace;
@@ -35,6 +38,10 @@ pub use trigger::Skip;
 use cache::Cache;
 use live::{Live, Rest, Waited, Watch};
 use place::{Fit, Place};
+use postprocess::Style;
+use stop::Shape;
+use syntax::{Indent, Syntax};
+use trigger::Files;
 
 /// A request for a completion.
 #[derive(Debug, Clone)]
@@ -112,6 +119,10 @@ pub struct Engine {
     live: Mutex<Option<Live>>,
     /// The newest request of each document.
     turns: DashMap<Arc<str>, CancellationToken>,
+    /// What the grammars see at the places asked about.
+    syntax: Syntax,
+    /// Which files are kept out of prompts.
+    files: ArcSwap<Files>,
 }
 
 impl Engine {
@@ -119,17 +130,28 @@ impl Engine {
     pub fn new(router: Arc<Router>, settings: Arc<Settings>, metrics: Arc<Metrics>) -> Self {
         Self {
             router,
+            files: ArcSwap::from_pointee(Files::new(&settings.privacy, &[])),
             settings: ArcSwap::new(settings),
             metrics,
             cache: Arc::default(),
             live: Mutex::default(),
             turns: DashMap::new(),
+            syntax: Syntax::default(),
         }
     }
 
     /// Uses other settings from the next request on.
     pub fn set_settings(&self, settings: Arc<Settings>) {
+        let folders = self.files.load().folders().to_owned();
+        self.files
+            .store(Arc::new(Files::new(&settings.privacy, &folders)));
         self.settings.store(settings);
+    }
+
+    /// Reads the ignore files of these workspace folders from the next request on.
+    pub fn set_folders(&self, folders: &[PathBuf]) {
+        let privacy = &self.settings.load().privacy;
+        self.files.store(Arc::new(Files::new(privacy, folders)));
     }
 
     /// Answers `ask`. Everything up to the first await happens in the order of the calls.
@@ -156,7 +178,8 @@ impl Engine {
         let target = Target::new(document, offset_bytes, selected);
         let place = Place::at(&target.document, target.offset_bytes)
             .ok_or(Nothing::Skipped(Skip::LongLine))?;
-        trigger::check(&place, &target.document.language_id, explicit, &settings)
+        let language_id = &target.document.language_id;
+        trigger::check(&place, language_id, explicit, &settings, &self.files.load())
             .map_err(Nothing::Skipped)?;
         if let Some(completion) = self.cached(&place, &target) {
             return Ok(completion);
@@ -165,7 +188,7 @@ impl Engine {
         if let Some(mut watch) = self.join(&place) {
             match watch.rest_at(&place, deadline).await {
                 Err(Waited::Diverged) => {}
-                waited => return target.complete(waited, &place, Source::Joined),
+                waited => return target.complete(waited, &place, Source::Joined, &self.syntax),
             }
         }
         let route = self
@@ -175,7 +198,7 @@ impl Engine {
             .ok_or(Nothing::NoBackend)?;
         let mut watch = self.generate(&route, &place, &target, &settings);
         let waited = watch.rest_at(&place, deadline).await;
-        target.complete(waited, &place, Source::Generated)
+        target.complete(waited, &place, Source::Generated, &self.syntax)
     }
 
     fn cached(&self, place: &Place, target: &Target) -> Option<Completion> {
@@ -186,7 +209,9 @@ impl Engine {
             whole: true,
             trace: entry.trace,
         };
-        target.complete(Ok(rest), place, Source::Cache).ok()
+        target
+            .complete(Ok(rest), place, Source::Cache, &self.syntax)
+            .ok()
     }
 
     /// The generation in flight, if what was typed since agrees with it.
@@ -235,14 +260,16 @@ impl Engine {
             stop: StopReason::Cut,
         };
         let router = self.router.clone();
-        let multi_line = stop::wants_lines(place, settings.inline.multi_line);
+        let scene = self.syntax.scene(&target.document, target.offset_bytes);
+        let multi_line = settings.inline.multi_line;
+        let shape = Shape::of(place, &scene, multi_line, route.family.stops);
         let mut slot = lock(&self.live);
         // The old stream closes before the new one opens: nothing is queued at a backend.
         let live = Live::start(
             slot.take(),
             route.backend.stream(request),
             place.clone(),
-            multi_line,
+            shape,
             trace,
             self.cache.clone(),
             move |error| router.report(&error),
@@ -335,12 +362,20 @@ impl Target {
         waited: Result<Rest, Waited>,
         place: &Place,
         source: Source,
+        syntax: &Syntax,
     ) -> Result<Completion, Nothing> {
         let rest = waited.map_err(|why| match why {
             Waited::Failed => Nothing::Failed,
             Waited::Diverged | Waited::Empty => Nothing::Empty,
         })?;
-        let shown = postprocess::shown(&rest.text, place).ok_or(Nothing::Empty)?;
+        let style = Style {
+            indent: Indent::near(&self.document.text, self.offset_bytes),
+            cut_off: rest.whole && rest.trace.stop == StopReason::Length,
+        };
+        let shown = postprocess::shown(&rest.text, place, style).ok_or(Nothing::Empty)?;
+        let shown = syntax
+            .mend(&self.document, self.offset_bytes, shown)
+            .ok_or(Nothing::Empty)?;
         let shown = with_line_ends_of(&self.document, shown);
         Ok(Completion {
             range_bytes: self.range_bytes.clone(),

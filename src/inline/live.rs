@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 use super::cache::{Cache, Entry};
 use super::place::{Fit, Place, fit};
-use super::{postprocess, stop};
+use super::postprocess;
+use super::stop::{self, Shape};
 use crate::backend::{Chunk, ChunkStream, Finish, StopReason};
 
 /// How long a request made in the middle of a typing correction waits for the text to agree with the
@@ -102,7 +103,7 @@ impl Live {
         older: Option<Self>,
         stream: ChunkStream,
         origin: Place,
-        multi_line: bool,
+        shape: Shape,
         trace: Trace,
         cache: Arc<Mutex<Cache>>,
         failed: impl FnOnce(crate::backend::BackendError) + Send + 'static,
@@ -117,7 +118,7 @@ impl Live {
         let reader = Reader {
             stream,
             origin: origin.clone(),
-            multi_line,
+            shape,
             sender,
             cache,
         };
@@ -155,7 +156,7 @@ impl Live {
 struct Reader {
     stream: ChunkStream,
     origin: Arc<Place>,
-    multi_line: bool,
+    shape: Shape,
     sender: watch::Sender<Progress>,
     cache: Arc<Mutex<Cache>>,
 }
@@ -189,7 +190,11 @@ impl Reader {
                 }
                 Chunk::Text(text) => self.take(&text, elapsed),
                 Chunk::Done(finish) => {
-                    self.sender.send_modify(|p| p.finish(finish));
+                    self.sender.send_modify(|p| {
+                        p.finish(finish);
+                        let end = stop::end_of_finished(&p.text, &self.origin, &self.shape);
+                        p.text.truncate(end.unwrap_or(p.text.len()));
+                    });
                     true
                 }
             };
@@ -230,7 +235,7 @@ impl Reader {
             p.trace.generated_tokens += 1;
             p.trace.first_token.get_or_insert(elapsed);
             p.trace.total = elapsed;
-            if let Some(end) = stop::end_of(&p.text, &self.origin, self.multi_line) {
+            if let Some(end) = stop::end_of(&p.text, &self.origin, &self.shape) {
                 p.text.truncate(end);
                 p.trace.stop = StopReason::Cut;
                 ended = true;

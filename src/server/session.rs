@@ -93,6 +93,7 @@ impl Session {
             background: Mutex::default(),
             next_item: AtomicU64::new(1),
         });
+        session.engine.set_folders(&session.sources().folders);
         session.say(&problems);
         session
     }
@@ -158,6 +159,7 @@ impl Session {
         let settings = Arc::new(settings);
         self.settings.store(settings.clone());
         self.engine.set_settings(settings);
+        self.engine.set_folders(&sources.folders);
         self.say(&problems);
     }
 

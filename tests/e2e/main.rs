@@ -3,4 +3,5 @@
 mod completion;
 mod ollama;
 mod protocol;
+mod shaping;
 mod support;
