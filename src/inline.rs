@@ -197,6 +197,9 @@ impl Engine {
             .await
             .ok_or(Nothing::NoBackend)?;
         let mut watch = self.generate(&route, &place, &target, &settings);
+        // The stream opens first; the parser works while the model does.
+        tokio::task::yield_now().await;
+        self.syntax.prepare(&target.document, target.offset_bytes);
         let waited = watch.rest_at(&place, deadline).await;
         target.complete(waited, &place, Source::Generated, &self.syntax)
     }
@@ -260,7 +263,9 @@ impl Engine {
             stop: StopReason::Cut,
         };
         let router = self.router.clone();
-        let scene = self.syntax.scene(&target.document, target.offset_bytes);
+        let scene = self
+            .syntax
+            .scene(&target.document, target.offset_bytes, place);
         let multi_line = settings.inline.multi_line;
         let shape = Shape::of(place, &scene, multi_line, route.family.stops);
         let mut slot = lock(&self.live);
@@ -376,7 +381,7 @@ impl Target {
         let shown = syntax
             .mend(&self.document, self.offset_bytes, shown)
             .ok_or(Nothing::Empty)?;
-        let shown = with_line_ends_of(&self.document, shown);
+        let shown = postprocess::with_line_ends_of(&self.document, shown);
         Ok(Completion {
             range_bytes: self.range_bytes.clone(),
             insert_text: [self.selected.as_str(), shown.as_str()].concat(),
@@ -384,20 +389,6 @@ impl Target {
             source,
             trace: rest.trace,
         })
-    }
-}
-
-/// Gives a text with `\n` the line ends of the document's first line.
-fn with_line_ends_of(document: &Document, text: String) -> String {
-    if !text.contains('\n') || document.text.len_lines() < 2 {
-        return text;
-    }
-    let first = document.text.line(0);
-    let mut last_two = first.chars_at(first.len_chars()).reversed().take(2);
-    match (last_two.next(), last_two.next()) {
-        (Some('\n'), Some('\r')) => text.replace('\n', "\r\n"),
-        (Some('\r'), _) => text.replace('\n', "\r"),
-        _ => text,
     }
 }
 

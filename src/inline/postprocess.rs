@@ -8,6 +8,7 @@ use super::lines::{brackets, is_row, is_word, says_something};
 use super::place::{Place, opener_of};
 use super::stop::{repeated_row, unfinished_special};
 use super::syntax::Indent;
+use crate::document::Document;
 
 mod indent;
 
@@ -248,6 +249,20 @@ pub(super) fn safe_partial(text: &str) -> Option<&str> {
     text.get(..safe)
         .map(str::trim_end)
         .filter(|t| !t.trim().is_empty())
+}
+
+/// Gives a text with `\n` the line ends of the document's first line.
+pub(super) fn with_line_ends_of(document: &Document, text: String) -> String {
+    if !text.contains('\n') || document.text.len_lines() < 2 {
+        return text;
+    }
+    let first = document.text.line(0);
+    let mut last_two = first.chars_at(first.len_chars()).reversed().take(2);
+    match (last_two.next(), last_two.next()) {
+        (Some('\n'), Some('\r')) => text.replace('\n', "\r\n"),
+        (Some('\r'), _) => text.replace('\n', "\r"),
+        _ => text,
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@
 //! the document; it does not depend on how the text was cut into chunks, because a line is judged only
 //! by what can no longer change.
 
+use std::borrow::Cow;
+
 use super::lines::{is_row, is_word, says_something};
 use super::place::{Place, indent_of};
 use super::syntax::Scene;
@@ -182,7 +184,7 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     fn end(&self) -> Option<usize> {
-        let mut seen: Vec<&str> = Vec::new();
+        let mut seen: Vec<Cow<'_, str>> = Vec::new();
         let mut starts: Vec<usize> = Vec::new();
         let mut start = 0;
         let mut blank_lines = 0;
@@ -225,7 +227,12 @@ impl Lines<'_> {
             if closes && line.ends_with('\n') {
                 return Some(line_end);
             }
-            seen.push(content);
+            seen.push(if n == 0 {
+                // The first line's indentation may stand left of the cursor.
+                Cow::Owned([self.origin.line_prefix.as_str(), content].concat())
+            } else {
+                Cow::Borrowed(content)
+            });
             starts.push(start + line.len());
             if let Some(kept) = first_of_repeated(&seen) {
                 let end = starts.get(kept.checked_sub(1)?)?;
@@ -297,13 +304,13 @@ fn is_end(trimmed: &str) -> bool {
 }
 
 /// How many lines remain when the end of `seen` repeats itself.
-fn first_of_repeated(seen: &[&str]) -> Option<usize> {
+fn first_of_repeated(seen: &[Cow<'_, str>]) -> Option<usize> {
     let n = seen.len();
-    let last = *seen.last()?;
+    let last = seen.last()?;
     if n >= LOOP_LINES
         && says_something(last)
         && !is_row(last)
-        && seen.iter().rev().take(LOOP_LINES).all(|l| *l == last)
+        && seen.iter().rev().take(LOOP_LINES).all(|l| l == last)
     {
         return Some(n + 1 - LOOP_LINES);
     }

@@ -15,7 +15,7 @@ use ghostline::backend::{
 };
 use ghostline::config::Settings;
 use ghostline::document::{Document, Edit};
-use ghostline::inline::{Ask, Engine};
+use ghostline::inline::{Ask, Engine, Nothing, Skip};
 use ghostline::metrics::Metrics;
 use ghostline::router::Router;
 
@@ -47,7 +47,8 @@ fn read(table: &str) -> Vec<Case> {
         let marker = format!("--- {name}\n");
         let (_, rest) = case.split_once(&marker).expect("every section is there");
         let end = rest.find("\n---").unwrap_or(rest.len());
-        rest[..end]
+        rest.split_at(end)
+            .0
             .replace('⇥', "\t")
             .replace('␠', " ")
             .replace('␍', "\r")
@@ -156,4 +157,63 @@ async fn what_is_shown_is_right_whatever_the_chunks() {
     }
     assert!(cases >= 60, "only {cases} cases were read");
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// A generation keeps its own shape: one line here changes nothing for the next block.
+#[tokio::test(start_paused = true)]
+async fn a_later_block_gets_many_lines_as_the_first_did() {
+    let text = "fn a() {\n    █\n}\n\nfn b() {\n    let x = █\n}\n\nfn c() {\n    █\n}\n";
+    let plain = text.replace('█', "");
+    let document = Document::new("file:///project/x.rs", 1, "rust", &plain);
+    let chunks = vec!["d();\n".to_owned(), "    e();\n".to_owned(), "}".to_owned()];
+    let router = Router::fixed(Arc::new(Streaming { chunks }), MODEL);
+    let engine = Engine::new(
+        router,
+        Arc::new(Settings::default()),
+        Arc::<Metrics>::default(),
+    );
+    for (n, expected) in ["d();\n    e();", "d();", "d();\n    e();"]
+        .iter()
+        .enumerate()
+    {
+        let (at, _) = text.match_indices('█').nth(n).unwrap();
+        let ask = Ask {
+            document: document.clone(),
+            offset_bytes: at - n * '█'.len_utf8(),
+            explicit: true,
+            selected: None,
+        };
+        let completion = engine.complete(ask).await.unwrap();
+        assert_eq!(completion.insert_text, *expected, "place {n}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_file_gets_nothing_even_when_asked_for() {
+    let router = Router::fixed(Arc::new(Streaming { chunks: Vec::new() }), MODEL);
+    let engine = Engine::new(
+        router,
+        Arc::new(Settings::default()),
+        Arc::<Metrics>::default(),
+    );
+    for (uri, expected) in [
+        (
+            "file:///project/deploy/id_rsa",
+            Nothing::Skipped(Skip::Secret),
+        ),
+        (
+            "file:///project/.environment",
+            Nothing::Skipped(Skip::Ignored),
+        ),
+        ("file:///project/config.json", Nothing::Empty),
+        ("file:///project/tests/keys/a.rs", Nothing::Empty),
+    ] {
+        let ask = Ask {
+            document: Document::new(uri, 1, "plaintext", "KEY="),
+            offset_bytes: 4,
+            explicit: true,
+            selected: None,
+        };
+        assert_eq!(engine.complete(ask).await, Err(expected), "{uri}");
+    }
 }

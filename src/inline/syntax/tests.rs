@@ -10,6 +10,17 @@ fn at_cursor(language_id: &str, text: &str) -> (Document, usize) {
     (document, offset)
 }
 
+/// The scene with the tree looked at, wherever the cursor is.
+fn look(syntax: &Syntax, document: &Document, offset: usize) -> Scene {
+    let mut scene = Scene::of_text(&document.text, offset, &document.language_id);
+    if let Some(grammar) = Grammar::of(&document.language_id) {
+        let window = Window::cut(&document.text, offset);
+        let tree = syntax.trees().look(grammar, &window.text).unwrap();
+        scene.look_at(&tree, grammar, &window);
+    }
+    scene
+}
+
 #[test]
 fn strings_comments_and_empty_blocks_are_seen() {
     for (language_id, text, in_text, block_columns) in [
@@ -72,7 +83,7 @@ fn strings_comments_and_empty_blocks_are_seen() {
         ("lua", "-- if {|\n", false, None),
     ] {
         let (document, offset) = at_cursor(language_id, text);
-        let scene = Syntax::default().scene(&document, offset);
+        let scene = look(&Syntax::default(), &document, offset);
         assert_eq!(
             (scene.in_text, scene.block_columns),
             (in_text, block_columns),
@@ -190,13 +201,13 @@ fn typing_along_is_judged_as_the_whole_was() {
     let (mut document, mut offset) = at_cursor("rust", "fn a() {\n    |\n}\n");
     let syntax = Syntax::default();
     let text = "b(c);\n}";
-    for typed in 0..4 {
-        let rest = syntax.mend(&document, offset, text[typed..].to_owned());
-        assert_eq!(rest.as_deref(), Some(&"b(c);"[typed..]));
+    for (typed, key) in text.char_indices().take(4) {
+        let rest = syntax.mend(&document, offset, text.split_at(typed).1.to_owned());
+        assert_eq!(rest.as_deref(), Some("b(c);".split_at(typed).1));
         assert_eq!(syntax.verdicts.lock().unwrap().len(), 1);
         offset = document.apply(&crate::document::Edit {
             range_bytes: Some(offset..offset),
-            text: text[typed..=typed].to_owned(),
+            text: key.to_string(),
         });
     }
 }
@@ -243,7 +254,7 @@ fn cost() {
             for round in 0..200 {
                 if round % 20 == 0 {
                     let started = Instant::now();
-                    Syntax::default().scene(&document, offset);
+                    Syntax::default().prepare(&document, offset);
                     note("first look", started);
                 }
                 let started = Instant::now();
@@ -254,8 +265,8 @@ fn cost() {
             let syntax = Syntax::default();
             for key in 0..200 {
                 let started = Instant::now();
-                syntax.scene(&document, offset);
-                note("scene per key", started);
+                syntax.prepare(&document, offset);
+                note("prepare per key", started);
                 let text = format!("{generated}x{key}");
                 let started = Instant::now();
                 syntax.mend(&document, offset, text.clone());
