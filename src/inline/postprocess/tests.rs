@@ -28,6 +28,9 @@ fn nothing_is_doubled_and_nothing_legitimate_is_lost() {
         ("x|\n}", "\n}", Some("\n}")),
         ("|", "  \n ", None),
         ("f(|)", "a,\n b)", Some("a,")),
+        // Half of the indentation is typed; all of it is typed and said again.
+        ("def a():\n  |", "  b()\n    c()", Some("  b()\n    c()")),
+        ("def a():\n    |", "    b()", Some("b()")),
         ("next();\n|", "next();", None),
         ("next();\nn|", "ext();", Some("ext();")),
         ("[0, 1],\n|", "[0, 1],", Some("[0, 1],")),

@@ -63,6 +63,12 @@ const ENDS: &[(&str, &str, Option<&str>)] = &[
     ("fn a() {|\n}", "\n    b;\n    c", None),
     ("def a():|", "\n    b\n\n\nc = 1", Some("\n    b")),
     ("def a():|", "\n    b\nc = 1\n", Some("\n    b")),
+    // From column 0 of a blank line on, with its indentation in the text.
+    (
+        "def a():\n|\nz",
+        "    b()\n    c()\nd = 1\n",
+        Some("    b()\n    c()"),
+    ),
     // Loops.
     (
         "def a():|",
