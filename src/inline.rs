@@ -7,6 +7,7 @@
 //! generation runs per engine; a request that is dropped or superseded leaves the generation running
 //! for the next one, and a text that diverges ends it at once.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,12 +30,14 @@ mod cache;
 mod debounce;
 mod gate;
 mod growth;
+mod lines;
 mod live;
 mod outcome;
 mod place;
 mod postprocess;
 mod prefetch;
 mod stop;
+mod syntax;
 mod target;
 mod trigger;
 
@@ -49,7 +52,10 @@ use growth::Growth;
 use live::{Live, Prediction, Rest, Start, Waited, Watch};
 use outcome::Outcomes;
 use place::{Fit, Place};
+use stop::Shape;
+use syntax::Syntax;
 use target::Target;
+use trigger::Files;
 
 /// The completion engine: cache, the generation in flight, and who waits.
 #[derive(Debug)]
@@ -69,6 +75,10 @@ pub struct Engine {
     /// Where a ghost text that has grown since it was answered goes. With somebody listening, the
     /// first safe partial is answered at once.
     updates: Option<mpsc::UnboundedSender<Update>>,
+    /// What the grammars see at the places asked about.
+    syntax: Arc<Syntax>,
+    /// Which files are kept out of prompts.
+    files: ArcSwap<Files>,
 }
 
 impl Engine {
@@ -76,6 +86,7 @@ impl Engine {
     pub fn new(router: Arc<Router>, settings: Arc<Settings>, metrics: Arc<Metrics>) -> Self {
         Self {
             router,
+            files: ArcSwap::from_pointee(Files::new(&settings.privacy, &[])),
             settings: ArcSwap::new(settings),
             metrics,
             cache: Arc::default(),
@@ -85,6 +96,7 @@ impl Engine {
             outcomes: Mutex::default(),
             next_id: AtomicU64::new(1),
             updates: None,
+            syntax: Arc::default(),
         }
     }
 
@@ -113,7 +125,15 @@ impl Engine {
 
     /// Uses other settings from the next request on.
     pub fn set_settings(&self, settings: Arc<Settings>) {
+        let folders = self.files.load().folders().to_owned();
+        self.files.store(Arc::new(Files::new(&settings.privacy, &folders)));
         self.settings.store(settings);
+    }
+
+    /// Reads the ignore files of these workspace folders from the next request on.
+    pub fn set_folders(&self, folders: &[PathBuf]) {
+        let privacy = &self.settings.load().privacy;
+        self.files.store(Arc::new(Files::new(privacy, folders)));
     }
 
     /// Answers `ask`. Everything up to the first await happens in the order of the calls.
@@ -141,7 +161,8 @@ impl Engine {
         let target = Target::new(ask.document, ask.offset_bytes, ask.selected);
         let place = Place::at(&target.document, target.offset_bytes)
             .ok_or(Nothing::Skipped(Skip::LongLine))?;
-        trigger::check(&place, &target.document.language_id, explicit, &settings)
+        let language_id = &target.document.language_id;
+        trigger::check(&place, language_id, explicit, &settings, &self.files.load())
             .map_err(Nothing::Skipped)?;
         let wait = lock(&self.rhythm).key(&place, explicit, inline.debounce);
         if let Some(completion) = self.cached(&place, &target) {
@@ -157,7 +178,7 @@ impl Engine {
             match watch.rest_at(&place, deadline).await {
                 Err(Waited::Diverged) => {}
                 waited => {
-                    let completion = target.complete(waited, &place, Source::Joined)?;
+                    let completion = target.complete(waited, &place, Source::Joined, &self.syntax)?;
                     let completion = self.shown(completion, &place, explicit)?;
                     self.follow_up(&completion, watch, &place, target, turn);
                     return Ok(completion);
@@ -174,8 +195,11 @@ impl Engine {
             .ok_or(Nothing::NoBackend)?;
         let origin = place.origin();
         let mut watch = self.generate(&route, origin, &target, &settings, None);
+        // The stream opens first; the parser works while the model does.
+        tokio::task::yield_now().await;
+        self.syntax.prepare(&target.document, target.offset_bytes);
         let waited = watch.rest_at(&place, deadline).await;
-        let completion = target.complete(waited, &place, Source::Generated)?;
+        let completion = target.complete(waited, &place, Source::Generated, &self.syntax)?;
         if let Some(first) = completion.trace.first_token {
             lock(&self.rhythm).answered(first);
         }
@@ -216,6 +240,7 @@ impl Engine {
                 watch,
                 place: place.clone(),
                 target,
+                syntax: Arc::clone(&self.syntax),
             };
             let (updates, shown) = (updates.clone(), completion.clone());
             let (turn, metrics) = (turn.clone(), self.metrics.clone());
@@ -237,7 +262,7 @@ impl Engine {
             whole: true,
             trace: entry.trace,
         };
-        target.complete(Ok(rest), place, Source::Cache).ok()
+        target.complete(Ok(rest), place, Source::Cache, &self.syntax).ok()
     }
 
     /// The generation in flight, if what was typed since agrees with it.
@@ -291,7 +316,9 @@ impl Engine {
             stop: StopReason::Cut,
         };
         let router = self.router.clone();
-        let multi_line = stop::wants_lines(&origin, settings.inline.multi_line);
+        let scene = self.syntax.scene(&target.document, target.offset_bytes, &origin);
+        let multi_line = settings.inline.multi_line;
+        let shape = Shape::of(&origin, &scene, multi_line, route.family.stops);
         let mut slot = lock(&self.live);
         if slot.as_ref().is_some_and(Live::is_waste) {
             lock(&self.rhythm).generation_ended(false);
@@ -301,7 +328,7 @@ impl Engine {
             older: slot.take(),
             stream: route.backend.stream(request),
             origin,
-            multi_line,
+            shape,
             trace,
             predicted,
             cache: self.cache.clone(),

@@ -1,8 +1,11 @@
 //! A partial that was answered grows on in the editor.
 
+use std::sync::Arc;
+
 use super::ask::{Completion, Update};
 use super::live::Watch;
 use super::place::Place;
+use super::syntax::Syntax;
 use super::target::Target;
 
 /// A partial that was answered and goes on growing.
@@ -11,6 +14,7 @@ pub(super) struct Growth {
     pub(super) watch: Watch,
     pub(super) place: Place,
     pub(super) target: Target,
+    pub(super) syntax: Arc<Syntax>,
 }
 
 impl Growth {
@@ -22,7 +26,7 @@ impl Growth {
                 return;
             };
             text.clone_from(&rest.text);
-            let Ok(mut grown) = self.target.complete(Ok(rest), &self.place, shown.source) else {
+            let Ok(mut grown) = self.target.complete(Ok(rest), &self.place, shown.source, &self.syntax) else {
                 return;
             };
             let news = grown.whole || grown.insert_text != shown.insert_text;

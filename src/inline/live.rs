@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 use super::cache::{Cache, Entry};
 use super::place::{Fit, Place, fit};
-use super::{postprocess, stop};
+use super::postprocess;
+use super::stop::{self, Shape};
 use crate::backend::{Chunk, ChunkStream, Finish, StopReason};
 
 /// How long a request made in the middle of a typing correction waits for the text to agree with the
@@ -83,7 +84,7 @@ pub(super) struct Start {
     pub(super) older: Option<Live>,
     pub(super) stream: ChunkStream,
     pub(super) origin: Place,
-    pub(super) multi_line: bool,
+    pub(super) shape: Shape,
     pub(super) trace: Trace,
     pub(super) predicted: Option<Prediction>,
     pub(super) cache: Arc<Mutex<Cache>>,
@@ -126,7 +127,7 @@ impl Live {
             older,
             stream,
             origin,
-            multi_line,
+            shape,
             trace,
             predicted,
             cache,
@@ -141,7 +142,7 @@ impl Live {
         let reader = Reader {
             stream,
             origin: origin.clone(),
-            multi_line,
+            shape,
             sender,
             cache,
         };
@@ -195,7 +196,7 @@ impl Live {
 struct Reader {
     stream: ChunkStream,
     origin: Arc<Place>,
-    multi_line: bool,
+    shape: Shape,
     sender: watch::Sender<Progress>,
     cache: Arc<Mutex<Cache>>,
 }
@@ -229,7 +230,11 @@ impl Reader {
                 }
                 Chunk::Text(text) => self.take(&text, elapsed),
                 Chunk::Done(finish) => {
-                    self.sender.send_modify(|p| p.finish(finish));
+                    self.sender.send_modify(|p| {
+                        p.finish(finish);
+                        let end = stop::end_of_finished(&p.text, &self.origin, &self.shape);
+                        p.text.truncate(end.unwrap_or(p.text.len()));
+                    });
                     true
                 }
             };
@@ -273,7 +278,7 @@ impl Reader {
             p.trace.generated_tokens += 1;
             p.trace.first_token.get_or_insert(elapsed);
             p.trace.total = elapsed;
-            if let Some(end) = stop::end_of(&p.text, &self.origin, self.multi_line) {
+            if let Some(end) = stop::end_of(&p.text, &self.origin, &self.shape) {
                 p.text.truncate(end);
                 p.trace.stop = StopReason::Cut;
                 ended = true;

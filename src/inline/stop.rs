@@ -1,97 +1,125 @@
 //! Whether one line or many are wanted, and where a generation ends.
 //!
-//! Asked by the stream task on every chunk: ending early closes the stream and frees the backend.
+//! [`Shape::of`] decides once, when a generation starts; the shape belongs to that stream, whatever
+//! requests join it. The stream task asks [`end_of`] on every chunk: ending early closes the stream and
+//! frees the backend.
+//!
+//! Invariants: an answer costs time in proportion to the generated text, which is short, and never to
+//! the document; it does not depend on how the text was cut into chunks, because a line is judged only
+//! by what can no longer change.
 
+use std::borrow::Cow;
+
+use super::lines::{is_row, is_word, says_something};
 use super::place::{Place, indent_of};
+use super::syntax::Scene;
 use crate::config::MultiLine;
 
 /// Lines of a multi-line completion. A block longer than this is read more slowly than it is typed.
 const MOST_LINES: usize = 12;
+/// Longest block of lines, in lines, that is looked for a second time in a row.
+const LONGEST_REPEATED_BLOCK_LINES: usize = 4;
+/// How often a line stands in a row before it is a loop. Two are a person's own habit.
+const LOOP_LINES: usize = 3;
+
+/// Sentinels of the families that a model may produce although its own family has others: it was
+/// trained on them or the template is of another family. Each is unmistakable in code.
+const SPECIALS: &[&str] = &[
+    "<|endoftext|>",
+    "<|fim_prefix|>",
+    "<|fim_suffix|>",
+    "<|fim_middle|>",
+    "<|fim_pad|>",
+    "<|file_sep|>",
+    "<|file_separator|>",
+    "<|repo_name|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|EOT|>",
+    "<fim_prefix>",
+    "<fim_suffix>",
+    "<fim_middle>",
+    "<file_sep>",
+    "<｜fim▁begin｜>",
+    "<｜fim▁hole｜>",
+    "<｜fim▁end｜>",
+    "<｜end▁of▁sentence｜>",
+    "<think>",
+    "</think>",
+];
+
+/// What a generation may become. Fixed when it starts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shape {
+    /// Whether several lines are wanted.
+    pub(super) multi_line: bool,
+    /// Columns of the line that opened the block: a line no deeper ends it.
+    base_columns: usize,
+    /// Whether a fence is part of the text: in Markdown, in comments and in strings.
+    fences_are_text: bool,
+    /// Texts of the model's family that end a generation.
+    stops: &'static [&'static str],
+    /// The next lines below that are not empty, trimmed.
+    below: Vec<String>,
+}
+
+impl Shape {
+    /// The shape of what is generated at `place`. `scene` is what the grammar sees there; `stops` are
+    /// those of the model's family.
+    pub(super) fn of(
+        place: &Place,
+        scene: &Scene,
+        setting: MultiLine,
+        stops: &'static [&'static str],
+    ) -> Self {
+        let opener = if place.on_blank_start() {
+            &place.previous_line
+        } else {
+            &place.line_prefix
+        };
+        Self {
+            multi_line: wants_lines(place, scene, setting),
+            base_columns: scene.block_columns.unwrap_or_else(|| indent_of(opener)),
+            fences_are_text: scene.fences_are_text,
+            stops,
+            below: scene.below.clone(),
+        }
+    }
+}
 
 /// Whether several lines may be generated at `place`.
-pub(super) fn wants_lines(place: &Place, setting: MultiLine) -> bool {
+fn wants_lines(place: &Place, scene: &Scene, setting: MultiLine) -> bool {
     match setting {
         MultiLine::Never => false,
         _ if !place.at_line_end() => false,
         MultiLine::Always => true,
+        MultiLine::Auto if scene.in_text => false,
+        MultiLine::Auto if scene.block_columns.is_some() => true,
         MultiLine::Auto => {
             let opener = if place.on_blank_start() {
                 &place.previous_line
             } else {
                 &place.line_prefix
             };
-            opens_block(opener) && block_is_empty(place)
+            opens_block(opener, scene.colon_opens) && block_is_empty(place)
         }
     }
-}
-
-/// The length to which `text`, generated at `origin`, is cut, once no more of it is wanted.
-pub(super) fn end_of(text: &str, origin: &Place, multi_line: bool) -> Option<usize> {
-    let content = text.len() - text.trim_start().len();
-    if multi_line {
-        end_of_block(text, origin)
-    } else {
-        end_of_line(text, content, origin)
-    }
-}
-
-fn end_of_line(text: &str, content: usize, origin: &Place) -> Option<usize> {
-    // On an empty line a leading line end is the model's habit; after text it means "nothing here".
-    let from = if origin.on_blank_start() { content } else { 0 };
-    text.get(from..)?.find('\n').map(|at| from + at)
-}
-
-fn end_of_block(text: &str, origin: &Place) -> Option<usize> {
-    let opener = if origin.on_blank_start() {
-        &origin.previous_line
-    } else {
-        &origin.line_prefix
-    };
-    let base = indent_of(opener);
-    let mut start = 0;
-    let mut blank_lines = 0;
-    for (n, line) in text.split_inclusive('\n').enumerate() {
-        let whole = line.ends_with('\n');
-        let content = line.trim_end();
-        let end = start + content.len();
-        if content.is_empty() {
-            blank_lines += usize::from(n > 0);
-            if blank_lines > 1 {
-                return Some(text.get(..start)?.trim_end().len());
-            }
-        } else {
-            blank_lines = 0;
-            if n > 0 && indent_of(line) <= base {
-                // One closer ends the block, unless it stands below already.
-                let closes = content.trim_start().starts_with(['}', ')', ']'])
-                    || content.trim_start().starts_with("end");
-                if !closes || closes_already(origin, content) {
-                    return Some(text.get(..start)?.trim_end().len());
-                }
-                if whole {
-                    return Some(end);
-                }
-            }
-        }
-        if whole && n + 1 >= MOST_LINES {
-            return Some(end);
-        }
-        start += line.len();
-    }
-    None
-}
-
-fn closes_already(origin: &Place, closer: &str) -> bool {
-    let closer = closer.trim();
-    origin
-        .next_line
-        .starts_with(closer.get(..1).unwrap_or(closer))
 }
 
 /// Whether a line ends in something that begins a block, in the languages most people write.
-fn opens_block(line: &str) -> bool {
+pub(super) fn opens_block(line: &str, colon_opens: bool) -> bool {
     let line = line.trim_end();
-    line.ends_with(['{', '(', '[', ':']) || line.ends_with("=>") || line.ends_with(" do")
+    line.ends_with(['{', '(', '['])
+        || line.ends_with("=>")
+        || line.ends_with(" do")
+        || line.ends_with(':') && (colon_opens || is_label(line))
+}
+
+/// A `case` or `default` of a language with braces.
+fn is_label(line: &str) -> bool {
+    let word = line.trim_start().split(|c| !is_word(c)).next();
+    matches!(word, Some("case" | "default"))
 }
 
 /// Whether nothing of the block is there yet: the next line is no deeper than the opener.
@@ -99,50 +127,200 @@ fn block_is_empty(place: &Place) -> bool {
     place.next_line.is_empty() || place.next_line.starts_with(['}', ')', ']']) || !place.next_deeper
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::inline::place::tests::place;
+/// The length to which `text`, generated at `origin`, is cut, once no more of it is wanted.
+pub(super) fn end_of(text: &str, origin: &Place, shape: &Shape) -> Option<usize> {
+    end(text, origin, shape, false)
+}
 
-    #[test]
-    fn lines_are_wanted_where_an_empty_block_begins() {
-        for (text, expected) in [
-            ("fn a() {|\n}", true),
-            ("fn a() {\n    |\n}", true),
-            ("def a():|\n", true),
-            ("def a():\n    |\n\nb = 1", true),
-            ("fn a() {|\n    b();\n}", false),
-            ("fn a() {\n    let x = |\n}", false),
-            ("fn a(|) {", false),
-            ("|", false),
-        ] {
-            assert_eq!(
-                wants_lines(&place(text), MultiLine::Auto),
-                expected,
-                "{text:?}"
-            );
+/// Like [`end_of`] for a text that the model has ended itself: its last line is whole.
+pub(super) fn end_of_finished(text: &str, origin: &Place, shape: &Shape) -> Option<usize> {
+    end(text, origin, shape, true)
+}
+
+fn end(text: &str, origin: &Place, shape: &Shape, finished: bool) -> Option<usize> {
+    let special = first_special(text, shape.stops);
+    let before = text.get(..special.unwrap_or(text.len()))?;
+    let finished = finished || special.is_some();
+    let lines = Lines {
+        text: before,
+        origin,
+        shape,
+        finished,
+    };
+    lines
+        .end()
+        .or_else(|| special.map(|_| before.trim_end().len()))
+}
+
+/// Where the first sentinel or thought begins.
+fn first_special(text: &str, stops: &[&str]) -> Option<usize> {
+    if !text.contains(['<', '[']) {
+        return None;
+    }
+    SPECIALS
+        .iter()
+        .chain(stops)
+        .filter_map(|s| text.find(s))
+        .min()
+}
+
+/// The length of the end of `text` that may be the beginning of a sentinel.
+pub(super) fn unfinished_special(text: &str) -> usize {
+    let Some(at) = text.rfind('<') else { return 0 };
+    let tail = text.get(at..).unwrap_or_default();
+    let begun = SPECIALS
+        .iter()
+        .any(|s| s.starts_with(tail) && s.len() > tail.len());
+    if begun { tail.len() } else { 0 }
+}
+
+/// A generation, read line by line.
+struct Lines<'a> {
+    text: &'a str,
+    origin: &'a Place,
+    shape: &'a Shape,
+    finished: bool,
+}
+
+impl Lines<'_> {
+    fn end(&self) -> Option<usize> {
+        let mut seen: Vec<Cow<'_, str>> = Vec::new();
+        let mut starts: Vec<usize> = Vec::new();
+        let mut start = 0;
+        let mut blank_lines = 0;
+        let mut any = false;
+        for (n, line) in self.text.split_inclusive('\n').enumerate() {
+            let whole = line.ends_with('\n') || self.finished;
+            let content = line.trim_end();
+            let trimmed = content.trim_start();
+            let cut = self.text.get(..start)?.trim_end().len();
+            let line_end = start + content.len();
+            if trimmed.is_empty() {
+                // On an empty line a leading line end is the model's habit; after text it means
+                // "nothing here".
+                if !self.shape.multi_line && line.ends_with('\n') && !self.origin.on_blank_start() {
+                    return Some(line_end);
+                }
+                blank_lines += usize::from(any && line.ends_with('\n'));
+                if blank_lines > 1 {
+                    return Some(cut);
+                }
+                start += line.len();
+                continue;
+            }
+            if self.leaves_block(n, any, line, whole) {
+                return Some(cut);
+            }
+            if !whole {
+                return None;
+            }
+            if !self.shape.fences_are_text && trimmed.starts_with("```") {
+                return Some(cut);
+            }
+            if any && self.reaches_below(trimmed) {
+                return Some(cut);
+            }
+            if !self.shape.multi_line {
+                return line.ends_with('\n').then_some(line_end);
+            }
+            let closes = n > 0 && indent_of(line) <= self.shape.base_columns && is_end(trimmed);
+            if closes && line.ends_with('\n') {
+                return Some(line_end);
+            }
+            seen.push(if n == 0 {
+                // The first line's indentation may stand left of the cursor.
+                Cow::Owned([self.origin.line_prefix.as_str(), content].concat())
+            } else {
+                Cow::Borrowed(content)
+            });
+            starts.push(start + line.len());
+            if let Some(kept) = first_of_repeated(&seen) {
+                let end = starts.get(kept.checked_sub(1)?)?;
+                return Some(self.text.get(..*end)?.trim_end().len());
+            }
+            if seen.len() >= MOST_LINES && line.ends_with('\n') {
+                return Some(line_end);
+            }
+            any = true;
+            blank_lines = 0;
+            start += line.len();
         }
-        assert!(!wants_lines(&place("fn a() {|\n}"), MultiLine::Never));
-        assert!(wants_lines(&place("let a = |"), MultiLine::Always));
+        None
     }
 
-    #[test]
-    fn a_generation_ends_at_the_line_or_the_block() {
-        for (origin, text, kept) in [
-            ("let a = |", "1;\nlet b", Some("1;")),
-            ("let a = |", "1;", None),
-            ("a\n    |\n}", "\n    b;\nc", Some("\n    b;")),
-            ("let a = 1;|", "\nlet b", Some("")),
-            ("fn a() {|\n}", "\n    b;\n}\n", Some("\n    b;")),
-            ("fn a() {|\nfn b", "\n    b;\n}\n", Some("\n    b;\n}")),
-            ("fn a() {|\n}", "\n    b;\n    c", None),
-            ("def a():|", "\n    b\n\n\nc = 1", Some("\n    b")),
-            ("def a():|", "\n    b\nc = 1\n", Some("\n    b")),
-        ] {
-            let origin = place(origin);
-            let multi_line = wants_lines(&origin, MultiLine::Auto);
-            let end = end_of(text, &origin, multi_line);
-            assert_eq!(end.and_then(|e| text.get(..e)), kept, "{origin:?} {text:?}");
+    /// Whether the line stands outside the block that was opened; one closer, or a branch of the same
+    /// statement, still belongs to it, unless it stands below already.
+    fn leaves_block(&self, n: usize, any: bool, line: &str, whole: bool) -> bool {
+        let first_line = n == 0 || !any && self.origin.on_blank_start();
+        if !self.shape.multi_line || first_line || indent_of(line) > self.shape.base_columns {
+            return false;
         }
+        let trimmed = line.trim();
+        match trimmed.chars().next() {
+            Some(')' | ']' | '}') => self.closes_already(trimmed),
+            // Not known before the word is whole. A sentinel may begin here.
+            Some('<' | '`') => whole,
+            Some(c) if is_word(c) => {
+                let word_is_whole = whole || trimmed.chars().any(|c| !is_word(c));
+                word_is_whole && (!is_end(trimmed) || self.closes_already(trimmed))
+            }
+            _ => true,
+        }
+    }
+
+    fn closes_already(&self, closer: &str) -> bool {
+        let bracket = |c: char| matches!(c, ')' | ']' | '}');
+        match closer.chars().next() {
+            Some(c) if bracket(c) => self.origin.next_line.starts_with(c),
+            _ => {
+                self.origin.next_line.split(|c| !is_word(c)).next()
+                    == closer.split(|c| !is_word(c)).next()
+            }
+        }
+    }
+
+    /// Whether the text has come to the lines that stand below already.
+    fn reaches_below(&self, line: &str) -> bool {
+        let Some(next) = self.shape.below.first() else {
+            return false;
+        };
+        line == next && next.len() > 2 && says_something(next) && !self.below_is_a_repeated_row()
+    }
+
+    /// Rows that are equal above and below: one more of them is right.
+    fn below_is_a_repeated_row(&self) -> bool {
+        repeated_row(self.origin)
     }
 }
+
+/// Whether the lines above and below `place` are the same row of a table.
+pub(super) fn repeated_row(place: &Place) -> bool {
+    is_row(&place.next_line) && place.previous_line.trim() == place.next_line
+}
+
+/// Whether a line ends the block it stands under: a bracket or `end`.
+fn is_end(trimmed: &str) -> bool {
+    trimmed.starts_with([')', ']', '}']) || trimmed.split(|c| !is_word(c)).next() == Some("end")
+}
+
+/// How many lines remain when the end of `seen` repeats itself.
+fn first_of_repeated(seen: &[Cow<'_, str>]) -> Option<usize> {
+    let n = seen.len();
+    let last = seen.last()?;
+    if n >= LOOP_LINES
+        && says_something(last)
+        && !is_row(last)
+        && seen.iter().rev().take(LOOP_LINES).all(|l| l == last)
+    {
+        return Some(n + 1 - LOOP_LINES);
+    }
+    (2..=LONGEST_REPEATED_BLOCK_LINES.min(n / 2)).find_map(|k| {
+        let block = seen.get(n - k..)?;
+        let before = seen.get(n - 2 * k..n - k)?;
+        let real = block.iter().any(|l| says_something(l)) && !block.iter().all(|l| is_row(l));
+        (block == before && real).then_some(n - k)
+    })
+}
+
+#[cfg(test)]
+mod tests;

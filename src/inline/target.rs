@@ -5,7 +5,9 @@ use std::ops::Range;
 use super::ask::{Completion, Nothing, Selected, Source};
 use super::live::{Rest, Waited};
 use super::place::Place;
-use super::postprocess;
+use super::postprocess::{self, Style};
+use super::syntax::{Indent, Syntax};
+use crate::backend::StopReason;
 use crate::document::{Document, Edit};
 
 /// Where the completion goes: the document as if the selected entry had been accepted, and what the
@@ -50,13 +52,21 @@ impl Target {
         waited: Result<Rest, Waited>,
         place: &Place,
         source: Source,
+        syntax: &Syntax,
     ) -> Result<Completion, Nothing> {
         let rest = waited.map_err(|why| match why {
             Waited::Failed => Nothing::Failed,
             Waited::Diverged | Waited::Empty => Nothing::Empty,
         })?;
-        let shown = postprocess::shown(&rest.text, place).ok_or(Nothing::Empty)?;
-        let shown = with_line_ends_of(&self.document, shown);
+        let style = Style {
+            indent: Indent::near(&self.document.text, self.offset_bytes),
+            cut_off: rest.whole && rest.trace.stop == StopReason::Length,
+        };
+        let shown = postprocess::shown(&rest.text, place, style).ok_or(Nothing::Empty)?;
+        let shown = syntax
+            .mend(&self.document, self.offset_bytes, shown)
+            .ok_or(Nothing::Empty)?;
+        let shown = postprocess::with_line_ends_of(&self.document, shown);
         Ok(Completion {
             id: 0,
             range_bytes: self.range_bytes.clone(),
@@ -65,19 +75,5 @@ impl Target {
             source,
             trace: rest.trace,
         })
-    }
-}
-
-/// Gives a text with `\n` the line ends of the document's first line.
-fn with_line_ends_of(document: &Document, text: String) -> String {
-    if !text.contains('\n') || document.text.len_lines() < 2 {
-        return text;
-    }
-    let first = document.text.line(0);
-    let mut last_two = first.chars_at(first.len_chars()).reversed().take(2);
-    match (last_two.next(), last_two.next()) {
-        (Some('\n'), Some('\r')) => text.replace('\n', "\r\n"),
-        (Some('\r'), _) => text.replace('\n', "\r"),
-        _ => text,
     }
 }

@@ -115,6 +115,7 @@ impl Session {
             updates: Mutex::new(updates),
             background: Mutex::default(),
         });
+        session.engine.set_folders(&session.sources().folders);
         session.say(&problems);
         session
     }
@@ -199,6 +200,7 @@ impl Session {
         let settings = Arc::new(settings);
         self.settings.store(settings.clone());
         self.engine.set_settings(settings);
+        self.engine.set_folders(&sources.folders);
         self.say(&problems);
     }
 

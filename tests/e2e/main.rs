@@ -4,4 +4,5 @@ mod bench;
 mod completion;
 mod ollama;
 mod protocol;
+mod shaping;
 mod support;

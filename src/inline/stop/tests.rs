@@ -1,0 +1,166 @@
+//! Where a generation ends, row by row, and that chunks never matter.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::inline::place::tests::place;
+
+fn scene() -> Scene {
+    Scene {
+        colon_opens: true,
+        ..Scene::default()
+    }
+}
+
+fn shape(origin: &Place) -> Shape {
+    let mut scene = scene();
+    scene.below = vec![origin.next_line.clone()];
+    Shape::of(origin, &scene, MultiLine::Auto, &[])
+}
+
+#[test]
+fn lines_are_wanted_where_an_empty_block_begins() {
+    for (text, expected) in [
+        ("fn a() {|\n}", true),
+        ("fn a() {\n    |\n}", true),
+        ("def a():|\n", true),
+        ("def a():\n    |\n\nb = 1", true),
+        ("fn a() {|\n    b();\n}", false),
+        ("fn a() {\n    let x = |\n}", false),
+        ("fn a(|) {", false),
+        ("|", false),
+    ] {
+        let wanted = wants_lines(&place(text), &scene(), MultiLine::Auto);
+        assert_eq!(wanted, expected, "{text:?}");
+    }
+    let at = place("fn a() {|\n}");
+    assert!(!wants_lines(&at, &scene(), MultiLine::Never));
+    let at = place("let a = |");
+    assert!(wants_lines(&at, &scene(), MultiLine::Always));
+}
+
+#[test]
+fn a_colon_begins_a_block_only_where_the_language_says_so() {
+    let braces = Scene::default();
+    for (text, expected) in [
+        ("let a:|", false),
+        ("    case 1:|", true),
+        ("  default:|", true),
+    ] {
+        let wanted = wants_lines(&place(text), &braces, MultiLine::Auto);
+        assert_eq!(wanted, expected, "{text:?}");
+    }
+}
+
+/// Origins and texts with what is kept once nothing more is wanted.
+const ENDS: &[(&str, &str, Option<&str>)] = &[
+    ("let a = |", "1;\nlet b", Some("1;")),
+    ("let a = |", "1;", None),
+    ("a\n    |\n}", "\n    b;\nc", Some("\n    b;")),
+    ("let a = 1;|", "\nlet b", Some("")),
+    ("fn a() {|\n}", "\n    b;\n}\n", Some("\n    b;")),
+    ("fn a() {|\nfn b", "\n    b;\n}\n", Some("\n    b;\n}")),
+    ("fn a() {|\n}", "\n    b;\n    c", None),
+    ("def a():|", "\n    b\n\n\nc = 1", Some("\n    b")),
+    ("def a():|", "\n    b\nc = 1\n", Some("\n    b")),
+    // From column 0 of a blank line on, with its indentation in the text.
+    (
+        "def a():\n|\nz",
+        "    b()\n    c()\nd = 1\n",
+        Some("    b()\n    c()"),
+    ),
+    // Loops.
+    (
+        "def a():|",
+        "\n    b()\n    b()\n    b()\n",
+        Some("\n    b()"),
+    ),
+    ("def a():|", "\n    b()\n    b()\n    c()\n", None),
+    (
+        "def a():|",
+        "\n    b()\n    c()\n    b()\n    c()\n",
+        Some("\n    b()\n    c()"),
+    ),
+    ("a = [|", "\n    0,\n    0,\n    0,\n    0,\n", None),
+    // The lines below again.
+    (
+        "fn a() {|\nlet z = 1;",
+        "\n    b;\n    let z = 1;\n",
+        Some("\n    b;"),
+    ),
+    // Fences, thoughts and sentinels.
+    ("x = |", "1\n```\nThis", Some("1")),
+    ("def a():|", "\n    b\n```\nThis", Some("\n    b")),
+    ("x = |", "<think>The person", Some("")),
+    ("x = |", "1<|endoftext|>2", Some("1")),
+    ("def a():|", "\n    b\n<|fim_prefix|>", Some("\n    b")),
+    // `ending` is no `end`.
+    ("if a do|\nz", "\n  b\nend\n", Some("\n  b\nend")),
+    ("if a do|\nz", "\n  b\nending = 1\n", Some("\n  b")),
+];
+
+#[test]
+fn a_generation_ends_at_the_line_the_block_or_what_is_no_code() {
+    for (origin, text, kept) in ENDS {
+        let origin = place(origin);
+        let end = end_of(text, &origin, &shape(&origin));
+        assert_eq!(
+            end.and_then(|e| text.get(..e)),
+            *kept,
+            "{origin:?} {text:?}"
+        );
+    }
+}
+
+/// What remains of `text` when it arrives in pieces of `size` characters.
+fn streamed(text: &str, size: usize, origin: &Place, shape: &Shape) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let mut got = String::new();
+    for piece in chars.chunks(size) {
+        got.extend(piece);
+        if let Some(end) = end_of(&got, origin, shape) {
+            got.truncate(end);
+            return got;
+        }
+    }
+    if let Some(end) = end_of_finished(&got, origin, shape) {
+        got.truncate(end);
+    }
+    got
+}
+
+#[test]
+fn chunks_do_not_matter_to_the_table() {
+    for (origin, text, _) in ENDS {
+        let origin = place(origin);
+        let shape = shape(&origin);
+        let whole = streamed(text, usize::MAX, &origin, &shape);
+        for size in [1, 2, 3, 7] {
+            assert_eq!(
+                streamed(text, size, &origin, &shape),
+                whole,
+                "{text:?} in {size}"
+            );
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn chunks_never_matter(
+        origin in prop::sample::select(vec![
+            "fn a() {|\n}", "def a():|\n", "x = |\ny", "    |\n  z", "if a do|\nend", "def a():\n    |\nb()",
+        ]),
+        pieces in prop::collection::vec(prop::sample::select(vec![
+            "\n", "\n\n", "    ", "  ", "b()", "end", "e", "else:", "}", ")", ";", " ", "x", "z", "```", "`",
+            "<", "<|endoftext|>", "<think>", "<|fim_", "prefix|>", "[1, 2],", "\t", "ending", "ü", "y", "\r\n",
+        ]), 0..24),
+        size in 1_usize..9,
+    ) {
+        let text = pieces.concat();
+        let origin = place(origin);
+        let shape = shape(&origin);
+        let whole = streamed(&text, usize::MAX, &origin, &shape);
+        prop_assert_eq!(streamed(&text, size, &origin, &shape), whole);
+    }
+}
