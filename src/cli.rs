@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+pub mod bench;
 pub mod complete;
 pub mod config;
 pub mod demo;
@@ -58,6 +59,8 @@ pub enum Command {
     Demo(demo::Args),
     /// What is installed where; fetch, verify and remove models.
     Models(models::Args),
+    /// Measurements.
+    Bench(bench::Args),
     /// The resolved settings, with where each came from.
     Config(config::Args),
 }
@@ -70,6 +73,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Complete(args)) => complete::run(args).await,
         Some(Command::Demo(args)) => demo::run(args).await,
         Some(Command::Models(args)) => models::run(args).await,
+        Some(Command::Bench(args)) => bench::run(args).await,
         Some(Command::Config(args)) => config::run(args),
     }
 }

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod document;
+pub mod eval;
 pub mod host;
 pub mod inline;
 pub mod metrics;
