@@ -10,6 +10,7 @@
 
 mod chance;
 pub mod figures;
+pub mod keys;
 pub mod oracle;
 pub mod plot;
 pub mod policy;

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::replay::{KeyRecord, Outcome};
+use super::replay::{Came, KeyRecord, Outcome};
 use crate::backend::Priority;
 use crate::metrics::ms;
 
@@ -156,7 +156,9 @@ pub fn of_policy(name: &'static str, typing: &Outcome, accepting: &Outcome) -> F
                 .collect(),
         ),
         first_token_ms: Quantiles::of(generations.iter().map(|g| ms(g.first_token)).collect()),
-        after_jump_ms: Quantiles::of(self::latencies(wanted.iter().copied().filter(|k| k.jump))),
+        after_jump_ms: Quantiles::of(self::latencies(
+            wanted.iter().copied().filter(|k| k.came == Came::Jumped),
+        )),
         after_accept_ms: Quantiles::of(self::latencies(after_accept())),
         prefetch_hit_share: ratio(hits, after_accept().count()),
         accepts: accepting.accepts,
@@ -170,7 +172,7 @@ pub fn of_policy(name: &'static str, typing: &Outcome, accepting: &Outcome) -> F
 }
 
 /// The steps during which a request for the key itself began; prefetches are none.
-fn asked_at(outcome: &Outcome) -> HashSet<usize> {
+pub(super) fn asked_at(outcome: &Outcome) -> HashSet<usize> {
     let generations = outcome.ledger.generations.iter();
     generations
         .filter(|g| g.priority == Priority::Completion)
@@ -183,7 +185,7 @@ fn computed_per_key(wanted: &[&KeyRecord], typing: &Outcome) -> Quantiles {
     for generated in &typing.ledger.generations {
         *by_step.entry(generated.key).or_default() += generated.computed_tokens;
     }
-    let same_line = wanted.iter().filter(|k| k.same_line);
+    let same_line = wanted.iter().filter(|k| k.came == Came::SameLine);
     let tokens = |k: &&KeyRecord| f64::from(by_step.get(&k.step).copied().unwrap_or_default());
     Quantiles::of(same_line.map(tokens).collect())
 }

@@ -169,8 +169,7 @@ mod tests {
         assert!(Name::from_name("naive").is_none());
         for constants in DEBOUNCED {
             let ms = constants.debounce.as_millis();
-            let named = format!("debounce-{ms}");
-            assert!(constants.name.starts_with(&named));
+            assert!(constants.name.starts_with(&format!("debounce-{ms}")));
             assert_eq!(
                 constants.name.ends_with("-prefix-cache"),
                 constants.cache_entries > 0

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::keys::KeyList;
 use super::oracle::{Ledger, Oracle, OracleOptions};
 use super::policy::{Ghost, Name, Policy};
 use super::report::Report;
@@ -28,7 +29,7 @@ use crate::inline::Ask;
 /// The document that is typed.
 const URI: &str = "file:///replay.rs";
 /// How long the last answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Characters of a ghost that must be what is typed next for it to be right.
 const RIGHT_CHARS: usize = 8;
 /// Shortest ghost that is accepted, in characters: shorter ones are typed sooner than read.
@@ -66,11 +67,12 @@ pub enum ReplayError {
 }
 
 /// Replays `trace` with every policy, in parallel. Blocks; must not be called on a runtime's worker.
-pub fn replay(trace: &Trace, options: &Options) -> Result<Report, ReplayError> {
+/// The second value lists each key of the first pass, for whoever asks why a figure is what it is.
+pub fn replay(trace: &Trace, options: &Options) -> Result<(Report, Vec<KeyList>), ReplayError> {
     let mut script = Script::new(trace, options.limit_keys)?;
     paused()?.block_on(wanted::mark(&mut script, URI, &options.settings));
     let script = &script;
-    let policies = std::thread::scope(|scope| {
+    let passes = std::thread::scope(|scope| {
         let threads: Vec<_> = options
             .policies
             .iter()
@@ -82,11 +84,19 @@ pub fn replay(trace: &Trace, options: &Options) -> Result<Report, ReplayError> {
         let joined = threads.into_iter().map(|(name, typing, accepting)| {
             let typing = typing.join().map_err(|_| ReplayError::BrokeOff)??;
             let accepting = accepting.join().map_err(|_| ReplayError::BrokeOff)??;
-            Ok(figures::of_policy(name.as_str(), &typing, &accepting))
+            Ok((name.as_str(), typing, accepting))
         });
         joined.collect::<Result<Vec<_>, ReplayError>>()
     })?;
-    Ok(Report::new(options, script, policies))
+    let policies = passes
+        .iter()
+        .map(|(name, typing, accepting)| figures::of_policy(name, typing, accepting))
+        .collect();
+    let lists = passes
+        .iter()
+        .map(|(name, typing, _)| KeyList::new(name, script, typing))
+        .collect();
+    Ok((Report::new(options, script, policies), lists))
 }
 
 fn one(
@@ -126,6 +136,27 @@ pub struct Outcome {
     pub accepts: u64,
 }
 
+/// From where the cursor came to a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Came {
+    /// Just left of it.
+    SameLine,
+    /// The line above.
+    NewLine,
+    /// Elsewhere: the step before did not end here.
+    Jumped,
+}
+
+impl Came {
+    fn to(step: &Step) -> Self {
+        match (step.continues, step.same_line && step.kind != Kind::Enter) {
+            (false, _) => Self::Jumped,
+            (true, true) => Self::SameLine,
+            (true, false) => Self::NewLine,
+        }
+    }
+}
+
 /// What happened at a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRecord {
@@ -133,16 +164,16 @@ pub struct KeyRecord {
     pub step: usize,
     /// Whether the trigger rules want a completion.
     pub wanted: bool,
-    /// Whether it goes on where the step before ended, on the same line.
-    pub same_line: bool,
-    /// Whether the cursor came from elsewhere.
-    pub jump: bool,
+    /// Where the cursor was before.
+    pub came: Came,
     /// Whether it is the first at which a completion is wanted after accepting one.
     pub after_accept: bool,
     /// Until the next edit.
     pub gap: Duration,
     /// From the key to its ghost, if one was there before the next edit.
     pub ghost_after: Option<Duration>,
+    /// The ghost.
+    pub ghost: Option<String>,
     /// Whether the ghost's beginning is what was typed next.
     pub right: bool,
 }
@@ -192,29 +223,22 @@ impl<'s> Person<'s> {
 
     async fn type_all(mut self) -> Outcome {
         let mut at = Instant::now();
-        let mut next = 0;
-        while let Some(step) = self.script.steps.get(next) {
-            let gap = rhythm::gap(self.seed, next);
-            self.make(next, step, &step.edits, step.is_key(), gap);
+        let mut next = (0, None);
+        while let Some(step) = self.script.steps.get(next.0) {
+            let (index, accepted) = next;
+            let gap = rhythm::gap(self.seed, index);
+            // The accepting key stands in the place of all the steps it saves.
+            let edits = accepted.as_ref().map_or(&*step.edits, std::slice::from_ref);
+            self.accepted += u64::from(accepted.is_some());
+            self.just_accepted |= accepted.is_some();
+            let asks = step.is_key() || accepted.is_some();
+            self.make(index, step, edits, asks, gap);
             at += gap;
             sleep_until(at).await;
             let shown = self.settle(step);
-            next = match shown.and_then(|ghost| self.accept(next, step, &ghost)) {
-                None => next + 1,
-                Some((last, edit)) => {
-                    // The accepting key is a step of its own, in place of all it saves.
-                    if let Some(step) = self.script.steps.get(last) {
-                        let gap = rhythm::gap(self.seed, last);
-                        self.accepted += 1;
-                        self.just_accepted = true;
-                        self.make(last, step, &[edit], true, gap);
-                        at += gap;
-                        sleep_until(at).await;
-                        self.settle(step);
-                    }
-                    last + 1
-                }
-            };
+            next = shown
+                .and_then(|ghost| self.accept(index, step, &ghost))
+                .map_or((index + 1, None), |(last, edit)| (last, Some(edit)));
         }
         sleep(PATIENCE).await;
         let stale_items = lock(&self.screen).stale_items;
@@ -257,19 +281,19 @@ impl<'s> Person<'s> {
         let jump = !step.continues;
         self.keys.push(KeyRecord {
             step: index,
-            wanted: step.wanted,
-            same_line: step.continues && step.same_line && step.kind != Kind::Enter,
-            jump,
-            after_accept: self.just_accepted && step.wanted && !jump,
+            wanted: step.is_wanted(),
+            came: Came::to(step),
+            after_accept: self.just_accepted && step.is_wanted() && !jump,
             gap,
             ghost_after: None,
+            ghost: None,
             right: false,
         });
-        if step.wanted || jump {
+        if step.is_wanted() || jump {
             self.just_accepted = false;
         }
         // An older request is settled by this one, not cancelled: both must leave nothing stale.
-        self.open = Some(self.ask(document, offset_bytes, step.wanted));
+        self.open = Some(self.ask(document, offset_bytes, step.is_wanted()));
     }
 
     fn ask(&self, document: Document, offset_bytes: usize, wanted: bool) -> JoinHandle<()> {
@@ -303,6 +327,7 @@ impl<'s> Person<'s> {
         let (ghost, after) = lock(&self.screen).ghost.take()?;
         let key = self.keys.last_mut()?;
         key.ghost_after = Some(after);
+        key.ghost = Some(ghost.text.clone());
         key.right = is_right(&ghost.text, &step.future);
         Some(ghost)
     }

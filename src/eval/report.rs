@@ -1,5 +1,6 @@
 //! A replay's result: the JSON object and the table.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -48,6 +49,8 @@ pub struct Report {
     pub wanted_keys: usize,
     /// The share of the others.
     pub skipped_key_share: f64,
+    /// Their number by the rule that skips them.
+    pub skipped: BTreeMap<String, usize>,
     /// `virtual`: the runtime's clock, not the machine's.
     pub mode: &'static str,
     /// The backend.
@@ -62,8 +65,17 @@ impl Report {
         let wanted_keys = script
             .steps
             .iter()
-            .filter(|s| s.is_key() && s.wanted)
+            .filter(|s| s.is_key() && s.is_wanted())
             .count();
+        let mut skipped = BTreeMap::new();
+        for skip in script
+            .steps
+            .iter()
+            .filter(|s| s.is_key())
+            .filter_map(|s| s.skip)
+        {
+            *skipped.entry(format!("{skip:?}")).or_default() += 1;
+        }
         Self {
             machine: Machine::here(),
             trace: options.trace_name.clone(),
@@ -72,6 +84,7 @@ impl Report {
             keys,
             wanted_keys,
             skipped_key_share: ratio(keys - wanted_keys, keys),
+            skipped,
             mode: "virtual",
             oracle: options.oracle,
             policies,

@@ -10,6 +10,7 @@ use ropey::Rope;
 
 use super::trace::{Trace, TraceError, Transaction};
 use crate::document::Edit;
+use crate::inline::Skip;
 
 /// Longest future, in bytes: 64 tokens of about 3.5 bytes, the most a completion may have.
 const FUTURE_BYTES: usize = 240;
@@ -47,11 +48,16 @@ pub struct Step {
     pub continues: bool,
     /// Whether the cursor stays on the line where the step before left it.
     pub same_line: bool,
-    /// Whether the trigger rules want a completion at the cursor.
-    pub wanted: bool,
+    /// Why the trigger rules want no completion at the cursor; `None` where they want one.
+    pub skip: Option<Skip>,
 }
 
 impl Step {
+    /// Whether the trigger rules want a completion at the cursor.
+    pub fn is_wanted(&self) -> bool {
+        self.skip.is_none()
+    }
+
     /// Whether an editor asks for a completion as after a key.
     pub fn is_key(&self) -> bool {
         matches!(self.kind, Kind::Typed | Kind::Enter)
@@ -158,7 +164,7 @@ fn step(text: &mut Rope, last: &mut Cursor, txn: &Transaction) -> Option<Step> {
         future: Box::default(),
         continues: starts_at_cursor.unwrap_or(true),
         same_line: line == last.line,
-        wanted: true,
+        skip: None,
     };
     *last = Cursor {
         offset_bytes: cursor_bytes,

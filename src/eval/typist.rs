@@ -27,15 +27,20 @@ const LIST_AFTER: usize = 3;
 /// Shortest word worth taking from a list.
 const LIST_WORD: usize = 7;
 
-/// What the typist of `seed` does.
+/// What the typist of `seed` does to this program's sources.
 pub fn trace(seed: u64) -> Trace {
+    typing(seed, SOURCES)
+}
+
+/// What the typist of `seed` does to write `sources`, one after the other.
+pub(super) fn typing(seed: u64, sources: &[&str]) -> Trace {
     let mut typist = Typist {
         chance: Chance::new(seed, "typist", 0),
         txns: Vec::new(),
     };
     let mut end_content = String::new();
     let mut base_chars = 0;
-    for source in SOURCES {
+    for source in sources {
         typist.write(source, base_chars);
         end_content.push_str(source);
         base_chars += source.chars().count();
@@ -54,25 +59,49 @@ struct Typist {
 
 impl Typist {
     /// Types a source after the `base_chars` characters that are there: its blocks in order, but for
-    /// those left out, which are typed at the end.
+    /// those put off.
     fn write(&mut self, source: &str, base_chars: usize) {
         let blocks = blocks(source);
         let mut written = vec![false; blocks.len()];
-        let (first, later): (Vec<usize>, Vec<usize>) =
-            (0..blocks.len()).partition(|_| !self.chance.hits(POSTPONED));
-        for n in first.into_iter().chain(later) {
+        for n in self.order(blocks.len()) {
             let before = blocks.iter().zip(&written).take(n);
             let at_chars: usize = before
                 .filter(|(_, written)| **written)
                 .map(|(block, _)| block.chars().count())
                 .sum();
-            if let Some(block) = blocks.get(n) {
-                self.write_block(block, base_chars + at_chars);
+            let Some(block) = blocks.get(n) else { continue };
+            let at_chars = base_chars + at_chars;
+            let text_follows = written.iter().skip(n).any(|&w| w);
+            match block.strip_suffix('\n').filter(|_| text_follows) {
+                // In the middle of a text a line is opened first.
+                Some(body) => {
+                    self.patch(at_chars, 0, "\n".to_owned());
+                    self.write_block(body, at_chars);
+                }
+                None => self.write_block(block, at_chars),
             }
             if let Some(written) = written.get_mut(n) {
                 *written = true;
             }
         }
+    }
+
+    /// The blocks' numbers as they are typed: a postponed one comes two blocks later, by a jump back.
+    fn order(&mut self, count: usize) -> Vec<usize> {
+        let mut at: Vec<(usize, usize)> = (0..count)
+            .map(|n| {
+                (
+                    if self.chance.hits(POSTPONED) {
+                        n + 3
+                    } else {
+                        n
+                    },
+                    n,
+                )
+            })
+            .collect();
+        at.sort_unstable();
+        at.into_iter().map(|(_, n)| n).collect()
     }
 
     fn write_block(&mut self, block: &str, start_chars: usize) {
@@ -94,7 +123,7 @@ impl Typist {
             self.patch(at, 0, c.to_string());
             at += 1;
             n += 1;
-            if let Some(rest) = self.from_list(&chars, n) {
+            if let Some(rest) = self.taken_from_list(&chars, n) {
                 let typed: String = chars.iter().skip(n - LIST_AFTER).take(LIST_AFTER).collect();
                 self.patch(
                     at - LIST_AFTER,
@@ -124,7 +153,7 @@ impl Typist {
     }
 
     /// The rest of the word at `n`, if its beginning was just typed and it is taken from the list.
-    fn from_list(&mut self, chars: &[char], n: usize) -> Option<String> {
+    fn taken_from_list(&mut self, chars: &[char], n: usize) -> Option<String> {
         let word = |c: &&char| c.is_alphanumeric() || **c == '_';
         let typed = chars.iter().take(n).rev().take_while(word).count();
         let rest: String = chars.iter().skip(n).take_while(word).collect();

@@ -43,7 +43,7 @@ impl Backend for Silent {
     }
 }
 
-/// Sets [`wanted`](super::script::Step::wanted) of each step: false where the engine skips.
+/// Sets [`skip`](super::script::Step::skip) of each step.
 pub(super) async fn mark(script: &mut Script, uri: &str, settings: &Arc<Settings>) {
     let router = Router::fixed(Arc::new(Silent), super::oracle::MODEL);
     let engine = Engine::new(router, settings.clone(), Arc::<Metrics>::default());
@@ -61,7 +61,10 @@ pub(super) async fn mark(script: &mut Script, uri: &str, settings: &Arc<Settings
         };
         // One poll: whether it skips is settled before its first await.
         let answer = engine.complete(ask).now_or_never();
-        step.wanted = !matches!(answer, Some(Err(Nothing::Skipped(_))));
+        step.skip = match answer {
+            Some(Err(Nothing::Skipped(skip))) => Some(skip),
+            _ => None,
+        };
         // Lets the tasks of the generations that were replaced end.
         tokio::task::yield_now().await;
     }

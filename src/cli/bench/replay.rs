@@ -11,7 +11,7 @@ use crate::eval::oracle::OracleOptions;
 use crate::eval::policy::Name;
 use crate::eval::replay::{Options, replay};
 use crate::eval::trace::Trace;
-use crate::eval::{plot, typist};
+use crate::eval::{keys, plot, typist};
 
 /// Arguments of `ghostline bench replay`.
 #[derive(Debug, Clone, clap::Args)]
@@ -40,6 +40,9 @@ pub struct Args {
     /// Write one JSON object to this file, `-` for stdout alone
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write a tab-separated line per key to this file: what was shown, when, and what was typed
+    #[arg(long, value_name = "FILE")]
+    pub keys: Option<PathBuf>,
     /// Write a page with plots to this file
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
@@ -58,7 +61,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         };
         anyhow::Ok(replay(&trace, &options)?)
     });
-    let report = replayed.await.context("the replay broke off")??;
+    let (report, lists) = replayed.await.context("the replay broke off")??;
     output::note(&format!(
         "replayed in {:.1} s",
         started.elapsed().as_secs_f64()
@@ -66,6 +69,11 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     let json = serde_json::to_string_pretty(&report)?;
     if let Some(path) = &args.html {
         write(path, &plot::html(&report)?)?;
+    }
+    if let Some(path) = &args.keys {
+        let lines = lists.iter().map(|list| list.0.as_str());
+        let all: String = std::iter::once(keys::HEADING).chain(lines).collect();
+        write(path, &all)?;
     }
     match &args.json {
         Some(path) if path == Path::new("-") => {

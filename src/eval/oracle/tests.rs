@@ -84,14 +84,15 @@ async fn only_what_the_cache_does_not_hold_takes_time() {
     assert_eq!(first_ms, 25);
     oracle.look_ahead(1, "let x = ", "1;");
     let (_, first_ms) = said(&oracle, request("", "let x = ", "")).await;
-    assert_eq!(first_ms, 22);
+    // What was generated is in the cache: " " and "=". Only the last " " is new.
+    assert_eq!(first_ms, 21);
     let ledger = oracle.ledger();
     let computed: Vec<u32> = ledger
         .generations
         .iter()
         .map(|g| g.computed_tokens)
         .collect();
-    assert_eq!(computed, [5, 2]);
+    assert_eq!(computed, [5, 1]);
     assert_eq!(ledger.generations[1].key, 1);
 }
 
