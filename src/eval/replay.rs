@@ -12,6 +12,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -299,7 +300,7 @@ impl<'s> Person<'s> {
     fn ask(&self, document: Document, offset_bytes: usize, wanted: bool) -> JoinHandle<()> {
         let version = document.version;
         let asked = Instant::now();
-        let answer = self.policy.complete(
+        let mut answer = self.policy.complete(
             Ask {
                 document,
                 offset_bytes,
@@ -308,9 +309,15 @@ impl<'s> Person<'s> {
             },
             wanted,
         );
+        // Messages are heard in order: this request is known before an older one can wake up.
+        let at_once = (&mut answer).now_or_never();
         let (screen, oracle) = (self.screen.clone(), self.oracle.clone());
         tokio::spawn(async move {
-            let Some(ghost) = answer.await else { return };
+            let answered = match at_once {
+                Some(answered) => answered,
+                None => answer.await,
+            };
+            let Some(ghost) = answered else { return };
             let mut screen = lock(&screen);
             // The cursor is at the end of the edit: a range elsewhere is not of this place.
             if screen.version != version || ghost.range_bytes != (offset_bytes..offset_bytes) {
