@@ -1,7 +1,28 @@
-//! Measurements: how fast the product is and how good its completions are.
+//! Measurements: how fast the product is and how good its completions are. What `ghostline bench` runs.
 //!
-//! Called by `cli/bench` only. Everything here measures the real parts, from outside where that is
-//! possible, and gives figures with the machine they were taken on.
+//! [`replay`] types a recorded or a made-up editing trace through the real completion engine and the
+//! real document store, against an oracle that stands in for the model, in virtual time. The way of a
+//! run: [`trace`] or [`typist`] → [`script`] (what the document becomes and what is typed next) →
+//! [`replay`] (one [`policy`] over one [`oracle`]) → [`figures`] → [`report`] and [`plot`]. One seed
+//! gives one result, to the last digit, on any machine.
+//!
+//! [`latency`] measures the built program from outside, over its pipes, and gives its figures with the
+//! [`machine`] they were taken on.
+//!
+//! Called by `cli/bench` only.
 
+mod chance;
+pub mod figures;
+pub mod keys;
 pub mod latency;
 pub mod machine;
+pub mod oracle;
+pub mod plot;
+pub mod policy;
+pub mod replay;
+pub mod report;
+pub mod rhythm;
+pub mod script;
+pub mod trace;
+pub mod typist;
+mod wanted;

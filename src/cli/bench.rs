@@ -3,6 +3,7 @@
 use super::Exit;
 
 pub mod latency;
+pub mod replay;
 
 /// Arguments of `ghostline bench`.
 #[derive(Debug, Clone, clap::Args)]
@@ -17,11 +18,14 @@ pub struct Args {
 pub enum Bench {
     /// What the server itself costs per key, over its pipes, without the model's time.
     Latency(latency::Args),
+    /// Replay typing through the real completion engine, in virtual time, against an oracle.
+    Replay(replay::Args),
 }
 
 /// Measures what was asked for.
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
     match args.bench {
         Bench::Latency(args) => latency::run(args).await,
+        Bench::Replay(args) => replay::run(args).await,
     }
 }

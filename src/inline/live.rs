@@ -368,8 +368,9 @@ impl Watch {
         let typed = match fit(&self.origin, &progress.text, now) {
             Fit::Typed(typed) => typed,
             Fit::Ahead if !whole => return Ok(Look::Wait),
-            Fit::Correcting => return Ok(Look::Correcting),
-            Fit::Ahead | Fit::Diverged => return Err(Waited::Diverged),
+            Fit::Correcting if !whole => return Ok(Look::Correcting),
+            // A text that has ended will not come to agree.
+            Fit::Ahead | Fit::Correcting | Fit::Diverged => return Err(Waited::Diverged),
         };
         let rest = progress.text.get(typed..).unwrap_or_default();
         if whole && rest.trim().is_empty() {

@@ -1,0 +1,240 @@
+//! A backend that knows what the person will type, in place of a model.
+//!
+//! The replay tells it before each edit what comes next ([`Oracle::look_ahead`]); a request is answered
+//! with that text, each token right with a given probability by a seeded draw. After the first wrong
+//! token a generation stays wrong, as a model's does. Where the person does not go on, all is wrong.
+//! Speed is modelled: time to the first token of a warm prompt, time per token, and time per prompt
+//! token that the KV cache does not hold.
+//!
+//! Invariants: a place, a future and a seed give one text, whoever asks and however often; a prompt
+//! token counts as computed once the request is polled, whether or not anybody waits for the end.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, ready};
+use futures_util::{FutureExt as _, stream};
+use tokio::time::{Instant, sleep_until};
+
+use crate::backend::{
+    Backend, BackendError, Chunk, ChunkStream, Finish, Installed, PromptBudget, Request,
+};
+
+mod answer;
+mod ledger;
+mod options;
+mod tokens;
+
+pub use ledger::{Generated, Ledger};
+pub use options::OracleOptions;
+
+use answer::Answer;
+use ledger::Slots;
+
+/// The name under which it is asked. It has the family's name in it, so that prompts are laid out as
+/// for Qwen2.5-Coder.
+pub const MODEL: &str = "qwen2.5-coder-oracle";
+
+/// As for an Ollama whose speed is unknown: the prompts that most people's backends see.
+const PROMPT_BUDGET: PromptBudget = PromptBudget {
+    prefix_tokens: 1024,
+    suffix_tokens: 256,
+};
+
+/// The oracle. Shared between the replay, which tells it the future, and the policy, which asks.
+#[derive(Debug, Clone)]
+pub struct Oracle {
+    options: OracleOptions,
+    seed: u64,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The end of the text before the cursor, and what comes after it.
+    before: String,
+    future: String,
+    slots: Slots,
+    ledger: Ledger,
+}
+
+impl Oracle {
+    /// An oracle that has seen nothing yet.
+    pub fn new(options: OracleOptions, seed: u64) -> Self {
+        let state = State {
+            before: String::new(),
+            future: String::new(),
+            slots: Slots::new(options.slots),
+            ledger: Ledger::default(),
+        };
+        Self {
+            options,
+            seed,
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    /// Tells what stands before the cursor after step `key`, and what the person types from there on.
+    pub fn look_ahead(&self, key: usize, before: &str, future: &str) {
+        let mut state = lock(&self.state);
+        state.ledger.key = key;
+        before.clone_into(&mut state.before);
+        future.clone_into(&mut state.future);
+    }
+
+    /// Notes that a ghost of this text was shown.
+    pub fn shown(&self, text: &str) {
+        lock(&self.state).ledger.shown(text);
+    }
+
+    /// What was generated so far.
+    pub fn ledger(&self) -> Ledger {
+        lock(&self.state).ledger.clone()
+    }
+}
+
+impl Backend for Oracle {
+    fn name(&self) -> &'static str {
+        "oracle"
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<Vec<Installed>, BackendError>> {
+        let model = Installed {
+            name: MODEL.to_owned(),
+            digest: None,
+            size_bytes: None,
+            quantization: None,
+            architecture: None,
+            fim: Some(true),
+        };
+        ready(Ok(vec![model])).boxed()
+    }
+
+    fn warm_up(&self, _: &str) -> BoxFuture<'static, Result<(), BackendError>> {
+        ready(Ok(())).boxed()
+    }
+
+    fn stream(&self, request: Request) -> ChunkStream {
+        let generation = Generation {
+            oracle: self.clone(),
+            request,
+            running: None,
+        };
+        Box::pin(stream::unfold(generation, |mut generation| async move {
+            let chunk = generation.next().await?;
+            Some((Ok(chunk), generation))
+        }))
+    }
+
+    fn prompt_budget(&self) -> PromptBudget {
+        PROMPT_BUDGET
+    }
+}
+
+/// One request, from its first poll to its drop.
+struct Generation {
+    oracle: Oracle,
+    request: Request,
+    running: Option<Running>,
+}
+
+struct Running {
+    /// Its number in the ledger.
+    id: usize,
+    slot: usize,
+    answer: Answer,
+    prompt_tokens: u32,
+    cached_tokens: u32,
+    first_token_at: Instant,
+    next: usize,
+    ended: bool,
+}
+
+impl Generation {
+    async fn next(&mut self) -> Option<Chunk> {
+        let Some(running) = &mut self.running else {
+            let running = self.oracle.begin(&self.request);
+            let chunk = Chunk::Prompt {
+                prompt_tokens: running.prompt_tokens,
+                cached_tokens: running.cached_tokens,
+            };
+            self.running = Some(running);
+            return Some(chunk);
+        };
+        if running.ended {
+            return None;
+        }
+        loop {
+            let index = u32::try_from(running.next).unwrap_or(u32::MAX);
+            sleep_until(running.first_token_at + self.oracle.options.token() * index).await;
+            let Some(token) = running.answer.tokens.get(running.next) else {
+                break;
+            };
+            running.next += 1;
+            let mut state = lock(&self.oracle.state);
+            state.ledger.token(running.id, token);
+            state.slots.generated(running.slot, token);
+            if !token.is_empty() {
+                return Some(Chunk::Text(token.clone()));
+            }
+        }
+        running.ended = true;
+        lock(&self.oracle.state).ledger.ended();
+        Some(Chunk::Done(Finish {
+            stop: running.answer.stop,
+            prompt_tokens: running.prompt_tokens,
+            cached_tokens: Some(running.cached_tokens),
+            generated_tokens: u32::try_from(running.next).unwrap_or(u32::MAX),
+            load: None,
+        }))
+    }
+}
+
+impl Drop for Generation {
+    fn drop(&mut self) {
+        if self.running.as_ref().is_some_and(|r| !r.ended) {
+            lock(&self.oracle.state).ledger.ended();
+        }
+    }
+}
+
+impl Oracle {
+    fn begin(&self, request: &Request) -> Running {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        let prompt = tokens::of_prompt(&request.prompt);
+        let (slot, cached) = state.slots.take(&prompt);
+        let computed = prompt.len().saturating_sub(cached);
+        let as_tokens = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let first_token: Duration =
+            self.options.first_token() + self.options.prefill() * as_tokens(computed);
+        let id = state.ledger.begin(Generated {
+            key: state.ledger.key,
+            priority: request.priority,
+            computed_tokens: as_tokens(computed),
+            first_token,
+            tokens: 0,
+            shown_tokens: 0,
+            text: String::new(),
+        });
+        let written = answer::written(&request.prompt);
+        let truth = answer::truth(&written, &state.before, &state.future).unwrap_or_default();
+        Running {
+            id,
+            slot,
+            answer: Answer::new(self.options.q, self.seed, &written, &truth, request),
+            prompt_tokens: as_tokens(prompt.len()),
+            cached_tokens: as_tokens(cached),
+            first_token_at: Instant::now() + first_token,
+            next: 0,
+            ended: false,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;
