@@ -126,7 +126,8 @@ impl Engine {
     /// Uses other settings from the next request on.
     pub fn set_settings(&self, settings: Arc<Settings>) {
         let folders = self.files.load().folders().to_owned();
-        self.files.store(Arc::new(Files::new(&settings.privacy, &folders)));
+        self.files
+            .store(Arc::new(Files::new(&settings.privacy, &folders)));
         self.settings.store(settings);
     }
 
@@ -178,7 +179,8 @@ impl Engine {
             match watch.rest_at(&place, deadline).await {
                 Err(Waited::Diverged) => {}
                 waited => {
-                    let completion = target.complete(waited, &place, Source::Joined, &self.syntax)?;
+                    let completion =
+                        target.complete(waited, &place, Source::Joined, &self.syntax)?;
                     let completion = self.shown(completion, &place, explicit)?;
                     self.follow_up(&completion, watch, &place, target, turn);
                     return Ok(completion);
@@ -262,7 +264,9 @@ impl Engine {
             whole: true,
             trace: entry.trace,
         };
-        target.complete(Ok(rest), place, Source::Cache, &self.syntax).ok()
+        target
+            .complete(Ok(rest), place, Source::Cache, &self.syntax)
+            .ok()
     }
 
     /// The generation in flight, if what was typed since agrees with it.
@@ -316,7 +320,9 @@ impl Engine {
             stop: StopReason::Cut,
         };
         let router = self.router.clone();
-        let scene = self.syntax.scene(&target.document, target.offset_bytes, &origin);
+        let scene = self
+            .syntax
+            .scene(&target.document, target.offset_bytes, &origin);
         let multi_line = settings.inline.multi_line;
         let shape = Shape::of(&origin, &scene, multi_line, route.family.stops);
         let mut slot = lock(&self.live);
@@ -358,7 +364,7 @@ impl Engine {
         if live.watch().origin.uri != document.uri {
             return;
         }
-        let keep = now.is_some_and(|now| live.may_be_wanted(&now));
+        let keep = now.is_some_and(|now| live.may_be_wanted(now));
         if !keep && slot.take().is_some_and(|live| live.is_waste()) {
             lock(&self.rhythm).generation_ended(false);
         }

@@ -26,7 +26,10 @@ impl Growth {
                 return;
             };
             text.clone_from(&rest.text);
-            let Ok(mut grown) = self.target.complete(Ok(rest), &self.place, shown.source, &self.syntax) else {
+            let Ok(mut grown) =
+                self.target
+                    .complete(Ok(rest), &self.place, shown.source, &self.syntax)
+            else {
                 return;
             };
             let news = grown.whole || grown.insert_text != shown.insert_text;

@@ -61,8 +61,34 @@ enum Ended {
 pub(super) struct Live {
     shared: Watch,
     task: JoinHandle<()>,
+    wanted: Arc<Wanted>,
+}
+
+/// What decides whether a generation is still of use. Asked on every change of the document and on
+/// every piece of text: either may be the first to disagree with the other.
+#[derive(Debug)]
+struct Wanted {
+    origin: Arc<Place>,
     /// What must be accepted for this generation to be wanted; nothing when somebody asked for it.
     predicted: Option<Prediction>,
+    /// Where the person is since the last change. A std mutex, held for one comparison.
+    newest: Mutex<Option<Place>>,
+}
+
+impl Wanted {
+    /// Whether `text` may be of use where the person is.
+    fn allows(&self, text: &str) -> bool {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(now) = newest.as_ref() else {
+            return true;
+        };
+        let fits = |fit| fit != Fit::Diverged;
+        fits(fit(&self.origin, text, now))
+            || self
+                .predicted
+                .as_ref()
+                .is_some_and(|p| fits(fit(&p.place, &p.text, now)))
+    }
 }
 
 /// The completion that a speculative generation takes for accepted.
@@ -139,10 +165,16 @@ impl Live {
             ended: None,
         };
         let (sender, progress) = watch::channel(first);
+        let wanted = Arc::new(Wanted {
+            origin: origin.clone(),
+            predicted,
+            newest: Mutex::default(),
+        });
         let reader = Reader {
             stream,
             origin: origin.clone(),
             shape,
+            wanted: wanted.clone(),
             sender,
             cache,
         };
@@ -159,7 +191,7 @@ impl Live {
         Self {
             shared: Watch { origin, progress },
             task,
-            predicted,
+            wanted,
         }
     }
 
@@ -173,17 +205,18 @@ impl Live {
 
     /// Whether the generation was thrown away before it ended, although somebody had asked for it.
     pub(super) fn is_waste(&self) -> bool {
-        self.predicted.is_none() && self.is_running()
+        self.wanted.predicted.is_none() && self.is_running()
     }
 
-    /// Whether a document that is now at `now` may still want this.
-    pub(super) fn may_be_wanted(&self, now: &Place) -> bool {
-        let fits = |fit| fit != Fit::Diverged;
-        self.fit(now).is_some_and(fits)
-            || self
-                .predicted
-                .as_ref()
-                .is_some_and(|p| fits(fit(&p.place, &p.text, now)))
+    /// Whether the document, in which the person is at `now` since a change, may still want this.
+    pub(super) fn may_be_wanted(&self, now: Place) -> bool {
+        *self
+            .wanted
+            .newest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(now);
+        let progress = self.shared.progress.borrow();
+        progress.ended.is_none() && self.wanted.allows(&progress.text)
     }
 
     /// How what was generated so far relates to `now`; `None` when the stream has ended.
@@ -197,6 +230,7 @@ struct Reader {
     stream: ChunkStream,
     origin: Arc<Place>,
     shape: Shape,
+    wanted: Arc<Wanted>,
     sender: watch::Sender<Progress>,
     cache: Arc<Mutex<Cache>>,
 }
@@ -228,7 +262,14 @@ impl Reader {
                     });
                     false
                 }
-                Chunk::Text(text) => self.take(&text, elapsed),
+                Chunk::Text(text) => {
+                    let ended = self.take(&text, elapsed);
+                    if !ended && !self.wanted.allows(&self.sender.borrow().text) {
+                        // Whoever waits finds the sender gone, and the text diverged.
+                        return Ok(());
+                    }
+                    ended
+                }
                 Chunk::Done(finish) => {
                     self.sender.send_modify(|p| {
                         p.finish(finish);

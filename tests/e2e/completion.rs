@@ -380,3 +380,21 @@ async fn a_change_settles_what_was_asked_of_the_older_text() {
     assert_eq!(server.ghost(&id).await, None);
     server.finish().await;
 }
+
+#[tokio::test]
+async fn a_text_that_disagrees_with_what_was_typed_before_it_came_ends() {
+    let mut server = TestServer::ready().await;
+    server.open("let a = \n").await;
+    server.ask((0, 8)).await;
+    let running = server.script.next().await;
+    server.insert((0, 8), "x").await;
+    // Nothing speaks against it yet.
+    server
+        .client
+        .request("ghostline/status", json!({}))
+        .await
+        .unwrap();
+    assert!(!running.is_dropped());
+    running.say(" foo");
+    running.dropped().await;
+}

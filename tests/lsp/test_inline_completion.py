@@ -56,7 +56,9 @@ def ready(server):
     ],
 )
 def test_an_item_completes_the_line(server, ollama, encoding, text, chunks):
-    ollama.reply = Reply(chunks)
+    # A model joins the space with the word after it, so it is asked to generate the space again.
+    space = text[len(text.rstrip(" ")) :]
+    ollama.reply = Reply((space + chunks[0], *chunks[1:]))
     server.initialize({"general": {"positionEncodings": [encoding]}})
     server.wait_until_ready()
     open_document(server, text)
