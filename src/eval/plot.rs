@@ -10,6 +10,8 @@ use super::report::Report;
 
 /// Width and height of a plot, in pixels.
 const SIZE: (u32, u32) = (720, 340);
+/// Size of letters, as the library counts it: about 13 pixels.
+const LABEL: u32 = 16;
 /// The latency plot ends here: by 300 ms three in four people have typed on.
 const LATEST_MS: f64 = 300.0;
 /// Told apart by people who see colours differently (Okabe and Ito, 2008).
@@ -52,6 +54,15 @@ pub fn html(report: &Report) -> Result<String, PlotError> {
          color:#222;background:#fff}pre{overflow-x:auto;font-size:12px}svg{max-width:100%;height:auto}\
          </style><h1>ghostline bench replay</h1>",
     );
+    page.push_str("<p>");
+    for (policy, RGBColor(r, g, b)) in policies.iter().zip(COLOURS.iter().cycle()) {
+        let name = escaped(policy.name);
+        let _ = write!(
+            page,
+            "<b style=\"color:rgb({r},{g},{b})\">■</b> {name} &emsp;"
+        );
+    }
+    let _ = write!(page, "</p><p>{}</p>", escaped(&report.heading()));
     for (title, svg) in [
         ("Share of keys with a ghost, by time since the key", latency),
         ("What the person sees", shares),
@@ -91,24 +102,16 @@ fn draw_latency(area: &Area<'_>, policies: &[Figures]) -> Drawn {
         .build_cartesian_2d(0.0..LATEST_MS, 0.0..1.0_f64)?;
     chart
         .configure_mesh()
+        .max_light_lines(0)
+        .label_style(("sans-serif", LABEL))
         .x_desc("milliseconds since the key")
         .y_desc("share of keys")
         .draw()?;
     for (policy, &colour) in policies.iter().zip(COLOURS.iter().cycle()) {
         let (latencies, keys) = &policy.latencies;
-        chart
-            .draw_series(LineSeries::new(
-                cumulative(latencies, *keys),
-                colour.stroke_width(2),
-            ))?
-            .label(policy.name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+        let points = cumulative(latencies, *keys);
+        chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
     }
-    chart
-        .configure_series_labels()
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK.mix(0.3))
-        .draw()?;
     Ok(())
 }
 
@@ -136,13 +139,15 @@ fn draw_bars(area: &Area<'_>, label: &str, groups: &[Group], policies: &[Figures
     let names: Vec<&str> = groups.iter().map(|(name, _)| *name).collect();
     let mut chart = ChartBuilder::on(area)
         .margin(12)
-        .x_label_area_size(28)
+        .x_label_area_size(32)
         .y_label_area_size(56)
         .build_cartesian_2d(0.0..count, 0.0..top)?;
     chart
         .configure_mesh()
         .disable_x_mesh()
         .disable_x_axis()
+        .max_light_lines(0)
+        .label_style(("sans-serif", LABEL))
         .y_desc(label)
         .draw()?;
     for (n, (policy, &colour)) in policies.iter().zip(COLOURS.iter().cycle()).enumerate() {
@@ -151,21 +156,13 @@ fn draw_bars(area: &Area<'_>, label: &str, groups: &[Group], policies: &[Figures
             let corners = [(left, 0.0), (left + 0.9 / per_group, of(policy))];
             Rectangle::new(corners, colour.filled())
         };
-        chart
-            .draw_series(groups.iter().enumerate().map(bar))?
-            .label(policy.name)
-            .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled()));
+        chart.draw_series(groups.iter().enumerate().map(bar))?;
     }
     for (group, name) in names.into_iter().enumerate() {
         let at = chart.backend_coord(&(width(group) + 0.08, 0.0));
-        let style = ("sans-serif", 13).into_font();
+        let style = ("sans-serif", LABEL).into_font();
         area.draw(&Text::new(name, (at.0, at.1 + 8), style))?;
     }
-    chart
-        .configure_series_labels()
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK.mix(0.3))
-        .draw()?;
     Ok(())
 }
 

@@ -56,7 +56,8 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     // Off the runtime: a replay blocks its thread and brings its own clock.
     let replayed = tokio::task::spawn_blocking(move || {
         let trace = match path {
-            Some(path) => Trace::read(&path)?,
+            Some(path) => Trace::read(&path)
+                .map_err(|error| Usage(format!("--trace: {:#}", anyhow::Error::from(error))))?,
             None => typist::trace(seed),
         };
         anyhow::Ok(replay(&trace, &options)?)

@@ -95,6 +95,9 @@ fn the_engine_is_sooner_and_cheaper_and_never_stale() {
             assert_eq!(policy.most_generations_at_once, 1, "{}", policy.name);
         }
         assert!(engine.accepts > 0);
+        let page = crate::eval::plot::html(&report).unwrap();
+        assert_eq!(page.matches("<svg").count(), 3);
+        assert!(report.policies.iter().all(|p| page.contains(p.name)));
     }
 }
 
