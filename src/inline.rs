@@ -20,13 +20,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::{Priority, Request, StopReason};
 use crate::config::{Role, Settings};
-use crate::document::Document;
 use crate::metrics::Metrics;
 use crate::prompt::window;
 use crate::router::{Route, Router};
 
 mod ask;
 mod cache;
+mod change;
 mod debounce;
 mod gate;
 mod growth;
@@ -40,6 +40,7 @@ mod stop;
 mod syntax;
 mod target;
 mod trigger;
+mod wanted;
 
 pub use ask::{Ask, Completion, Nothing, Selected, Source, Update};
 pub use gate::Gate;
@@ -49,13 +50,14 @@ pub use trigger::Skip;
 use cache::Cache;
 use debounce::Rhythm;
 use growth::Growth;
-use live::{Live, Prediction, Rest, Start, Waited, Watch};
+use live::{Live, Rest, Start, Waited, Watch};
 use outcome::Outcomes;
 use place::{Fit, Place};
 use stop::Shape;
 use syntax::Syntax;
 use target::Target;
 use trigger::Files;
+use wanted::Prediction;
 
 /// The completion engine: cache, the generation in flight, and who waits.
 #[derive(Debug)]
@@ -167,7 +169,7 @@ impl Engine {
             .map_err(Nothing::Skipped)?;
         let wait = lock(&self.rhythm).key(&place, explicit, inline.debounce);
         if let Some(completion) = self.cached(&place, &target) {
-            self.prefetch(&place, &target, &completion, &settings);
+            self.prefetch_end_of(&place, &target, &completion, &settings);
             return self.shown(completion, &place, explicit);
         }
         let deadline = if self.updates.is_some() {
@@ -236,7 +238,7 @@ impl Engine {
         turn: &CancellationToken,
     ) {
         if completion.whole {
-            self.prefetch(place, &target, completion, &self.settings.load());
+            self.prefetch_end_of(place, &target, completion, &self.settings.load());
         } else if let Some(updates) = &self.updates {
             let growth = Growth {
                 watch,
@@ -348,41 +350,6 @@ impl Engine {
     /// Whether a generation is running.
     pub fn is_busy(&self) -> bool {
         lock(&self.live).as_ref().is_some_and(Live::is_running)
-    }
-
-    /// Ends the generation in flight when it no longer fits `document`, whose last edit ended at
-    /// `offset_bytes`. Costs nothing when none is in flight.
-    pub fn document_changed(&self, document: &Document, offset_bytes: usize) {
-        // Whatever was asked of an older text is settled: its answer would stand at the wrong place.
-        if let Some((_, turn)) = self.turns.remove(&document.uri) {
-            turn.cancel();
-        }
-        let now = Place::at(document, offset_bytes);
-        lock(&self.outcomes).moved(&document.uri, now.as_ref());
-        let mut slot = lock(&self.live);
-        let Some(live) = slot.as_ref() else { return };
-        if live.watch().origin.uri != document.uri {
-            return;
-        }
-        let keep = now.is_some_and(|now| live.may_be_wanted(now));
-        if !keep && slot.take().is_some_and(|live| live.is_waste()) {
-            lock(&self.rhythm).generation_ended(false);
-        }
-    }
-
-    /// Ends everything that belongs to a document.
-    pub fn document_closed(&self, uri: &str) {
-        if let Some((_, turn)) = self.turns.remove(uri) {
-            turn.cancel();
-        }
-        lock(&self.outcomes).forget(uri);
-        let mut slot = lock(&self.live);
-        if slot
-            .as_ref()
-            .is_some_and(|live| live.watch().origin.uri.as_ref() == uri)
-        {
-            slot.take();
-        }
     }
 
     /// Settles the older request of the document at once.

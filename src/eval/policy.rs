@@ -112,11 +112,11 @@ impl Name {
             Self::Engine => {
                 let router = Router::fixed(Arc::new(oracle.clone()), MODEL);
                 let metrics = Arc::<Metrics>::default();
-                Box::new(Ours(Arc::new(Engine::new(
-                    router,
-                    settings.clone(),
-                    metrics,
-                ))))
+                // As for an editor that draws a ghost text as it grows; what grows later is not
+                // counted, so nobody listens.
+                let (updates, _) = tokio::sync::mpsc::unbounded_channel();
+                let engine = Engine::new(router, settings.clone(), metrics).with_updates(updates);
+                Box::new(Ours(Arc::new(engine)))
             }
             Self::Debounced(constants) => Box::new(Debounced::new(
                 constants,

@@ -34,7 +34,7 @@ pub(super) struct Features([f64; FEATURES]);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Gate {
     weights: Vec<f64>,
-    /// Items accepted, by command or by typing them to the end.
+    /// Items accepted.
     pub accepted: u64,
     /// Items that the person typed past.
     pub rejected: u64,

@@ -16,6 +16,7 @@ use super::cache::{Cache, Entry};
 use super::place::{Fit, Place, fit};
 use super::postprocess;
 use super::stop::{self, Shape};
+use super::wanted::{Prediction, Wanted};
 use crate::backend::{Chunk, ChunkStream, Finish, StopReason};
 
 /// How long a request made in the middle of a typing correction waits for the text to agree with the
@@ -64,46 +65,6 @@ pub(super) struct Live {
     wanted: Arc<Wanted>,
 }
 
-/// What decides whether a generation is still of use. Asked on every change of the document and on
-/// every piece of text: either may be the first to disagree with the other.
-#[derive(Debug)]
-struct Wanted {
-    origin: Arc<Place>,
-    /// What must be accepted for this generation to be wanted; nothing when somebody asked for it.
-    predicted: Option<Prediction>,
-    /// Where the person is since the last change. A std mutex, held for one comparison.
-    newest: Mutex<Option<Place>>,
-}
-
-impl Wanted {
-    /// Whether `text` may be of use where the person is.
-    fn allows(&self, text: &str) -> bool {
-        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(now) = newest.as_ref() else {
-            return true;
-        };
-        let fits = |fit| fit != Fit::Diverged;
-        fits(fit(&self.origin, text, now))
-            || self
-                .predicted
-                .as_ref()
-                .is_some_and(|p| fits(fit(&p.place, &p.text, now)))
-    }
-}
-
-/// The completion that a speculative generation takes for accepted.
-#[derive(Debug, Clone)]
-pub(super) struct Prediction {
-    pub(super) place: Place,
-    pub(super) text: String,
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 /// What a generation begins with.
 pub(super) struct Start {
     /// The generation in whose place it comes: it lets go of the backend first.
@@ -114,6 +75,12 @@ pub(super) struct Start {
     pub(super) trace: Trace,
     pub(super) predicted: Option<Prediction>,
     pub(super) cache: Arc<Mutex<Cache>>,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// What a waiting request holds: it does not keep the stream alive.
@@ -165,11 +132,7 @@ impl Live {
             ended: None,
         };
         let (sender, progress) = watch::channel(first);
-        let wanted = Arc::new(Wanted {
-            origin: origin.clone(),
-            predicted,
-            newest: Mutex::default(),
-        });
+        let wanted = Arc::new(Wanted::new(origin.clone(), predicted));
         let reader = Reader {
             stream,
             origin: origin.clone(),
@@ -205,16 +168,12 @@ impl Live {
 
     /// Whether the generation was thrown away before it ended, although somebody had asked for it.
     pub(super) fn is_waste(&self) -> bool {
-        self.wanted.predicted.is_none() && self.is_running()
+        !self.wanted.is_speculative() && self.is_running()
     }
 
     /// Whether the document, in which the person is at `now` since a change, may still want this.
     pub(super) fn may_be_wanted(&self, now: Place) -> bool {
-        *self
-            .wanted
-            .newest
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(now);
+        self.wanted.moved(now);
         let progress = self.shared.progress.borrow();
         progress.ended.is_none() && self.wanted.allows(&progress.text)
     }

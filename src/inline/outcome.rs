@@ -31,6 +31,8 @@ pub(super) struct Outcomes {
     pub(super) gate: Gate,
     lately: Lately,
     shown: Option<Shown>,
+    /// The item whose text was inserted last, by accepting or by typing it.
+    typed: Option<Shown>,
 }
 
 impl Outcomes {
@@ -61,21 +63,44 @@ impl Outcomes {
         true
     }
 
-    /// The document with the shown item changed; the person is now at `now`.
-    pub(super) fn moved(&mut self, uri: &Arc<str>, now: Option<&Place>) {
-        let Some(shown) = self.shown.as_ref().filter(|shown| shown.place.uri == *uri) else {
-            return;
+    /// Whether an item is shown in the document.
+    pub(super) fn watches(&self, uri: &Arc<str>) -> bool {
+        self.shown
+            .as_ref()
+            .is_some_and(|shown| shown.place.uri == *uri)
+    }
+
+    /// The document with the shown item changed; the person is now at `now`. True when that was the
+    /// accept of the item.
+    pub(super) fn moved(&mut self, now: &Place) -> bool {
+        let Some(shown) = self
+            .shown
+            .as_ref()
+            .filter(|shown| shown.place.uri == now.uri)
+        else {
+            return false;
         };
-        match now.map(|now| fit(&shown.place, &shown.text, now)) {
-            Some(Fit::Typed(typed)) if typed < shown.text.trim_end().len() => {}
-            Some(Fit::Typed(_) | Fit::Ahead) => self.ended(true),
-            Some(Fit::Correcting) => {}
-            Some(Fit::Diverged) | None => self.ended(false),
+        match fit(&shown.place, &shown.text, now) {
+            Fit::Typed(typed) if typed < shown.text.trim_end().len() => false,
+            Fit::Typed(_) | Fit::Ahead => {
+                // Accepted or typed to its end: the editor tells of accepts itself, and typing says
+                // that the text was right, not that it was wanted.
+                self.typed = self.shown.take();
+                true
+            }
+            Fit::Correcting => false,
+            Fit::Diverged => {
+                self.ended(false);
+                false
+            }
         }
     }
 
-    /// The editor says that the item `id` was accepted.
+    /// The editor says that the item `id` was accepted. Its text may stand in the document already.
     pub(super) fn accepted(&mut self, id: u64) {
+        if let Some(typed) = self.typed.take_if(|typed| typed.id == id) {
+            self.shown = Some(typed);
+        }
         if self.shown.as_ref().is_some_and(|shown| shown.id == id) {
             self.ended(true);
         }

@@ -1,21 +1,60 @@
 //! The next completion, before anybody asks for it.
 //!
-//! Once a whole ghost text is shown, the likeliest next place is the line after it: the person accepts
-//! and presses Enter. The generation for that place runs at the lowest priority, in the one slot there
-//! is, and only while nothing else wants it; any real request that it does not fit ends it.
+//! Two places are worth a guess. While a whole ghost text is shown: the end of it, where the editor will
+//! ask as soon as it is accepted; the prompt differs from the one before in a few last tokens, so the
+//! guess costs little. And once a statement was accepted: the line below, where the person goes with
+//! Enter. Both run at the lowest priority, in the one slot there is, and only while nothing else wants
+//! it; any real request that they do not fit ends them.
 
-use super::{Completion, Engine, Place, Prediction, Target, lock};
+use super::{Completion, Engine, Place, Prediction, Skip, Target, lock, trigger};
 use crate::config::{Role, Settings};
-use crate::document::Edit;
+use crate::document::{Document, Edit};
 use crate::router::RoleState;
 
 impl Engine {
-    /// Starts generating for the place after `completion`, as if it had been accepted.
-    pub(super) fn prefetch(
+    /// `completion` is shown at `now`: prepares the place at its end, if one would be asked for there.
+    pub(super) fn prefetch_end_of(
         &self,
         now: &Place,
         target: &Target,
         completion: &Completion,
+        settings: &Settings,
+    ) {
+        let inserted = completion
+            .insert_text
+            .strip_prefix(target.selected.as_str());
+        if let Some(inserted) = inserted.filter(|_| now.at_line_end()) {
+            self.prefetch(
+                now,
+                &target.document,
+                target.offset_bytes,
+                inserted,
+                settings,
+            );
+        }
+    }
+
+    /// A completion was accepted and the person is at `now`, byte `offset_bytes`: prepares the line
+    /// below, unless the editor will ask right here.
+    pub(super) fn prefetch_line_below(
+        &self,
+        now: &Place,
+        document: &Document,
+        offset_bytes: usize,
+    ) {
+        let settings = self.settings.load();
+        if now.at_line_end() && self.check(now, document, &settings) == Err(Skip::AfterEnd) {
+            self.prefetch(now, document, offset_bytes, "\n", &settings);
+        }
+    }
+
+    /// Generates for the place after `text` is typed at `now`.
+    fn prefetch(
+        &self,
+        now: &Place,
+        document: &Document,
+        offset_bytes: usize,
+        text: &str,
         settings: &Settings,
     ) {
         if !settings.inline.prefetch || self.is_busy() {
@@ -24,48 +63,27 @@ impl Engine {
         let RoleState::Ready(route) = self.router.route(Role::Completion) else {
             return;
         };
-        let Some((next, accepted)) = target.after(now, completion) else {
+        let mut document = document.clone();
+        let offset_bytes = document.apply(&Edit {
+            range_bytes: Some(offset_bytes..offset_bytes),
+            text: text.to_owned(),
+        });
+        let next = Target::new(document, offset_bytes, None);
+        let Some(place) = Place::at(&next.document, offset_bytes) else {
             return;
         };
-        let Some(place) = Place::at(&next.document, next.offset_bytes) else {
-            return;
-        };
-        if lock(&self.cache).find(&place).is_none() {
-            let predicted = Some(Prediction {
+        let asked_there = self.check(&place, &next.document, settings).is_ok();
+        if asked_there && lock(&self.cache).find(&place).is_none() {
+            let predicted = Prediction {
                 place: now.clone(),
-                text: accepted,
-            });
-            self.generate(&route, place.origin(), &next, settings, predicted);
+                text: text.to_owned(),
+            };
+            self.generate(&route, place.origin(), &next, settings, Some(predicted));
         }
     }
-}
 
-impl Target {
-    /// The document with `completion` accepted and Enter pressed, and what that inserts; nothing where text stands right of
-    /// the cursor, because the person goes on there.
-    fn after(&self, now: &Place, completion: &Completion) -> Option<(Self, String)> {
-        if !now.at_line_end() {
-            return None;
-        }
-        let mut document = self.document.clone();
-        let inserted = completion
-            .insert_text
-            .strip_prefix(self.selected.as_str())?;
-        let at = self.offset_bytes;
-        let text = [inserted, "\n"].concat();
-        let offset_bytes = document.apply(&Edit {
-            range_bytes: Some(at..at),
-            text: text.clone(),
-        });
-        let range_bytes = offset_bytes..offset_bytes;
-        Some((
-            Self {
-                document,
-                offset_bytes,
-                range_bytes,
-                selected: String::new(),
-            },
-            text,
-        ))
+    fn check(&self, place: &Place, document: &Document, settings: &Settings) -> Result<(), Skip> {
+        let files = self.files.load();
+        trigger::check(place, &document.language_id, false, settings, &files)
     }
 }

@@ -9,13 +9,12 @@
 //! taken.
 //!
 //! Invariants: work is proportional to a bounded window and, from one key to the next, to what changed
-//! in it; a parse that takes longer than [`PATIENCE`] is given up and the text shown; languages without
+//! in it; a parse that takes longer than [`STEPS`] of the parser is given up and the text shown; languages without
 //! a grammar are left alone.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use lru::LruCache;
 
@@ -35,10 +34,10 @@ use grammar::Grammar;
 use tree::{Faults, Trees};
 use window::Window;
 
-/// How long all parsing for one answer may take: a fiftieth of the default deadline of 100 ms. A window
-/// of usual code takes 0.3 to 0.9 ms when it is new and 0.1 to 0.4 ms after a key, measured by
-/// `tests::cost` on a busy machine of two cores.
-const PATIENCE: Duration = Duration::from_millis(2);
+/// Steps of the parser, of 100 operations each, that one answer may take. A window of usual code takes
+/// about 40 when it is new and a few after a key; counted, not timed, so that a busy machine shows the
+/// same as an idle one.
+const STEPS: u32 = 200;
 /// Verdicts kept, so that a text typed along is judged once: as many as the texts in the cache.
 const VERDICTS: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 
@@ -86,7 +85,7 @@ impl Syntax {
         {
             let window = Window::cut(&document.text, offset);
             let mut trees = self.trees();
-            trees.allow(PATIENCE);
+            trees.allow(STEPS);
             if let Some(tree) = trees.look(grammar, &window.text) {
                 scene.look_at(&tree, grammar, &window);
             }
@@ -99,7 +98,7 @@ impl Syntax {
         if let Some(grammar) = Grammar::of(&document.language_id) {
             let window = Window::cut(&document.text, offset);
             let mut trees = self.trees();
-            trees.allow(PATIENCE);
+            trees.allow(STEPS);
             trees.look(grammar, &window.text);
         }
     }
@@ -140,7 +139,7 @@ impl Syntax {
 
     fn judge(&self, grammar: &'static Grammar, window: &Window, text: &str) -> Verdict {
         let mut trees = self.trees();
-        trees.allow(PATIENCE);
+        trees.allow(STEPS);
         // Without an answer in time the text is shown.
         judge(&mut trees, grammar, window, text).unwrap_or(Verdict::Whole)
     }

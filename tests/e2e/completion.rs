@@ -331,6 +331,7 @@ async fn the_line_after_an_accepted_one_is_there_at_once() {
     let id = server.ask((1, 12)).await;
     server.script.next().await.say(" 1;\n");
     assert_eq!(server.ghost(&id).await.as_deref(), Some("1;"));
+    server.insert((1, 12), "1;").await;
     let prefetched = server.script.next().await;
     assert_eq!(
         prefetched.request.priority,
@@ -341,12 +342,9 @@ async fn the_line_after_an_accepted_one_is_there_at_once() {
             .prompt()
             .contains("    let a = 1;\n<|fim_suffix|>")
     );
+    server.insert((1, 14), "\n    ").await;
     prefetched.say("    let c = 2;\n");
     prefetched.dropped().await;
-    // Typing along what was shown does not disturb it; neither does accepting and Enter.
-    server.insert((1, 12), "1").await;
-    server.insert((1, 13), ";").await;
-    server.insert((1, 14), "\n    ").await;
     let id = server.ask((2, 4)).await;
     assert_eq!(server.ghost(&id).await.as_deref(), Some("let c = 2;"));
     server.finish().await;
@@ -359,10 +357,11 @@ async fn a_real_request_ends_a_prefetch_at_once() {
     let id = server.ask((1, 12)).await;
     server.script.next().await.say(" 1;\n");
     assert_eq!(server.ghost(&id).await.as_deref(), Some("1;"));
+    server.insert((1, 12), "1;").await;
     let prefetched = server.script.next().await;
-    server.insert((1, 12), "x").await;
+    server.change((1, 13), (1, 14), " + x").await;
     prefetched.dropped().await;
-    let id = server.ask((1, 13)).await;
+    let id = server.ask((1, 17)).await;
     server.script.next().await.say("y;\n");
     assert_eq!(server.ghost(&id).await.as_deref(), Some("y;"));
     assert_eq!(server.script.most_running(), 1);

@@ -109,7 +109,15 @@ async fn accepted(case: &Case, chunk_chars: usize) -> Option<String> {
     let offset_bytes = case.document.find('█').expect("a cursor");
     let text = case.document.replacen('█', "", 1);
     let mut document = Document::new("file:///project/x", 1, &case.language_id, &text);
-    let chars: Vec<char> = case.text.chars().collect();
+    // The whitespace left of the cursor is generated again, as a part of the text.
+    let before = text.get(..offset_bytes).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let typed_after_word = !line.trim().is_empty() && case.text.starts_with([' ', '\n']);
+    let space = line
+        .get(line.trim_end().len()..)
+        .filter(|_| !typed_after_word)
+        .unwrap_or_default();
+    let chars: Vec<char> = [space, &case.text].concat().chars().collect();
     let chunks = chars
         .chunks(chunk_chars)
         .map(|c| c.iter().collect())

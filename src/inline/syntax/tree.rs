@@ -4,7 +4,6 @@
 //! that again, so the cost of a key does not depend on the window.
 
 use std::ops::{ControlFlow, Range};
-use std::time::{Duration, Instant};
 
 use tree_sitter::{InputEdit, Node, ParseOptions, Parser, Point, Tree};
 
@@ -15,7 +14,8 @@ use super::grammar::Grammar;
 pub(super) struct Trees {
     parser: Option<Parser>,
     last: Option<Last>,
-    until: Option<Instant>,
+    /// Steps left of what was allowed.
+    steps_left: Option<u32>,
 }
 
 struct Last {
@@ -34,12 +34,12 @@ impl std::fmt::Debug for Trees {
 }
 
 impl Trees {
-    /// Gives the next looks together so much time.
-    pub(super) fn allow(&mut self, patience: Duration) {
-        self.until = Some(Instant::now() + patience);
+    /// Gives the next looks together so many steps of the parser.
+    pub(super) fn allow(&mut self, steps: u32) {
+        self.steps_left = Some(steps);
     }
 
-    /// The tree of `text`; `None` when time runs out.
+    /// The tree of `text`; `None` when the steps run out.
     pub(super) fn look(&mut self, grammar: &'static Grammar, text: &str) -> Option<Tree> {
         if let Some(last) = &mut self.last {
             if !std::ptr::eq(last.grammar, grammar) {
@@ -55,12 +55,16 @@ impl Trees {
         if self.last.is_none() {
             parser.set_language(&grammar.language()).ok()?;
         }
-        let until = self.until;
-        let mut in_time = |_: &_| match until {
-            Some(until) if Instant::now() > until => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
+        let steps_left = &mut self.steps_left;
+        let mut within = |_: &_| match steps_left {
+            Some(0) => ControlFlow::Break(()),
+            Some(left) => {
+                *left -= 1;
+                ControlFlow::Continue(())
+            }
+            None => ControlFlow::Continue(()),
         };
-        let options = ParseOptions::new().progress_callback(&mut in_time);
+        let options = ParseOptions::new().progress_callback(&mut within);
         let bytes = text.as_bytes();
         let tree = parser.parse_with_options(
             &mut |at, _| bytes.get(at..).unwrap_or_default(),
@@ -194,13 +198,13 @@ mod tests {
     }
 
     #[test]
-    fn without_time_there_is_no_tree_and_the_next_look_has_one() {
+    fn without_steps_there_is_no_tree_and_the_next_look_has_one() {
         let grammar = Grammar::of("rust").unwrap();
         let mut trees = Trees::default();
         let text = "fn a() { b(); }\n".repeat(2_000);
-        trees.allow(Duration::ZERO);
+        trees.allow(0);
         assert!(trees.look(grammar, &text).is_none());
-        trees.until = None;
+        trees.steps_left = None;
         assert!(trees.look(grammar, &text).is_some());
     }
 }

@@ -1,0 +1,51 @@
+//! What a change of a document means for what is under way: the second way into the engine, beside
+//! [`Engine::complete`]. Synchronous, so that changes and requests keep their order.
+
+use super::place::Place;
+use super::{Engine, lock};
+use crate::document::Document;
+
+impl Engine {
+    /// Ends the generation in flight when it no longer fits `document`, whose last edit ended at
+    /// `offset_bytes`. Costs nothing when none is in flight.
+    pub fn document_changed(&self, document: &Document, offset_bytes: usize) {
+        // Whatever was asked of an older text is settled: its answer would stand at the wrong place.
+        if let Some((_, turn)) = self.turns.remove(&document.uri) {
+            turn.cancel();
+        }
+        if !lock(&self.outcomes).watches(&document.uri) && !self.is_busy() {
+            return;
+        }
+        let now = Place::at(document, offset_bytes);
+        let accepted = now
+            .as_ref()
+            .is_some_and(|now| lock(&self.outcomes).moved(now));
+        let mut slot = lock(&self.live);
+        let stale = slot.as_ref().is_some_and(|live| {
+            live.watch().origin.uri == document.uri
+                && !now.clone().is_some_and(|now| live.may_be_wanted(now))
+        });
+        if stale && slot.take().is_some_and(|live| live.is_waste()) {
+            lock(&self.rhythm).generation_ended(false);
+        }
+        drop(slot);
+        if let Some(now) = now.filter(|_| accepted) {
+            self.prefetch_line_below(&now, document, offset_bytes);
+        }
+    }
+
+    /// Ends everything that belongs to a document.
+    pub fn document_closed(&self, uri: &str) {
+        if let Some((_, turn)) = self.turns.remove(uri) {
+            turn.cancel();
+        }
+        lock(&self.outcomes).forget(uri);
+        let mut slot = lock(&self.live);
+        if slot
+            .as_ref()
+            .is_some_and(|live| live.watch().origin.uri.as_ref() == uri)
+        {
+            slot.take();
+        }
+    }
+}
