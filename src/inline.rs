@@ -3,7 +3,7 @@
 //! [`Engine::complete`] is that way, top to bottom. Called by `server/inline_completion` and by
 //! `cli/complete`; asks the router for a model and knows neither the protocol nor any backend.
 //!
-//! Invariants: a completion belongs to the place it was made for ([`place::fit`] decides); at most one
+//! Invariants: a completion belongs to the place it was made for (`place::fit` decides); at most one
 //! generation runs per engine; a request that is dropped or superseded leaves the generation running
 //! for the next one, and a text that diverges ends it at once.
 

@@ -19,7 +19,9 @@
 //! | the engine in this process | [`backend::embedded`] |
 //! | what weights there are and where they come from | [`models`] |
 //! | a setting, its layers, what a workspace may set | [`config`] |
+//! | what of a text is shown, and when it ends | `inline/postprocess`, `inline/stop`, `inline/syntax` |
 //! | counters and latencies | [`metrics`] |
+//! | a benchmark | [`eval`], and its subcommand in [`cli::bench`] |
 //!
 //! # How a completion goes
 //!

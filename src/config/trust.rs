@@ -3,7 +3,7 @@
 //! Anybody can write the files of a folder that somebody opens. They may choose among models, switch
 //! features off and tune; they never say where text is sent, name files to load, or take away what
 //! the person keeps private. Each key's [`Reach`] says which rule it has; the resolver asks
-//! [`limit`] for every value a workspace gives.
+//! `limit` for every value a workspace gives.
 //!
 //! Sending text elsewhere has more ways than a URL, and these are closed as well: a backend of the
 //! person's own that is on another machine and that they do not use for this role; a model that

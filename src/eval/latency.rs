@@ -1,7 +1,7 @@
 //! What the server itself costs: the built program over its pipes, with the model's time taken off.
 //!
 //! Called by `cli/bench/latency`. [`measure`] starts the program as an editor does, with settings of
-//! its own that lead to a [scripted Ollama](backend) in this process. Both ends of every measured way
+//! its own that lead to a scripted Ollama in this process. Both ends of every measured way
 //! are in this process, so one clock times all of it.
 //!
 //! Invariants: a sample counts only if the answer is the text that was scripted for it, so that no

@@ -2,7 +2,7 @@
 //!
 //! Each step goes the way of the server's `didChange`: [`Store::update`], [`Document::apply`], then the
 //! policy is told. After a key a completion is asked for at the cursor and the answer is awaited beside
-//! the next keys; the next key comes after a gap of [`rhythm`](super::rhythm), whatever happens. A
+//! the next keys; the next key comes after a gap of [`rhythm`], whatever happens. A
 //! ghost counts as shown when it comes before the next edit.
 //!
 //! Every policy is replayed twice: once by a person who types all of the trace, and once by one who

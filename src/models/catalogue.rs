@@ -20,7 +20,7 @@ pub struct Model {
     pub sha256: &'static str,
     /// SPDX name of the weights' licence.
     pub licence: &'static str,
-    /// Main memory a completion session needs; see [`memory_bytes`].
+    /// Main memory a completion session needs, estimated: weights, key-value cache and logits.
     pub memory_bytes: u64,
     /// Tried in this order.
     pub sources: &'static [Source],

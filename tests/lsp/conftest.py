@@ -17,11 +17,11 @@ from scripted_ollama import MODEL, ScriptedOllama
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# No debounce, a deadline that never comes and no prefetch: what is asked when is up to the test.
+# No debounce, the latest deadline and no prefetch: what is asked when is up to the test.
 SETTINGS = """
 [inline]
 debounce = 0
-deadline_ms = 60000
+deadline_ms = 5000
 prefetch = false
 
 [index]

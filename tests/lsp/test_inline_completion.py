@@ -111,14 +111,17 @@ def test_a_selected_suggestion_is_extended(ready, ollama):
 
 @pytest.mark.parametrize("hold", ["before_headers", "after_first_chunk"])
 @pytest.mark.parametrize("id", [7, "a string"])
-def test_cancelling_answers_and_stops_the_model(ready, ollama, hold, id):
+def test_cancelling_answers_and_closing_stops_the_model(ready, ollama, hold, id):
     ollama.reply = Reply(("compute", "(1)"), hold=hold)
     open_document(ready, "total = ")
     ready.start_request("textDocument/inlineCompletion", params("total = "), id)
     held = ollama.wait_for("generate", lambda e: "total" in e.prompt)
     ready.notify("$/cancelRequest", {"id": id})
     assert ready.response(id)["error"]["code"] == REQUEST_CANCELLED
+    # What was asked still fits the text, so a newer request may join it; nobody can once it is closed.
+    ready.notify("textDocument/didClose", {"textDocument": {"uri": URI}})
     ollama.wait_for("disconnect", lambda e: e.number == held.number)
+    open_document(ready, "total = ")
     # The server goes on.
     ollama.release()
     ollama.reply = Reply(("compute(1)",))
@@ -138,7 +141,7 @@ def test_a_newer_request_settles_the_older(ready, ollama):
     assert len(items_of(ready.response(newer))) == 1
 
 
-def test_documents_do_not_settle_each_other(ready, ollama):
+def test_the_newest_document_has_the_model(ready, ollama):
     ollama.reply = Reply(("compute", "(1)"), hold="before_headers")
     other = "file:///project/other.py"
     open_document(ready, "total = ")
@@ -146,8 +149,9 @@ def test_documents_do_not_settle_each_other(ready, ollama):
     first = ready.start_request("textDocument/inlineCompletion", params("total = "))
     ollama.wait_for("generate", lambda e: "total" in e.prompt)
     second = ready.start_request("textDocument/inlineCompletion", params("price = ", other))
+    # One generation at a time: the older one makes room, and its request is settled.
+    assert not items_of(ready.response(first))
     ollama.release()
-    assert items_of(ready.response(first))
     assert items_of(ready.response(second))
 
 
@@ -248,4 +252,8 @@ async def test_a_strict_client_cancels(session, ollama):
     with pytest.raises(JsonRpcException) as cancelled:
         await within(request)
     assert cancelled.value.code == REQUEST_CANCELLED
+    # The generation still fits the text; closing the document ends it.
+    session.client.text_document_did_close(
+        types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(URI))
+    )
     await asyncio.to_thread(ollama.wait_for, "disconnect", lambda e: e.number == held.number)

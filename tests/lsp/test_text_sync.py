@@ -1,5 +1,6 @@
 """Documents stay the same on both sides: what the model is asked shows what the server holds."""
 
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -80,7 +81,8 @@ def complete(server, at):
 
 
 def assert_asked(ollama, before, after):
-    """The last prompt is about exactly this document."""
+    """The last prompt is about exactly this document, its line ends as the model knows them."""
+    before, after = (re.sub("\r\n?", "\n", text) for text in (before, after))
     asked_before, asked_after = document_in(ollama.generations("<|fim_middle|>")[-1].prompt)
     # Other files and the path may stand above the document.
     # Whitespace left of the cursor is the model's to generate again.
