@@ -220,7 +220,9 @@ impl Engine {
         explicit: bool,
     ) -> Result<Completion, Nothing> {
         completion.id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        lock(&self.rhythm).generation_ended(true);
+        if completion.source == Source::Generated {
+            lock(&self.rhythm).generation_ended(true);
+        }
         if lock(&self.outcomes).show(&completion, place, explicit) {
             Ok(completion)
         } else {
