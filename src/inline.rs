@@ -178,12 +178,11 @@ impl Engine {
             started + inline.deadline
         };
         if let Some(mut watch) = self.join(&place) {
-            match watch.rest_at(&place, deadline).await {
+            let joined = (&mut watch, &place, &target, Source::Joined);
+            match self.first_shown(joined, deadline).await {
                 Err(Waited::Diverged) => {}
                 waited => {
-                    let completion =
-                        target.complete(waited, &place, Source::Joined, &self.syntax)?;
-                    let completion = self.shown(completion, &place, explicit)?;
+                    let completion = self.shown(waited?, &place, explicit)?;
                     self.follow_up(&completion, watch, &place, target, turn);
                     return Ok(completion);
                 }
@@ -202,14 +201,32 @@ impl Engine {
         // The stream opens first; the parser works while the model does.
         tokio::task::yield_now().await;
         self.syntax.prepare(&target.document, target.offset_bytes);
-        let waited = watch.rest_at(&place, deadline).await;
-        let completion = target.complete(waited, &place, Source::Generated, &self.syntax)?;
+        let generated = (&mut watch, &place, &target, Source::Generated);
+        let completion = self.first_shown(generated, deadline).await?;
         if let Some(first) = completion.trace.first_token {
             lock(&self.rhythm).answered(first);
         }
         let completion = self.shown(completion, &place, explicit)?;
         self.follow_up(&completion, watch, &place, target, turn);
         Ok(completion)
+    }
+
+    /// Waits for the first part of a generation that may be shown at a place. A partial that does not
+    /// fit there is no answer yet: more of it may.
+    async fn first_shown(
+        &self,
+        (watch, place, target, source): (&mut Watch, &Place, &Target, Source),
+        deadline: Instant,
+    ) -> Result<Completion, Waited> {
+        let mut rest = watch.rest_at(place, deadline).await?;
+        loop {
+            let (whole, text) = (rest.whole, rest.text.clone());
+            match target.complete(rest, place, source, &self.syntax) {
+                Some(completion) => return Ok(completion),
+                None if whole => return Err(Waited::Empty),
+                None => rest = watch.more_at(place, &text).await?,
+            }
+        }
     }
 
     /// Lets the gate judge a completion and gives it its id.
@@ -268,9 +285,7 @@ impl Engine {
             whole: true,
             trace: entry.trace,
         };
-        target
-            .complete(Ok(rest), place, Source::Cache, &self.syntax)
-            .ok()
+        target.complete(rest, place, Source::Cache, &self.syntax)
     }
 
     /// The generation in flight, if what was typed since agrees with it.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::live::Trace;
+use super::live::{Trace, Waited};
 use super::trigger::Skip;
 use crate::document::Document;
 
@@ -81,4 +81,13 @@ pub struct Update {
     pub document: Document,
     /// All of it, not the growth alone.
     pub completion: Completion,
+}
+
+impl From<Waited> for Nothing {
+    fn from(why: Waited) -> Self {
+        match why {
+            Waited::Failed => Self::Failed,
+            Waited::Diverged | Waited::Empty => Self::Empty,
+        }
+    }
 }

@@ -26,11 +26,18 @@ impl Growth {
                 return;
             };
             text.clone_from(&rest.text);
-            let Ok(mut grown) =
-                self.target
-                    .complete(Ok(rest), &self.place, shown.source, &self.syntax)
-            else {
-                return;
+            let whole = rest.whole;
+            let grown = self
+                .target
+                .complete(rest, &self.place, shown.source, &self.syntax);
+            // What is shown stays until more of the text fits, or to the end.
+            let mut grown = match grown {
+                Some(grown) => grown,
+                None if whole => Completion {
+                    whole,
+                    ..shown.clone()
+                },
+                None => continue,
             };
             let news = grown.whole || grown.insert_text != shown.insert_text;
             grown.id = shown.id;

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::ask::{Completion, Nothing, Selected, Source};
-use super::live::{Rest, Waited};
+use super::ask::{Completion, Selected, Source};
+use super::live::Rest;
 use super::place::Place;
 use super::postprocess::{self, Style};
 use super::syntax::{Indent, Syntax};
@@ -47,27 +47,22 @@ impl Target {
         }
     }
 
+    /// What is shown of `rest` at `place`; nothing when nothing of it fits.
     pub(super) fn complete(
         &self,
-        waited: Result<Rest, Waited>,
+        rest: Rest,
         place: &Place,
         source: Source,
         syntax: &Syntax,
-    ) -> Result<Completion, Nothing> {
-        let rest = waited.map_err(|why| match why {
-            Waited::Failed => Nothing::Failed,
-            Waited::Diverged | Waited::Empty => Nothing::Empty,
-        })?;
+    ) -> Option<Completion> {
         let style = Style {
             indent: Indent::near(&self.document.text, self.offset_bytes),
             cut_off: rest.whole && rest.trace.stop == StopReason::Length,
         };
-        let shown = postprocess::shown(&rest.text, place, style).ok_or(Nothing::Empty)?;
-        let shown = syntax
-            .mend(&self.document, self.offset_bytes, shown)
-            .ok_or(Nothing::Empty)?;
+        let shown = postprocess::shown(&rest.text, place, style)?;
+        let shown = syntax.mend(&self.document, self.offset_bytes, shown)?;
         let shown = postprocess::with_line_ends_of(&self.document, shown);
-        Ok(Completion {
+        Some(Completion {
             id: 0,
             range_bytes: self.range_bytes.clone(),
             insert_text: [self.selected.as_str(), shown.as_str()].concat(),

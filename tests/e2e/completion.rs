@@ -397,3 +397,27 @@ async fn a_text_that_disagrees_with_what_was_typed_before_it_came_ends() {
     running.say(" foo");
     running.dropped().await;
 }
+
+#[tokio::test]
+async fn a_partial_that_does_not_parse_is_no_answer_and_the_whole_is() {
+    let mut server = TestServer::start(Settings::default(), true, growing()).await;
+    server
+        .open("impl S {\n    fn len(&self) -> usize {\n        \n    }\n}\n")
+        .await;
+    let id = server.ask((2, 8)).await;
+    let running = server.script.next().await;
+    running.say("        self.documents.");
+    running.say("len()\n    }");
+    running.finish();
+    let first = server.ghost(&id).await.unwrap();
+    let last = if first == "self.documents.len()" {
+        first
+    } else {
+        let update = server.client.notification(GROWS).await.unwrap();
+        update["items"][0]["insertText"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(last, "self.documents.len()");
+}
