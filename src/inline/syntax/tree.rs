@@ -14,6 +14,8 @@ use super::grammar::Grammar;
 pub(super) struct Trees {
     parser: Option<Parser>,
     last: Option<Last>,
+    /// The text that took more steps than were allowed: it would again.
+    given_up: Option<String>,
     /// Steps left of what was allowed.
     steps_left: Option<u32>,
 }
@@ -41,6 +43,9 @@ impl Trees {
 
     /// The tree of `text`; `None` when the steps run out.
     pub(super) fn look(&mut self, grammar: &'static Grammar, text: &str) -> Option<Tree> {
+        if self.steps_left.is_some() && self.given_up.as_deref() == Some(text) {
+            return None;
+        }
         if let Some(last) = &mut self.last {
             if !std::ptr::eq(last.grammar, grammar) {
                 self.last = None;
@@ -74,6 +79,7 @@ impl Trees {
         let Some(tree) = tree else {
             // What was edited has no text any more.
             parser.reset();
+            self.given_up = Some(text.to_owned());
             self.last = None;
             self.parser = None;
             return None;
