@@ -77,6 +77,11 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
             );
             return Ok(Exit::NoBackend);
         }
+        Err(Nothing::Skipped(skip)) => {
+            let why = skip.sentence().unwrap_or("no completion is wanted here");
+            output::note(&format!("ghostline: {why}"));
+            return Ok(Exit::Failed);
+        }
         Err(_) => {
             output::note("ghostline: the model has nothing to add here");
             return Ok(Exit::Failed);
