@@ -9,13 +9,15 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::Stream;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt};
 
-use crate::prompt::Segment;
+use crate::prompt::{Message, Segment};
 
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod ollama;
+mod thinking;
+mod vectors;
 mod wire;
 
 /// A stream of chunks; the last item is [`Chunk::Done`] or an error.
@@ -33,8 +35,27 @@ pub trait Backend: Send + Sync + Debug {
     /// cancelled by a request that gives up: a cancelled load would start from zero each time.
     fn warm_up(&self, model: &str) -> BoxFuture<'static, Result<(), BackendError>>;
 
-    /// Starts a generation. Nothing is sent before the first poll; dropping the stream cancels.
+    /// Starts a generation. Nothing is sent before the first poll; dropping the stream cancels. What
+    /// the backend cannot do is an error of the kind [`BackendError::Unsupported`].
     fn stream(&self, request: Request) -> ChunkStream;
+
+    /// What the backend can do with a model that can. What one model can, [`Installed`] says.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            fim: true,
+            ..Capabilities::default()
+        }
+    }
+
+    /// Turns texts into vectors of length 1, all in one space. Dropping the future cancels.
+    fn embed(&self, request: EmbedRequest) -> BoxFuture<'_, Result<Embeddings, BackendError>> {
+        let error = BackendError::Unsupported {
+            backend: self.name().to_owned(),
+            model: request.model,
+            what: "embed texts",
+        };
+        std::future::ready(Err(error)).boxed()
+    }
 
     /// How much prompt is worth sending, which depends on how fast it is computed.
     fn prompt_budget(&self) -> PromptBudget;
@@ -50,8 +71,24 @@ pub struct PromptBudget {
     pub suffix_tokens: usize,
 }
 
-/// A model a backend can run now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a backend can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent of each other")]
+pub struct Capabilities {
+    /// Takes [`Prompt::Fim`].
+    pub fim: bool,
+    /// Takes [`Prompt::Chat`].
+    pub chat: bool,
+    /// Takes images in a chat.
+    pub vision: bool,
+    /// Has [`Backend::embed`].
+    pub embedding: bool,
+    /// Tells what a prompt costs ([`Chunk::Prompt`]) before its first token.
+    pub counts_tokens: bool,
+}
+
+/// A model a backend can run now. `None` where the backend cannot tell.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Installed {
     /// The name to put into [`Request::model`].
     pub name: String,
@@ -65,6 +102,12 @@ pub struct Installed {
     pub architecture: Option<String>,
     /// Whether the model has fill-in-the-middle tokens, where the backend can tell.
     pub fim: Option<bool>,
+    /// Whether it was taught to hold a conversation.
+    pub chat: Option<bool>,
+    /// Whether it sees images.
+    pub vision: Option<bool>,
+    /// Whether it was made to embed texts.
+    pub embedding: Option<bool>,
 }
 
 /// Who waits for the answer. Order is the scheduler's: a lower variant goes first.
@@ -82,13 +125,90 @@ pub enum Priority {
     WarmUp,
 }
 
-/// One generation. Decoding is greedy: the same prompt gives the same text.
+/// What a model is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Prompt {
+    /// Laid out by us, sentinels apart from text, and continued by the model as it stands. Decoding is
+    /// greedy: the same prompt gives the same text.
+    Fim(Vec<Segment>),
+    /// A conversation; the model's own template lays it out, and it answers.
+    Chat(Conversation),
+}
+
+impl Prompt {
+    /// The segments of [`Prompt::Fim`]; nothing of a conversation.
+    pub fn segments(&self) -> &[Segment] {
+        match self {
+            Self::Fim(segments) => segments,
+            Self::Chat(_) => &[],
+        }
+    }
+}
+
+impl From<Vec<Segment>> for Prompt {
+    fn from(segments: Vec<Segment>) -> Self {
+        Self::Fim(segments)
+    }
+}
+
+impl From<Conversation> for Prompt {
+    fn from(conversation: Conversation) -> Self {
+        Self::Chat(conversation)
+    }
+}
+
+/// A conversation that waits for the next answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conversation {
+    /// Oldest first. The last one is the user's. A backend whose context is too small drops the oldest
+    /// turns, and keeps system messages and the last one.
+    pub messages: Vec<Message>,
+    /// `false` asks a model that thinks before it answers to answer at once, where it can.
+    pub think: bool,
+    /// How freely it is answered: 0 always takes the likeliest token; `None` leaves it to what the
+    /// model comes with, and to greedy decoding where it comes with nothing.
+    pub temperature: Option<f32>,
+}
+
+impl From<Vec<Message>> for Conversation {
+    fn from(messages: Vec<Message>) -> Self {
+        Self {
+            messages,
+            think: true,
+            temperature: None,
+        }
+    }
+}
+
+/// Texts to embed.
+#[derive(Debug, Clone)]
+pub struct EmbedRequest {
+    /// As in [`Installed::name`].
+    pub model: String,
+    /// Each text gives one vector. What is too long for the model is cut at its end.
+    pub texts: Vec<String>,
+    /// Who waits.
+    pub priority: Priority,
+}
+
+/// What [`Backend::embed`] gives.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Embeddings {
+    /// One vector of length 1 for each text, in the same order and all of one dimension.
+    pub vectors: Vec<Vec<f32>>,
+    /// The texts, by index, of which only the beginning was embedded, as far as is known.
+    pub truncated: Vec<usize>,
+    /// Tokens of all texts as they were embedded, where the backend tells.
+    pub prompt_tokens: u32,
+}
+
+/// One generation.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// As in [`Installed::name`].
     pub model: String,
-    /// The prompt, sentinels apart from text.
-    pub prompt: Vec<Segment>,
+    /// What it is asked.
+    pub prompt: Prompt,
     /// At most this many generated tokens; at least 1.
     pub max_tokens: u32,
     /// Generation ends before the first of these strings. The text of a stop is not sent.
@@ -109,6 +229,8 @@ pub enum Chunk {
     },
     /// Generated text. Never splits a character.
     Text(String),
+    /// What a model thinks before it answers a conversation; never a part of the answer.
+    Thinking(String),
     /// The end; nothing follows.
     Done(Finish),
 }
@@ -126,6 +248,16 @@ pub struct Finish {
     pub generated_tokens: u32,
     /// Time the backend spent loading the model for this request, where it tells.
     pub load: Option<Duration>,
+}
+
+impl Finish {
+    /// The end of a generation of which nothing more is known: we cut it off.
+    pub fn cut() -> Self {
+        Self {
+            stop: StopReason::Cut,
+            ..Self::default()
+        }
+    }
 }
 
 /// Why a generation ended.
@@ -161,6 +293,16 @@ pub enum BackendError {
         backend: String,
         /// The model asked for.
         model: String,
+    },
+    /// The backend or the model cannot do what was asked of it.
+    #[error("{model} on {backend} cannot {what}; choose another model in the settings")]
+    Unsupported {
+        /// The backend's name.
+        backend: String,
+        /// The model asked for.
+        model: String,
+        /// What it cannot, as in "cannot embed texts".
+        what: &'static str,
     },
     /// The backend's queue is full.
     #[error("{backend} is busy; the request was not queued")]

@@ -320,7 +320,7 @@ impl Engine {
             .lay_out(window.above, window.typed, window.after);
         let request = Request {
             model: route.model.clone(),
-            prompt,
+            prompt: prompt.into(),
             max_tokens: settings.inline.max_tokens,
             stop: route.family.stops.iter().map(|&s| s.to_owned()).collect(),
             priority: match predicted {

@@ -4,8 +4,10 @@
 //! simple: a backend that tokenises in process encodes each kind as what it is, and a backend that
 //! takes a string gets one in which the person's text cannot imitate a sentinel.
 
+mod message;
 mod render;
 
+pub use message::{Image, Message, Speaker};
 pub use render::render;
 
 /// One piece of a prompt.

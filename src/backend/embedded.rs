@@ -259,6 +259,7 @@ impl Headers {
             quantization: header.quantization,
             architecture: header.architecture,
             fim: header.fim,
+            ..Installed::default()
         })
     }
 

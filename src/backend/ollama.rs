@@ -4,8 +4,10 @@
 //!
 //! - Completions go to `/api/generate` with `raw`, so the prompt is ours to the last character and
 //!   behaves alike in every version. `/v1` cannot set the context length and is never used.
-//! - Every request to a model sends the same options and the same `keep_alive`: a difference would make
-//!   Ollama load the model again.
+//! - Conversations go to `/api/chat`, where Ollama lays them out with the model's own template and drops
+//!   the oldest turns when they are too long; texts to embed go to `/api/embed`.
+//! - Every request to a model sends the same `num_ctx` and `keep_alive`, the largest that any use of it
+//!   needs: a difference would make Ollama load the model again.
 //! - One request at a time per model; one that is dropped while it waits is never sent.
 //! - A request that can be cancelled never causes a load; see `residency`.
 //! - Three waits, three limits: connecting, the first byte (Ollama sends its headers with the first
@@ -26,14 +28,19 @@ use tokio::sync::OwnedSemaphorePermit;
 use self::answer::Answer;
 use self::api::{Generate, RunOptions, Tag, Tags, Version};
 use self::failure::Asked;
-use self::residency::{FirstByteWatch, Residency};
+use self::residency::{FirstByteWatch, Needs, Residency};
 use self::transport::Endpoint;
-use crate::backend::{Backend, BackendError, ChunkStream, Installed, PromptBudget, Request};
+use crate::backend::{
+    Backend, BackendError, Capabilities, ChunkStream, EmbedRequest, Embeddings, Installed, Prompt,
+    PromptBudget, Request,
+};
 use crate::prompt::render;
 
 mod address;
 mod answer;
 mod api;
+mod chat;
+mod embed;
 mod failure;
 mod load;
 mod names;
@@ -143,6 +150,20 @@ impl Backend for Ollama {
     fn prompt_budget(&self) -> PromptBudget {
         PROMPT_BUDGET
     }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            fim: true,
+            chat: true,
+            vision: true,
+            embedding: true,
+            counts_tokens: false,
+        }
+    }
+
+    fn embed(&self, request: EmbedRequest) -> BoxFuture<'_, Result<Embeddings, BackendError>> {
+        self.inner.embed(request).boxed()
+    }
 }
 
 impl Inner {
@@ -200,54 +221,78 @@ impl Inner {
     /// Waits for the model and its turn, sends the request and waits for the first byte.
     async fn open(self: Arc<Self>, request: Request) -> Result<Answer, BackendError> {
         let residency = self.residency(&request.model);
+        let needs = residency.need(match &request.prompt {
+            Prompt::Fim(_) => self.completion_needs(),
+            Prompt::Chat(_) => self.chat_needs(),
+        });
         let was_warm = residency.is_warm();
         if !was_warm {
             self.load(&request.model).await?;
         }
         let permit = self.permit(&request.model, &residency).await?;
-        let prompt = render(&request.prompt);
-        let body = self.generate(
-            &request.model,
-            Some(&prompt),
-            Some(request.max_tokens.max(1)),
-            &request.stop,
-        );
+        let num_predict = Some(request.max_tokens.max(1));
+        let (model, limit) = (&request.model, self.options.first_byte);
         let watch = FirstByteWatch::start(Arc::clone(&residency));
-        let sent = self.post(&request.model, &body, self.options.first_byte);
-        let response = sent.await.inspect_err(|error| residency.failed(error))?;
+        let sent = match &request.prompt {
+            Prompt::Fim(segments) => {
+                let prompt = render(segments);
+                let body = generate(model, needs, Some(&prompt), num_predict, &request.stop);
+                self.post(model, "api/generate", &body, limit).await
+            }
+            Prompt::Chat(conversation) => {
+                let body = chat::body(model, needs, conversation, num_predict, &request.stop);
+                self.post(model, "api/chat", &body, limit).await
+            }
+        };
+        let response = sent.inspect_err(|error| residency.failed(error))?;
         watch.answered();
-        Ok(Answer::new(
+        let is_conversation = matches!(request.prompt, Prompt::Chat(_));
+        let answer = Answer::new(
             self,
             request.model,
             residency,
             response,
             permit,
             was_warm,
-        ))
+            needs.keep_alive,
+        );
+        Ok(if is_conversation {
+            answer.of_conversation()
+        } else {
+            answer
+        })
     }
 
-    /// The only place where a body is made, so that all agree.
-    fn generate<'a>(
-        &self,
-        model: &'a str,
-        prompt: Option<&'a str>,
-        num_predict: Option<u32>,
-        stop: &'a [String],
-    ) -> Generate<'a> {
-        Generate {
-            model,
-            prompt,
-            raw: true,
-            stream: true,
+    fn completion_needs(&self) -> Needs {
+        Needs {
+            num_ctx: self.options.num_ctx,
             keep_alive: self.options.keep_alive,
-            options: RunOptions {
-                num_ctx: self.options.num_ctx,
-                temperature: 0.0,
-                repeat_penalty: 1.0,
-                num_predict,
-                stop,
-            },
+            generates: true,
         }
+    }
+}
+
+/// A generation; without a prompt a load.
+fn generate<'a>(
+    model: &'a str,
+    needs: Needs,
+    prompt: Option<&'a str>,
+    num_predict: Option<u32>,
+    stop: &'a [String],
+) -> Generate<'a> {
+    Generate {
+        model,
+        prompt,
+        raw: true,
+        stream: true,
+        keep_alive: needs.keep_alive,
+        options: RunOptions {
+            num_ctx: needs.num_ctx,
+            temperature: Some(0.0),
+            repeat_penalty: 1.0,
+            num_predict,
+            stop,
+        },
     }
 }
 
@@ -255,15 +300,20 @@ fn installed(tag: Tag) -> Installed {
     let details = tag.details.unwrap_or_default();
     let known = |text: Option<String>| text.filter(|text| !text.is_empty());
     // `insert` speaks of Ollama's own template; without it a model may well have the tokens.
-    let inserts = tag
-        .capabilities
-        .is_some_and(|names| names.iter().any(|name| name == "insert"));
+    let can = |capability: &str| {
+        let names = tag.capabilities.as_ref()?;
+        Some(names.iter().any(|name| name == capability))
+    };
     Installed {
         name: normalise(&tag.name),
         digest: known(tag.digest),
         size_bytes: tag.size,
         quantization: known(details.quantization_level),
         architecture: known(details.family),
-        fim: inserts.then_some(true),
+        fim: can("insert").filter(|inserts| *inserts),
+        // A base model completes as well.
+        chat: can("completion").filter(|completes| !completes),
+        vision: can("vision"),
+        embedding: can("embedding"),
     }
 }

@@ -101,11 +101,8 @@ impl Backend for Oracle {
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Installed>, BackendError>> {
         let model = Installed {
             name: MODEL.to_owned(),
-            digest: None,
-            size_bytes: None,
-            quantization: None,
-            architecture: None,
             fim: Some(true),
+            ..Installed::default()
         };
         ready(Ok(vec![model])).boxed()
     }
@@ -202,7 +199,7 @@ impl Oracle {
     fn begin(&self, request: &Request) -> Running {
         let mut state = lock(&self.state);
         let state = &mut *state;
-        let prompt = tokens::of_prompt(&request.prompt);
+        let prompt = tokens::of_prompt(request.prompt.segments());
         let (slot, cached) = state.slots.take(&prompt);
         let computed = prompt.len().saturating_sub(cached);
         let as_tokens = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -217,7 +214,7 @@ impl Oracle {
             shown_tokens: 0,
             text: String::new(),
         });
-        let written = answer::written(&request.prompt);
+        let written = answer::written(request.prompt.segments());
         let truth = answer::truth(&written, &state.before, &state.future).unwrap_or_default();
         Running {
             id,

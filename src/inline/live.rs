@@ -204,10 +204,7 @@ impl Reader {
                     self.sender.send_modify(|p| p.ended = Some(Ended::Failed));
                     return Err(error);
                 }
-                None => Chunk::Done(Finish {
-                    stop: StopReason::Cut,
-                    ..Finish::default()
-                }),
+                None => Chunk::Done(Finish::cut()),
             };
             let elapsed = started.elapsed();
             let ended = match chunk {
@@ -221,6 +218,8 @@ impl Reader {
                     });
                     false
                 }
+                // Nothing that completions ask thinks first.
+                Chunk::Thinking(_) => false,
                 Chunk::Text(text) => {
                     let ended = self.take(&text, elapsed);
                     if !ended && !self.wanted.allows(&self.sender.borrow().text) {

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::support::ollama_double::{Answer, Config, End, Model, OllamaDouble, Step};
 
+mod conversations;
 mod faults;
 mod loads;
 mod outages;
@@ -48,7 +49,8 @@ fn request(prefix: &str) -> Request {
             Segment::Text(prefix.to_owned()),
             Segment::Special("<|fim_suffix|>"),
             Segment::Special("<|fim_middle|>"),
-        ],
+        ]
+        .into(),
         max_tokens: 64,
         stop: vec!["<|endoftext|>".to_owned()],
         priority: Priority::Completion,
@@ -65,7 +67,7 @@ async fn collect(mut stream: ChunkStream) -> (String, Result<Finish, BackendErro
             .expect("a stream ends in Done or an error")
         {
             Ok(Chunk::Text(piece)) => text.push_str(&piece),
-            Ok(Chunk::Prompt { .. }) => {}
+            Ok(Chunk::Prompt { .. } | Chunk::Thinking(_)) => {}
             Ok(Chunk::Done(finish)) => break Ok(finish),
             Err(error) => break Err(error),
         }

@@ -45,7 +45,7 @@ pub(crate) fn fim(prefix: &str, suffix: &str, typed: &str) -> Vec<Segment> {
 pub(crate) fn request(prompt: Vec<Segment>, max_tokens: u32) -> Request {
     Request {
         model: MODEL.to_owned(),
-        prompt,
+        prompt: prompt.into(),
         max_tokens,
         stop: Vec::new(),
         priority: Priority::Completion,
@@ -67,7 +67,7 @@ pub(crate) async fn collect(mut stream: ChunkStream) -> Result<(String, Finish),
     let mut text = String::new();
     while let Some(chunk) = stream.next().await {
         match chunk? {
-            Chunk::Prompt { .. } => {}
+            Chunk::Prompt { .. } | Chunk::Thinking(_) => {}
             Chunk::Text(piece) => text.push_str(&piece),
             Chunk::Done(finish) => {
                 assert!(stream.next().await.is_none(), "something follows the end");

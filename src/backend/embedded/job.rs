@@ -127,7 +127,7 @@ impl Job {
         if self.prompt_tokens > 0 {
             return Ok(());
         }
-        let prompt = tokens::encode(vocab, &self.request.prompt).map_err(|special| {
+        let prompt = tokens::encode(vocab, self.request.prompt.segments()).map_err(|special| {
             format!(
                 "{} has no token {special}; choose another model",
                 self.model.name

@@ -4,6 +4,7 @@
 //! [`Chunk::Done`] or one error. Dropping it closes the connection, which is how Ollama learns that
 //! nobody waits; after the closing line the connection is kept for the next request instead.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,11 @@ use reqwest::Response;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::Inner;
 use super::api::GenerateLine;
 use super::failure::Asked;
 use super::residency::Residency;
+use super::{Inner, KeepAlive};
+use crate::backend::thinking::ThinkSplitter;
 use crate::backend::wire::Ndjson;
 use crate::backend::{BackendError, Chunk, Finish, StopReason};
 
@@ -36,8 +38,12 @@ pub(super) struct Answer {
     lines: usize,
     /// Whether the model was believed to be loaded when the request was sent.
     was_warm: bool,
-    /// The end, held back while the closing line's text goes out.
-    finish: Option<Finish>,
+    /// How long the model stays loaded after the closing line.
+    keep_alive: KeepAlive,
+    /// Of a conversation: older versions send thoughts as a part of the text.
+    splitter: Option<ThinkSplitter>,
+    /// Chunks that are decided; the end goes behind the closing line's text.
+    ready: VecDeque<Chunk>,
 }
 
 impl Answer {
@@ -48,6 +54,7 @@ impl Answer {
         response: Response,
         permit: OwnedSemaphorePermit,
         was_warm: bool,
+        keep_alive: KeepAlive,
     ) -> Self {
         Self {
             inner,
@@ -58,8 +65,16 @@ impl Answer {
             decoder: Ndjson::new(),
             lines: 0,
             was_warm,
-            finish: None,
+            keep_alive,
+            splitter: None,
+            ready: VecDeque::new(),
         }
+    }
+
+    /// Splits off what the model thinks.
+    pub(super) fn of_conversation(mut self) -> Self {
+        self.splitter = Some(ThinkSplitter::new(false));
+        self
     }
 
     /// The chunks, one after the other.
@@ -67,7 +82,7 @@ impl Answer {
         stream::unfold(Some(self), |answer| async {
             let mut answer = answer?;
             match answer.next().await {
-                Ok(Chunk::Text(text)) => Some((Ok(Chunk::Text(text)), Some(answer))),
+                Ok(chunk) if !matches!(chunk, Chunk::Done(_)) => Some((Ok(chunk), Some(answer))),
                 // The connection and the permit are let go before the last item is seen.
                 last => {
                     if let Err(error) = &last {
@@ -81,17 +96,15 @@ impl Answer {
     }
 
     async fn next(&mut self) -> Result<Chunk, BackendError> {
-        if let Some(finish) = self.finish.take() {
-            return Ok(Chunk::Done(finish));
-        }
         loop {
+            if let Some(chunk) = self.ready.pop_front() {
+                return Ok(chunk);
+            }
             let line = self.decoder.next_value::<GenerateLine>();
             if let Some(line) = line.map_err(|error| self.asked().protocol(error.to_string()))? {
-                if let Some(chunk) = self.take(line)? {
-                    return Ok(chunk);
-                }
+                self.take(line)?;
             } else if !self.read().await? {
-                return self.end();
+                self.end()?;
             }
         }
     }
@@ -120,13 +133,11 @@ impl Answer {
     }
 
     /// The body is over without a closing line, unless that is its last line without a line end.
-    fn end(&mut self) -> Result<Chunk, BackendError> {
+    fn end(&mut self) -> Result<(), BackendError> {
         let last = self.decoder.finish::<GenerateLine>();
         match last.map_err(|error| self.asked().interrupted(error.to_string()))? {
             Some(line) if line.done || line.error().is_some() => {
-                if let Some(chunk) = self.take(line)? {
-                    return Ok(chunk);
-                }
+                return self.take(line);
             }
             None if self.lines == 0 => return Err(self.asked().protocol("an empty answer")),
             Some(_) | None => {}
@@ -136,15 +147,25 @@ impl Answer {
             .interrupted("the answer ended without its closing line"))
     }
 
-    /// The chunk that a line amounts to, if any.
-    fn take(&mut self, mut line: GenerateLine) -> Result<Option<Chunk>, BackendError> {
+    /// Adds the chunks that a line amounts to.
+    fn take(&mut self, mut line: GenerateLine) -> Result<(), BackendError> {
         self.lines += 1;
         if let Some(message) = line.error() {
             return Err(self.asked().error_line(&message));
         }
-        let text = line.take_text().map(Chunk::Text);
+        self.ready.extend(line.take_thinking().map(Chunk::Thinking));
+        let text = line.take_text();
+        match &mut self.splitter {
+            None => self.ready.extend(text.map(Chunk::Text)),
+            Some(splitter) => {
+                self.ready.extend(splitter.push(&text.unwrap_or_default()));
+                if line.done {
+                    self.ready.extend(splitter.finish());
+                }
+            }
+        }
         if !line.done {
-            return Ok(text);
+            return Ok(());
         }
         let finish = Finish {
             stop: match line.done_reason.as_deref() {
@@ -157,18 +178,13 @@ impl Answer {
             load: line.load(),
         };
         self.closed(finish.load);
-        Ok(Some(match text {
-            Some(text) => {
-                self.finish = Some(finish);
-                text
-            }
-            None => Chunk::Done(finish),
-        }))
+        self.ready.push_back(Chunk::Done(finish));
+        Ok(())
     }
 
     /// The closing line was read: nothing more is waited for.
     fn closed(&mut self, load: Option<Duration>) {
-        self.residency.answered(self.inner.options.keep_alive);
+        self.residency.answered(self.keep_alive);
         self.permit = None;
         if let Some(response) = self.response.take() {
             tokio::spawn(timeout(DRAIN_TIME, drain(response)));

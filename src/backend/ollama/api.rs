@@ -23,12 +23,71 @@ pub(super) struct Generate<'a> {
     pub(super) options: RunOptions<'a>,
 }
 
-/// The first three never change within one backend: a request that differs in `num_ctx` makes Ollama
+/// Body of `POST /api/chat`.
+#[derive(Debug, Serialize)]
+pub(super) struct Chat<'a> {
+    pub(super) model: &'a str,
+    pub(super) messages: Vec<ChatMessage<'a>>,
+    pub(super) stream: bool,
+    pub(super) keep_alive: KeepAlive,
+    /// Only ever `false`: a model that thinks does so when nothing is said, and one that does not
+    /// refuses `true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) think: Option<bool>,
+    pub(super) options: RunOptions<'a>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ChatMessage<'a> {
+    pub(super) role: &'static str,
+    pub(super) content: &'a str,
+    /// Base64 of the files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) images: Vec<String>,
+}
+
+/// Body of `POST /api/embed`. Without texts the model is loaded and nothing is embedded.
+#[derive(Debug, Serialize)]
+pub(super) struct Embed<'a> {
+    pub(super) model: &'a str,
+    pub(super) input: Vec<&'a str>,
+    pub(super) truncate: bool,
+    pub(super) keep_alive: KeepAlive,
+    pub(super) options: EmbedOptions,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct EmbedOptions {
+    pub(super) num_ctx: u32,
+}
+
+/// Answer of `POST /api/embed`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Embedded {
+    pub(super) embeddings: Vec<Vec<f32>>,
+    prompt_eval_count: Option<u64>,
+    load_duration: Option<u64>,
+}
+
+impl Embedded {
+    pub(super) fn prompt_tokens(&self) -> u32 {
+        count(self.prompt_eval_count)
+    }
+
+    pub(super) fn load(&self) -> Option<Duration> {
+        self.load_duration.map(Duration::from_nanos)
+    }
+}
+
+/// `num_ctx` and `repeat_penalty` are always said: a request that differs in `num_ctx` makes Ollama
 /// load the model again, and what is left out takes a default that has moved between versions.
 #[derive(Debug, Serialize)]
 pub(super) struct RunOptions<'a> {
     pub(super) num_ctx: u32,
-    pub(super) temperature: f32,
+    /// Left out, it is what the model's makers wrote into its file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) temperature: Option<f32>,
     /// 1.0 is off. The default was 1.1 up to 0.32, which punishes code for being regular.
     pub(super) repeat_penalty: f32,
     /// Never 0: Ollama takes that for "no limit".
@@ -54,6 +113,8 @@ impl Serialize for KeepAlive {
 #[serde(default)]
 pub(super) struct GenerateLine {
     response: Option<String>,
+    /// In place of `response` in a chat.
+    message: Option<MessageLine>,
     error: Option<Value>,
     pub(super) done: bool,
     pub(super) done_reason: Option<String>,
@@ -62,10 +123,25 @@ pub(super) struct GenerateLine {
     load_duration: Option<u64>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct MessageLine {
+    content: Option<String>,
+    thinking: Option<String>,
+}
+
 impl GenerateLine {
     /// The text of this line; a closing line may carry some too.
     pub(super) fn take_text(&mut self) -> Option<String> {
-        self.response.take().filter(|text| !text.is_empty())
+        let message = self.message.as_mut().and_then(|said| said.content.take());
+        let text = self.response.take().or(message);
+        text.filter(|text| !text.is_empty())
+    }
+
+    /// What the model thinks, in versions that tell it apart.
+    pub(super) fn take_thinking(&mut self) -> Option<String> {
+        let thought = self.message.as_mut()?.thinking.take();
+        thought.filter(|text| !text.is_empty())
     }
 
     /// What went wrong, in the server's words.

@@ -140,6 +140,15 @@ pub(super) fn copy(error: &BackendError) -> BackendError {
             backend: backend.clone(),
             model: model.clone(),
         },
+        E::Unsupported {
+            backend,
+            model,
+            what,
+        } => E::Unsupported {
+            backend: backend.clone(),
+            model: model.clone(),
+            what,
+        },
         E::Busy { backend } => E::Busy {
             backend: backend.clone(),
         },

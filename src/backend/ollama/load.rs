@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use super::api::{Generate, GenerateLine};
 use super::residency::{Loading, Residency};
-use super::{Inner, failure};
+use super::{Inner, failure, generate};
 use crate::backend::BackendError;
 
 /// What is run once after a load: any single token will do.
@@ -53,13 +53,18 @@ impl Inner {
     async fn load_now(&self, model: &str, residency: &Arc<Residency>) -> Result<(), BackendError> {
         let _permit = self.permit(model, residency).await?;
         let started = Instant::now();
-        let reported = self.once(model, None).await?;
+        let needs = residency.needs_or(self.completion_needs());
+        let reported = if needs.generates {
+            self.once(model, None).await?
+        } else {
+            self.embed_once(model, &[], needs).await?.load()
+        };
         let took = started.elapsed().max(reported.unwrap_or_default());
-        if residency.needs_heat(took) {
+        if needs.generates && residency.needs_heat(took) {
             self.once(model, Some(HEAT_PROMPT)).await?;
             residency.heated();
         }
-        residency.answered(self.options.keep_alive);
+        residency.answered(needs.keep_alive);
         tracing::debug!(
             backend = self.name,
             model,
@@ -77,14 +82,16 @@ impl Inner {
         prompt: Option<&str>,
     ) -> Result<Option<Duration>, BackendError> {
         let num_predict = prompt.map(|_| 1);
-        let body = self.generate(model, prompt, num_predict, &[]);
+        let needs = self.residency(model).needs_or(self.completion_needs());
+        let body = generate(model, needs, prompt, num_predict, &[]);
         let body = Generate {
             stream: false,
             ..body
         };
         let asked = self.asked(model);
         let answer = async {
-            let response = self.post(model, &body, self.options.load).await?;
+            let path = "api/generate";
+            let response = self.post(model, path, &body, self.options.load).await?;
             let body = self.body(model, response).await?;
             serde_json::from_slice::<GenerateLine>(&body)
                 .map_err(|_| asked.protocol("the answer to a load is not JSON"))

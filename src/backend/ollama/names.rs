@@ -102,11 +102,8 @@ mod tests {
         ]
         .map(|(name, quantization)| Installed {
             name: name.to_owned(),
-            digest: None,
-            size_bytes: None,
             quantization: Some(quantization.to_owned()),
-            architecture: None,
-            fim: None,
+            ..Installed::default()
         })
         .into();
         let cases = [

@@ -34,8 +34,20 @@ pub(super) struct Residency {
     warned: AtomicBool,
 }
 
+/// With what a model is loaded. One set per model: a request that differs in it makes Ollama load the
+/// model again, so uses of one model agree on what is enough for all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Needs {
+    /// Context length in tokens.
+    pub(super) num_ctx: u32,
+    pub(super) keep_alive: KeepAlive,
+    /// Whether it generates. What only embeds cannot be loaded by `/api/generate`.
+    pub(super) generates: bool,
+}
+
 #[derive(Debug, Default)]
 struct State {
+    needs: Option<Needs>,
     loading: Option<Loading>,
     warmth: Warmth,
     /// Whether the model has run since it was last known to be loaded from disk.
@@ -70,6 +82,27 @@ impl Residency {
             Warmth::Cold => false,
             Warmth::Warm { until } => until.is_none_or(|until| Instant::now() < until),
         }
+    }
+
+    /// Adds a use to those the model is loaded for; gives what is enough for all. A longer context
+    /// than it was loaded with means another load.
+    pub(super) fn need(&self, more: Needs) -> Needs {
+        let mut state = self.state();
+        let needs = state.needs.map_or(more, |needs| Needs {
+            num_ctx: needs.num_ctx.max(more.num_ctx),
+            keep_alive: needs.keep_alive.max(more.keep_alive),
+            generates: needs.generates || more.generates,
+        });
+        if state.needs.is_some_and(|old| old.num_ctx != needs.num_ctx) {
+            state.warmth = Warmth::Cold;
+        }
+        state.needs = Some(needs);
+        needs
+    }
+
+    /// What the model is loaded for; `first` if nothing was said yet.
+    pub(super) fn needs_or(&self, first: Needs) -> Needs {
+        *self.state().needs.get_or_insert(first)
     }
 
     /// The load under way, or the one that `start` begins.
@@ -192,6 +225,34 @@ mod tests {
             }
             assert_eq!(model.is_warm(), warm, "{waited:?} {answered}");
         }
+    }
+
+    #[test]
+    fn uses_agree_on_what_is_enough() {
+        let model = Residency::new();
+        let completes = Needs {
+            num_ctx: 4096,
+            keep_alive: KeepAlive::Forever,
+            generates: true,
+        };
+        let chats = Needs {
+            num_ctx: 8192,
+            keep_alive: KeepAlive::For(MINUTE),
+            generates: true,
+        };
+        assert_eq!(model.need(completes), completes);
+        model.answered(KeepAlive::Forever);
+        assert_eq!(model.need(completes), completes);
+        assert!(model.is_warm());
+        let both = Needs {
+            num_ctx: 8192,
+            ..completes
+        };
+        assert_eq!(model.need(chats), both);
+        assert!(!model.is_warm(), "a longer context is another load");
+        model.answered(KeepAlive::Forever);
+        assert_eq!(model.need(completes), both);
+        assert!(model.is_warm());
     }
 
     #[test]

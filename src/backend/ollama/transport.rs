@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use reqwest::{Client, Response, Url, header, redirect};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::address::is_loopback;
-use super::api::Generate;
 use super::{AddressError, Inner, OllamaOptions};
 use crate::backend::BackendError;
 
@@ -78,16 +78,18 @@ impl Inner {
         }
     }
 
-    /// Sends `body` and waits up to `limit` for a status of 200 and something that may be Ollama's.
+    /// Sends `body` to `path` and waits up to `limit` for a status of 200 and something that may be
+    /// Ollama's.
     pub(super) async fn post(
         &self,
         model: &str,
-        body: &Generate<'_>,
+        path: &str,
+        body: &impl Serialize,
         limit: Duration,
     ) -> Result<Response, BackendError> {
         let asked = self.asked(model);
         let endpoint = self.endpoint();
-        let request = endpoint.client.post(endpoint.url("api/generate"));
+        let request = endpoint.client.post(endpoint.url(path));
         let response = match timeout(limit, request.json(body).send()).await {
             Ok(sent) => sent.map_err(|error| asked.transport(error))?,
             Err(_) => return Err(asked.interrupted(format!("no answer within {limit:?}"))),

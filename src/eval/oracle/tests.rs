@@ -11,7 +11,9 @@ fn request(above: &str, typed: &str, after: &str) -> Request {
     let family = family_of(MODEL, None).unwrap();
     Request {
         model: MODEL.to_owned(),
-        prompt: family.lay_out(above.into(), typed.into(), after.into()),
+        prompt: family
+            .lay_out(above.into(), typed.into(), after.into())
+            .into(),
         max_tokens: 64,
         stop: Vec::new(),
         priority: Priority::Completion,

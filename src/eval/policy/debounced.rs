@@ -118,7 +118,9 @@ async fn line(ask: &Ask, prefix: &str, backend: &dyn Backend, max_tokens: u32) -
     let family = family_of(MODEL, None).unwrap_or(&PREFIX_ONLY);
     let request = Request {
         model: MODEL.to_owned(),
-        prompt: family.lay_out(prefix.to_owned(), String::new(), window.after),
+        prompt: family
+            .lay_out(prefix.to_owned(), String::new(), window.after)
+            .into(),
         max_tokens,
         stop: vec!["\n".to_owned()],
         priority: Priority::Completion,
@@ -128,7 +130,7 @@ async fn line(ask: &Ask, prefix: &str, backend: &dyn Backend, max_tokens: u32) -
     while let Some(chunk) = stream.next().await {
         match chunk.ok()? {
             Chunk::Text(more) => text.push_str(&more),
-            Chunk::Prompt { .. } => {}
+            Chunk::Prompt { .. } | Chunk::Thinking(_) => {}
             Chunk::Done(_) => break,
         }
     }

@@ -280,7 +280,7 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Bo
         return script::play(&shared, answer, &parsed, &json!({}), ticket, ()).await;
     }
     let response = match (&parts.method, path.as_str()) {
-        (&Method::POST, "/api/generate") => {
+        (&Method::POST, "/api/generate" | "/api/chat" | "/api/embed") => {
             return runner::generate(shared, &parsed, ticket).await;
         }
         (&Method::GET | &Method::HEAD, "/") => whole(

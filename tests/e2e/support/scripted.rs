@@ -125,7 +125,7 @@ impl Running {
             ghostline::prompt::Segment::Special(s) => (*s).to_owned(),
             ghostline::prompt::Segment::Text(t) => t.clone(),
         };
-        self.request.prompt.iter().map(text).collect()
+        self.request.prompt.segments().iter().map(text).collect()
     }
 }
 
@@ -146,11 +146,8 @@ impl Backend for Scripted {
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Installed>, BackendError>> {
         let model = Installed {
             name: MODEL.into(),
-            digest: None,
-            size_bytes: None,
-            quantization: None,
-            architecture: None,
             fim: Some(true),
+            ..Installed::default()
         };
         async move { Ok(vec![model]) }.boxed()
     }

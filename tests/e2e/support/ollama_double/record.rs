@@ -47,7 +47,7 @@ pub(crate) struct Log {
     pub(crate) loads_finished: usize,
     /// Loads that ended because the client that caused them left.
     pub(crate) loads_aborted: usize,
-    /// The most `/api/generate` requests that one model had at once, from arrival to last line.
+    /// The most `/api/generate`, `/api/chat` and `/api/embed` requests that one model had at once, from arrival to last line.
     pub(crate) most_in_flight: usize,
     pub(super) waiting_for_load: usize,
     in_flight: HashMap<String, usize>,
@@ -87,7 +87,9 @@ pub(super) struct Ticket {
 
 impl Ticket {
     pub(super) fn new(shared: &Arc<Shared>, method: &Method, path: &str, body: &Value) -> Self {
-        let model = body["model"].as_str().filter(|_| path == "/api/generate");
+        let model = body["model"]
+            .as_str()
+            .filter(|_| matches!(path, "/api/generate" | "/api/chat" | "/api/embed"));
         let model = model.map(str::to_owned);
         let index = shared.note(|log| {
             if let Some(model) = &model {

@@ -1,4 +1,5 @@
-//! `/api/generate` as Ollama's scheduler does it: load or load again, wait for a slot, prefill, answer.
+//! `/api/generate`, `/api/chat` and `/api/embed` as Ollama's scheduler does them: load or load again, wait
+//! for a slot, prefill, answer.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -122,7 +123,43 @@ fn load_options(request: &Value) -> Vec<Value> {
     LOAD_OPTIONS.iter().map(value).collect()
 }
 
-/// Answers `POST /api/generate`. Dropped when the client leaves.
+/// What there is to compute of any of the three.
+fn prompt_of(request: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let all = |values: &Value, text: &dyn Fn(&Value) -> String| {
+        values.as_array().into_iter().flatten().map(text).collect()
+    };
+    if request["messages"].is_array() {
+        all(&request["messages"], &|message| text(&message["content"]))
+    } else if request["input"].is_array() {
+        all(&request["input"], &text)
+    } else {
+        text(&request["prompt"])
+    }
+}
+
+/// Vectors that differ by text, of length 5.
+fn embed(request: &Value, statistics: Value) -> Value {
+    let vector = |text: &Value| {
+        let bytes = text.as_str().unwrap_or_default().len();
+        if bytes.is_multiple_of(2) {
+            json!([3.0, 4.0])
+        } else {
+            json!([-4.0, 3.0])
+        }
+    };
+    let vectors: Vec<_> = request["input"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(vector)
+        .collect();
+    let mut answer = statistics;
+    answer["embeddings"] = vectors.into();
+    answer
+}
+
+/// Answers `POST` to the three paths. Dropped when the client leaves.
 pub(super) async fn generate(
     shared: Arc<Shared>,
     request: &Value,
@@ -135,7 +172,8 @@ pub(super) async fn generate(
             return refuse(status, &message);
         }
     };
-    let prompt = request["prompt"].as_str().unwrap_or_default();
+    let prompt = prompt_of(request);
+    let embeds = request["input"].is_array();
     let keep_alive = keep_alive(&request["keep_alive"]);
     if prompt.is_empty() {
         let scripted = lock(&shared.scripts).loads.pop_front();
@@ -164,22 +202,30 @@ pub(super) async fn generate(
         ticket.finished();
         return reply(&json!({
             "model": model.name, "response": "", "done": true, "done_reason": "load",
-            "load_duration": nanoseconds(load),
+            "load_duration": nanoseconds(load), "embeddings": [],
         }));
     }
     let Ok(permit) = Arc::clone(&runner.slots).acquire_owned().await else {
         return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the slots are closed");
     };
-    let computed = runner.uncached_tokens(prompt);
+    let computed = runner.uncached_tokens(&prompt);
     ticket.computes(computed);
     let time = shared.config.prefill_per_token * u32::try_from(computed).unwrap_or(u32::MAX);
     let permit = prefill(permit, time, shared.config.cancel_poll).await;
-    let answer = next_answer(&shared, request);
+    let answer = if embeds {
+        Answer::text("")
+    } else {
+        next_answer(&shared, request)
+    };
     let statistics = json!({
         "load_duration": nanoseconds(answer.load.unwrap_or(load)),
-        "prompt_eval_count": tokens(prompt),
+        "prompt_eval_count": tokens(&prompt),
         "prompt_eval_duration": nanoseconds(time),
     });
+    if embeds {
+        ticket.finished();
+        return reply(&embed(request, statistics));
+    }
     if request["stream"] == json!(false) && answer.refusal.is_none() {
         // The whole answer as one object; only short ones are asked for this way.
         ticket.finished();
@@ -243,6 +289,9 @@ fn check<'a>(shared: &'a Shared, request: &Value) -> Result<&'a Model, (StatusCo
     }
     if request["think"] == json!(true) && !can("thinking") {
         return Err(bad(format!("\"{name}\" does not support thinking")));
+    }
+    if request["input"].is_array() {
+        return Ok(model);
     }
     if !can("completion") {
         return Err(bad(format!("\"{name}\" does not support generate")));

@@ -27,6 +27,8 @@ const REPEAT_LIMIT: usize = 30;
 pub(crate) enum Step {
     /// A line with this text. Stop strings and `num_predict` of the request are honoured.
     Token(String),
+    /// A line of a chat with this thought and no text.
+    Thinking(String),
     /// These bytes, in a piece of their own.
     Bytes(Vec<u8>),
     /// This long a pause.
@@ -149,15 +151,22 @@ fn plan(
         .flatten()
         .filter_map(Value::as_str)
         .collect();
-    let line = |text: &str| {
-        let line = json!({"model": model, "created_at": "2026-11-01T00:00:00Z", "response": text, "done": false});
-        (go_json(&line) + "\n").into_bytes()
+    let is_chat = request["messages"].is_array();
+    let object = |text: &str, done: bool| {
+        let mut line = json!({"model": model, "created_at": "2026-11-01T00:00:00Z", "done": done});
+        if is_chat {
+            line["message"] = json!({"role": "assistant", "content": text});
+        } else {
+            line["response"] = text.into();
+        }
+        line
     };
+    let bytes = |line: &Value| (go_json(line) + "\n").into_bytes();
+    let line = |text: &str| bytes(&object(text, false));
     let done = |text: &str, reason: &str, tokens: u64| {
-        let mut line = json!({
-            "model": model, "created_at": "2026-11-01T00:00:00Z", "response": text,
-            "done": true, "done_reason": reason, "total_duration": 1_000_000,
-        });
+        let mut line = object(text, true);
+        line["done_reason"] = reason.into();
+        line["total_duration"] = 1_000_000.into();
         if tokens > 0 {
             line["eval_count"] = tokens.into();
         }
@@ -166,7 +175,7 @@ fn plan(
                 line[key] = value.clone();
             }
         }
-        Write::Done((go_json(&line) + "\n").into_bytes())
+        Write::Done(bytes(&line))
     };
     let mut writes = VecDeque::new();
     let mut text = String::new();
@@ -201,6 +210,11 @@ fn plan(
                     writes.push_back(done("", "length", tokens));
                     return writes;
                 }
+            }
+            Step::Thinking(thought) => {
+                let mut line = object("", false);
+                line["message"]["thinking"] = thought.into();
+                writes.push_back(Write::Bytes(bytes(&line)));
             }
             Step::Done(text) => writes.push_back(done(&text, "stop", tokens)),
             Step::Bytes(bytes) => writes.push_back(Write::Bytes(bytes)),
