@@ -15,10 +15,17 @@ use crate::prompt::{Message, Segment};
 
 #[cfg(feature = "embedded")]
 pub mod embedded;
+mod events;
+mod failure;
+mod http;
+pub mod llama_server;
 pub mod ollama;
+mod permits;
 mod thinking;
 mod vectors;
 mod wire;
+
+pub use self::http::{AddressError, Limits};
 
 /// A stream of chunks; the last item is [`Chunk::Done`] or an error.
 pub type ChunkStream = Pin<Box<dyn Stream<Item = Result<Chunk, BackendError>> + Send>>;

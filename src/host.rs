@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::backend::Backend;
+use crate::backend::llama_server::LlamaServer;
 use crate::backend::ollama::{Ollama, OllamaOptions};
+use crate::backend::{AddressError, Backend, Limits};
 use crate::config::{self, BackendKind, BackendSettings, Environment, Settings, Sources};
 use crate::inline::Gate;
 use crate::router::Choices;
@@ -121,10 +122,26 @@ fn build(name: &str, settings: &BackendSettings) -> Result<Arc<dyn Backend>, Str
             .map(|backend| Arc::new(backend) as Arc<dyn Backend>)
             .map_err(|error| format!("backends.{name}: {error}")),
         BackendKind::Embedded => embedded(name, settings),
-        kind @ (BackendKind::LlamaServer | BackendKind::Openai) => Err(format!(
+        BackendKind::LlamaServer => {
+            llama_server(name, settings).map_err(|error| format!("backends.{name}: {error}"))
+        }
+        kind @ BackendKind::Openai => Err(format!(
             "backends.{name}: this version has no backend of kind {kind:?}; use `ollama` or `embedded`"
         )),
     }
+}
+
+fn llama_server(name: &str, settings: &BackendSettings) -> Result<Arc<dyn Backend>, AddressError> {
+    let url = settings.urls.first().map_or("", String::as_str);
+    let server = LlamaServer::new(name, url, key(settings), Limits::default())?;
+    Ok(Arc::new(server))
+}
+
+/// The key, read from the environment; none where the variable is not set. Settings that a workspace
+/// may not change name the variable.
+fn key(settings: &BackendSettings) -> Option<String> {
+    let variable = settings.api_key_env.as_ref()?;
+    std::env::var(variable).ok().filter(|key| !key.is_empty())
 }
 
 #[cfg(feature = "embedded")]

@@ -48,8 +48,8 @@
 //!
 //! # Glossary
 //!
-//! - **backend**: what runs models: an Ollama, or the engine in this process. **role**: what a model is
-//!   used for. **candidate**: a model that a role may use. **route**: the candidate that serves now.
+//! - **backend**: what runs models: an Ollama, another server, or the engine in this process.
+//!   **role**: what a model is used for. **candidate**: a model that a role may use. **route**: the candidate that serves now.
 //! - **prefix, suffix, middle**: the text before, after and in the gap; **FIM**: models trained to fill
 //!   it. **line anchor**: the typed part of the line goes after the middle token.
 //! - **place**: a cursor with the surroundings that decide whether a completion belongs there.

@@ -19,6 +19,16 @@ pub enum Segment {
     Text(String),
 }
 
+impl Segment {
+    /// The characters, whatever they are.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Special(sentinel) => sentinel,
+            Self::Text(text) => text,
+        }
+    }
+}
+
 pub mod fim;
 pub mod window;
 

@@ -174,10 +174,6 @@ pub(super) struct Sse {
     data: Option<String>,
 }
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for the backends that answer in events")
-)]
 impl Sse {
     /// A decoder that accepts lines and events up to [`MAX_LINE_BYTES`].
     pub(super) fn new() -> Self {

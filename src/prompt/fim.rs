@@ -178,6 +178,19 @@ pub fn family_of(model: &str, fim: Option<bool>) -> Option<&'static Family> {
 }
 
 impl Family {
+    /// The sentinels of the layout, in their order.
+    pub fn sentinels(&self) -> Vec<&'static str> {
+        match self.layout {
+            Layout::PrefixSuffixMiddle {
+                prefix,
+                suffix,
+                middle,
+            } => vec![prefix, suffix, middle],
+            Layout::SuffixPrefix { suffix, prefix } => vec![suffix, prefix],
+            Layout::PrefixOnly => Vec::new(),
+        }
+    }
+
     /// Lays a prompt out: the lines `above`, the `typed` part of the current line, the text `after`
     /// the cursor. The typed part stands last wherever the family allows, so that a keystroke adds
     /// tokens at the end and changes none before (the *line anchor*).
@@ -272,16 +285,7 @@ mod tests {
     #[test]
     fn every_sentinel_is_also_a_stop() {
         for family in FAMILIES {
-            let sentinels = match family.layout {
-                Layout::PrefixSuffixMiddle {
-                    prefix,
-                    suffix,
-                    middle,
-                } => vec![prefix, suffix, middle],
-                Layout::SuffixPrefix { suffix, prefix } => vec![suffix, prefix],
-                Layout::PrefixOnly => vec![],
-            };
-            for sentinel in sentinels {
+            for sentinel in family.sentinels() {
                 assert!(
                     family.stops.contains(&sentinel.trim()),
                     "{} {sentinel}",

@@ -2,6 +2,7 @@
 
 mod bench;
 mod completion;
+mod llama_server;
 mod ollama;
 mod protocol;
 mod shaping;

@@ -1,0 +1,323 @@
+//! One model behind llama.cpp's own HTTP server, over its native API.
+//!
+//! Made by the host from the settings. What it keeps to:
+//!
+//! - Completions go to `/completion` with our own prompt. `/infill` would cut the prefix to three
+//!   quarters and the suffix to one quarter of a batch without a word.
+//! - The person's text is never read as a sentinel: where it holds something that looks like one, it is
+//!   tokenised apart, without special tokens, and sent as numbers.
+//! - As many requests at a time as the server has slots; the rest wait here, completions first. The
+//!   server would queue them in order of arrival.
+//! - No progress is asked for, and no slot is polled: each such answer delays the moment at which the
+//!   server notices that nobody waits for a prompt any more.
+//!
+//! Source: llama.cpp's `tools/server/README.md` and the server in xllamacpp 2026.10, read 2026-11.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use self::api::{Completion, Health, Props, Tokenize, Tokens};
+use super::events::{self, Names};
+use super::failure::{Asked, error_message};
+use super::http::{Body, Endpoint, base_url};
+use super::permits::Permits;
+use super::{
+    AddressError, Backend, BackendError, ChunkStream, Installed, Limits, Prompt, PromptBudget,
+    Request,
+};
+use crate::prompt::fim::{FAMILIES, Family, PREFIX_ONLY, family_of};
+use crate::prompt::{Segment, render};
+
+mod answer;
+mod api;
+
+/// What a prompt may cost at most. A server's speed is not known ahead; 1280 tokens take a second
+/// where a prompt is read at 1300 tokens per second, and a key costs few of them once they are cached.
+const PROMPT_BUDGET: PromptBudget = PromptBudget {
+    prefix_tokens: 1024,
+    suffix_tokens: 256,
+};
+
+/// One part in so many of a slot's context that a prompt may fill: the rest is for the answer and for
+/// an estimate of the length that is too low.
+const CONTEXT_SHARE: usize = 2;
+
+/// One part in so many of a prompt that is suffix, where the context is small.
+const SUFFIX_SHARE: usize = 5;
+
+/// Limit for turning a text into tokens: it takes milliseconds, but a slot in the middle of a batch
+/// may hold the server's thread.
+const TOKENIZE_LIMIT: Duration = Duration::from_secs(10);
+
+/// A server of llama.cpp, at one address.
+pub struct LlamaServer {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: Arc<str>,
+    endpoint: Endpoint,
+    slots: Arc<Permits>,
+    /// What the last probe heard. Never held across an await.
+    known: Mutex<Option<Known>>,
+}
+
+/// What a server said about itself.
+#[derive(Debug, Clone)]
+struct Known {
+    props: Props,
+    installed: Installed,
+}
+
+impl fmt::Debug for LlamaServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the address and the key.
+        f.debug_struct("LlamaServer")
+            .field("name", &self.inner.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LlamaServer {
+    /// A server at `url`. `key` is sent with every request. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// An address that cannot be used.
+    pub fn new(
+        name: &str,
+        url: &str,
+        key: Option<String>,
+        limits: Limits,
+    ) -> Result<Self, AddressError> {
+        let base = base_url(name, url)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                name: name.into(),
+                endpoint: Endpoint::new(base, limits, key, refusal)?,
+                slots: Permits::new(1),
+                known: Mutex::default(),
+            }),
+        })
+    }
+
+    /// Tokens that one slot holds, prompt and answer together, as the last probe heard it.
+    pub fn context_tokens(&self) -> Option<usize> {
+        let known = self.inner.known();
+        known
+            .as_ref()
+            .and_then(|known| known.props.context_tokens())
+    }
+}
+
+impl Backend for LlamaServer {
+    fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<Vec<Installed>, BackendError>> {
+        self.inner.probe().boxed()
+    }
+
+    /// The server loaded its model when it was started; it is only asked whether that has ended.
+    fn warm_up(&self, model: &str) -> BoxFuture<'static, Result<(), BackendError>> {
+        let inner = Arc::clone(&self.inner);
+        let model = model.to_owned();
+        async move { inner.healthy(&model).await }.boxed()
+    }
+
+    fn stream(&self, request: Request) -> ChunkStream {
+        let inner = Arc::clone(&self.inner);
+        let opened = async move { inner.open(request).await };
+        stream::once(opened).try_flatten().boxed()
+    }
+
+    fn prompt_budget(&self) -> PromptBudget {
+        budget(self.context_tokens())
+    }
+}
+
+/// Half of the context at most.
+fn budget(context_tokens: Option<usize>) -> PromptBudget {
+    let most = context_tokens.map_or(usize::MAX, |tokens| tokens / CONTEXT_SHARE);
+    if PROMPT_BUDGET.prefix_tokens + PROMPT_BUDGET.suffix_tokens <= most {
+        return PROMPT_BUDGET;
+    }
+    PromptBudget {
+        prefix_tokens: most - most / SUFFIX_SHARE,
+        suffix_tokens: most / SUFFIX_SHARE,
+    }
+}
+
+impl Inner {
+    fn asked<'a>(&'a self, model: &'a str) -> Asked<'a> {
+        Asked {
+            backend: &self.name,
+            model,
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn healthy(&self, model: &str) -> Result<(), BackendError> {
+        let asked = self.asked(model);
+        let health: Health = self.endpoint.get(asked, "health").await?;
+        match health.status.as_str() {
+            "ok" | "no slot available" => Ok(()),
+            _ => Err(asked.busy()),
+        }
+    }
+
+    async fn probe(&self) -> Result<Vec<Installed>, BackendError> {
+        self.healthy("").await?;
+        let props: Props = self.endpoint.get(self.asked(""), "props").await?;
+        self.slots.resize(props.total_slots.unwrap_or(1));
+        let known = self.known().clone();
+        if let Some(known) = known
+            && known.props == props
+        {
+            return Ok(vec![known.installed]);
+        }
+        let name = props.model_name();
+        let installed = Installed {
+            fim: Some(self.fills_in(&name).await?),
+            name,
+            quantization: props.model_ftype.clone(),
+            ..Installed::default()
+        };
+        *self.known() = Some(Known {
+            props,
+            installed: installed.clone(),
+        });
+        Ok(vec![installed])
+    }
+
+    /// Whether the model knows the sentinels of the family that its name tells, or of any.
+    async fn fills_in(&self, model: &str) -> Result<bool, BackendError> {
+        let named = family_of(model, None);
+        let families = FAMILIES
+            .iter()
+            .filter(|family| named.is_none_or(|named| named.name == family.name));
+        for family in families {
+            if self.knows(family).await? {
+                return Ok(true);
+            }
+        }
+        Ok(named.is_some_and(|named| named.name == PREFIX_ONLY.name))
+    }
+
+    /// Whether each sentinel is one token.
+    async fn knows(&self, family: &Family) -> Result<bool, BackendError> {
+        for sentinel in family.sentinels() {
+            if self.tokens("", sentinel.trim(), true).await?.len() != 1 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn tokens(
+        &self,
+        model: &str,
+        content: &str,
+        parse_special: bool,
+    ) -> Result<Vec<u32>, BackendError> {
+        let body = Tokenize {
+            content,
+            add_special: false,
+            parse_special,
+        };
+        let call =
+            self.endpoint
+                .call::<Tokens>(self.asked(model), "tokenize", &body, TOKENIZE_LIMIT);
+        Ok(call.await?.tokens)
+    }
+
+    /// The prompt as the server takes it. A string, unless the person's text holds something that
+    /// looks like a sentinel.
+    async fn prompt(&self, model: &str, segments: &[Segment]) -> Result<Value, BackendError> {
+        let rendered = render(segments);
+        let plain_bytes: usize = segments.iter().map(|s| s.as_str().len()).sum();
+        // Whatever `render` breaks up grows.
+        if rendered.len() == plain_bytes {
+            return Ok(Value::String(rendered));
+        }
+        let mut parts = Vec::new();
+        for segment in segments {
+            match segment {
+                Segment::Special(sentinel) => parts.push(json!(sentinel)),
+                Segment::Text(text) => {
+                    let tokens = self.tokens(model, text, false).await?;
+                    parts.extend(tokens.into_iter().map(Value::from));
+                }
+            }
+        }
+        Ok(Value::Array(parts))
+    }
+
+    /// Waits for a slot, sends the request and waits for the first byte.
+    async fn open(self: Arc<Self>, request: Request) -> Result<ChunkStream, BackendError> {
+        let asked = self.asked(&request.model);
+        let permit = self.slots.acquire(request.priority).await;
+        let Prompt::Fim(segments) = &request.prompt else {
+            return Err(asked.unsupported("hold a conversation"));
+        };
+        let prompt = self.prompt(&request.model, segments).await?;
+        let body = Completion::new(&prompt, &request);
+        let limits = self.endpoint.limits();
+        let sent = self
+            .endpoint
+            .post(asked, "completion", &body, limits.first_byte);
+        let body = Body::new(sent.await?, limits.stall);
+        let names = Names {
+            backend: Arc::clone(&self.name),
+            model: request.model,
+        };
+        Ok(events::chunks(names, body, answer::Completion, Some(permit)).boxed())
+    }
+}
+
+/// An answer whose status is not 200.
+fn refusal(asked: Asked<'_>, status: StatusCode, body: &[u8]) -> BackendError {
+    let Some(message) = error_message(body) else {
+        return asked.protocol(format!("status {status} without llama.cpp's error"));
+    };
+    match status {
+        // Its model is still being read, or no slot is free.
+        StatusCode::SERVICE_UNAVAILABLE => asked.busy(),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => asked.failed(&format!(
+            "{message}; set `api_key_env` to the key's variable"
+        )),
+        _ => asked.failed(&message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_context_makes_a_small_budget() {
+        for (context, prefix, suffix) in [
+            (None, 1024, 256),
+            (Some(4096), 1024, 256),
+            (Some(2560), 1024, 256),
+            (Some(1000), 400, 100),
+            (Some(0), 0, 0),
+        ] {
+            let budget = budget(context);
+            assert_eq!(
+                (budget.prefix_tokens, budget.suffix_tokens),
+                (prefix, suffix),
+                "{context:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What the events of `/completion` mean.
+//!
+//! Text comes whole: the server holds back half characters and the beginnings of stop strings.
+
+use std::collections::VecDeque;
+
+use super::api::CompletionEvent;
+use crate::backend::events::Dialect;
+use crate::backend::failure::{Asked, error_text};
+use crate::backend::wire::Event;
+use crate::backend::{BackendError, Chunk, Finish, StopReason};
+
+/// The end is the event with `stop`; nothing is kept between two.
+#[derive(Debug)]
+pub(super) struct Completion;
+
+impl Dialect for Completion {
+    fn event(
+        &mut self,
+        asked: Asked<'_>,
+        event: &Event,
+        out: &mut VecDeque<Chunk>,
+    ) -> Result<(), BackendError> {
+        // Before 2025 a failure was a line `error: {…}` without the object around it.
+        if event.name == "error" {
+            let error = serde_json::from_str(&event.data).unwrap_or_default();
+            return Err(asked.failed(&error_text(&error)));
+        }
+        // Nothing to do with `/completion`, but proxies in front of several dialects add it.
+        if event.data == "[DONE]" {
+            return Ok(());
+        }
+        let event: CompletionEvent = serde_json::from_str(&event.data)
+            .map_err(|_| asked.protocol("an event is not the JSON expected"))?;
+        if let Some(error) = &event.error {
+            return Err(asked.failed(&error_text(error)));
+        }
+        if !event.content.is_empty() {
+            out.push_back(Chunk::Text(event.content.clone()));
+        }
+        if event.stop {
+            out.push_back(Chunk::Done(finish(&event)));
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Option<Finish> {
+        None
+    }
+}
+
+fn finish(event: &CompletionEvent) -> Finish {
+    let timings = event.timings.as_ref();
+    let computed = timings.and_then(|timings| timings.computed);
+    let evaluated = event.tokens_evaluated;
+    let cached = timings
+        .and_then(|timings| timings.cached)
+        // Servers before `cache_n` tell the whole and what was computed of it.
+        .or_else(|| Some(evaluated?.saturating_sub(computed?)));
+    let total = evaluated.or_else(|| Some(cached? + computed?));
+    Finish {
+        stop: match event.stop_type.as_deref() {
+            Some("limit") => StopReason::Length,
+            _ => StopReason::Stop,
+        },
+        prompt_tokens: total.unwrap_or(0),
+        cached_tokens: cached,
+        generated_tokens: timings
+            .and_then(|timings| timings.generated)
+            .or(event.tokens_predicted)
+            .unwrap_or(0),
+        load: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASKED: Asked<'_> = Asked {
+        backend: "b",
+        model: "m",
+    };
+
+    fn read(name: &str, data: &str) -> Result<Vec<Chunk>, BackendError> {
+        let event = Event {
+            name: name.to_owned(),
+            data: data.to_owned(),
+        };
+        let mut out = VecDeque::new();
+        Completion.event(ASKED, &event, &mut out)?;
+        Ok(out.into())
+    }
+
+    #[test]
+    fn an_end_tells_what_it_cost() {
+        let cases = [
+            (
+                r#"{"content":"","stop":true,"stop_type":"limit","tokens_evaluated":12,
+                    "timings":{"cache_n":4,"prompt_n":8,"predicted_n":3}}"#,
+                (StopReason::Length, 12, Some(4), 3),
+            ),
+            (
+                r#"{"stop":true,"stop_type":"word","tokens_evaluated":12,"tokens_predicted":2,
+                    "timings":{"prompt_n":8}}"#,
+                (StopReason::Stop, 12, Some(4), 2),
+            ),
+            (
+                r#"{"stop":true,"timings":{"cache_n":4,"prompt_n":8}}"#,
+                (StopReason::Stop, 12, Some(4), 0),
+            ),
+            (r#"{"stop":true}"#, (StopReason::Stop, 0, None, 0)),
+        ];
+        for (data, expect) in cases {
+            let chunks = read("message", data).expect("an end");
+            let [Chunk::Done(end)] = chunks[..] else {
+                panic!("{chunks:?}")
+            };
+            let seen = (
+                end.stop,
+                end.prompt_tokens,
+                end.cached_tokens,
+                end.generated_tokens,
+            );
+            assert_eq!(seen, expect, "{data}");
+        }
+    }
+
+    #[test]
+    fn the_last_event_may_carry_text() {
+        let chunks = read("message", r#"{"content":"x","stop":true}"#).expect("chunks");
+        assert_eq!(chunks[0], Chunk::Text("x".into()));
+        assert_eq!(chunks.len(), 2);
+    }
+
+    #[test]
+    fn failures_are_told_in_the_servers_words() {
+        for (name, data) in [
+            ("error", r#"{"code":400,"message":"no room","type":"x"}"#),
+            ("message", r#"{"error":{"code":400,"message":"no room"}}"#),
+        ] {
+            let error = read(name, data).expect_err("a failure");
+            assert_eq!(error.to_string(), "b failed: no room");
+        }
+        assert!(matches!(
+            read("message", "<html>"),
+            Err(BackendError::Protocol { .. })
+        ));
+    }
+}

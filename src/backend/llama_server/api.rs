@@ -1,0 +1,163 @@
+//! The JSON of llama.cpp's server, as much of it as is used. Fields that some version leaves out are
+//! optional.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::backend::Request;
+
+/// Longest generation in milliseconds, counted by the server from the first token and applied after
+/// the first new line. A completion that takes longer helps nobody; the request that asked may be gone
+/// without the server having noticed.
+const LONGEST_GENERATION_MS: u32 = 10_000;
+
+/// What of the last event is wanted: it repeats the prompt otherwise.
+const LAST_FIELDS: &[&str] = &[
+    "content",
+    "stop",
+    "stop_type",
+    "timings",
+    "tokens_evaluated",
+    "tokens_predicted",
+];
+
+/// Body of `POST /completion`.
+#[derive(Debug, Serialize)]
+pub(super) struct Completion<'a> {
+    /// A string, or an array of strings and tokens.
+    prompt: &'a Value,
+    /// Never 0: that computes the prompt and generates nothing.
+    n_predict: u32,
+    stop: &'a [String],
+    stream: bool,
+    cache_prompt: bool,
+    temperature: f32,
+    /// The likeliest token and nothing else: no other sampler runs.
+    top_k: u32,
+    samplers: [&'static str; 1],
+    /// A server may be started with another default.
+    repeat_penalty: f32,
+    t_max_predict_ms: u32,
+    response_fields: &'static [&'static str],
+}
+
+impl<'a> Completion<'a> {
+    pub(super) fn new(prompt: &'a Value, request: &'a Request) -> Self {
+        Self {
+            prompt,
+            n_predict: request.max_tokens.max(1),
+            stop: &request.stop,
+            stream: true,
+            cache_prompt: true,
+            temperature: 0.0,
+            top_k: 1,
+            samplers: ["top_k"],
+            repeat_penalty: 1.0,
+            t_max_predict_ms: LONGEST_GENERATION_MS,
+            response_fields: LAST_FIELDS,
+        }
+    }
+}
+
+/// An event of an answer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CompletionEvent {
+    pub(super) content: String,
+    pub(super) stop: bool,
+    pub(super) stop_type: Option<String>,
+    pub(super) tokens_evaluated: Option<u32>,
+    pub(super) tokens_predicted: Option<u32>,
+    pub(super) timings: Option<Timings>,
+    pub(super) error: Option<Value>,
+}
+
+/// What an answer cost, in tokens.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Timings {
+    /// Of the prompt, cached.
+    #[serde(rename = "cache_n")]
+    pub(super) cached: Option<u32>,
+    /// Of the prompt, computed.
+    #[serde(rename = "prompt_n")]
+    pub(super) computed: Option<u32>,
+    #[serde(rename = "predicted_n")]
+    pub(super) generated: Option<u32>,
+}
+
+/// Body of `POST /tokenize`.
+#[derive(Debug, Serialize)]
+pub(super) struct Tokenize<'a> {
+    pub(super) content: &'a str,
+    pub(super) add_special: bool,
+    pub(super) parse_special: bool,
+}
+
+/// Answer of `POST /tokenize`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Tokens {
+    pub(super) tokens: Vec<u32>,
+}
+
+/// Answer of `GET /health`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Health {
+    pub(super) status: String,
+}
+
+/// Answer of `GET /props`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct Props {
+    pub(super) total_slots: Option<usize>,
+    pub(super) model_alias: Option<String>,
+    pub(super) model_path: Option<String>,
+    /// Such as `Q4_K - Medium`.
+    pub(super) model_ftype: Option<String>,
+    default_generation_settings: DefaultSettings,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct DefaultSettings {
+    n_ctx: Option<usize>,
+}
+
+impl Props {
+    /// Tokens of one slot.
+    pub(super) fn context_tokens(&self) -> Option<usize> {
+        self.default_generation_settings.n_ctx
+    }
+
+    /// The alias that the server was started with, or the file's name without folders and `.gguf`.
+    pub(super) fn model_name(&self) -> String {
+        let named = [&self.model_alias, &self.model_path];
+        let mut named = named.into_iter().flatten().filter(|name| !name.is_empty());
+        let name = named.next().map_or("default", String::as_str);
+        let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+        file.strip_suffix(".gguf").unwrap_or(file).to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_named_by_alias_or_file() {
+        for (alias, path, expect) in [
+            (Some("coder"), Some("/m/a.gguf"), "coder"),
+            (Some("/m/a.gguf"), Some("/m/a.gguf"), "a"),
+            (Some(""), Some("C:\\m\\a-q4_k_m.gguf"), "a-q4_k_m"),
+            (None, None, "default"),
+        ] {
+            let props = Props {
+                model_alias: alias.map(str::to_owned),
+                model_path: path.map(str::to_owned),
+                ..Props::default()
+            };
+            assert_eq!(props.model_name(), expect);
+        }
+    }
+}

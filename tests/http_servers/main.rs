@@ -1,0 +1,58 @@
+//! The backends that speak HTTP against llama.cpp's real server, with real weights.
+//!
+//! `GHOSTLINE_TEST_WEIGHTS` names a GGUF file of Qwen2.5-Coder; the 0.5B is enough.
+//! `GHOSTLINE_TEST_PYTHON` names a Python that has the packages of `requirements.txt`. Without either
+//! every trial is marked ignored, and a line on stderr says why.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stderr, reason = "skipped tests are announced")]
+
+mod llama_server;
+mod support;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use support::Machine;
+
+type Case = fn(&Machine) -> Result<(), Failed>;
+
+fn main() {
+    let cases: &[(&str, Case)] = &[
+        ("llama_server::a_gap_is_filled_and_cached", |machine| {
+            on_runtime(llama_server::a_gap_is_filled_and_cached(machine))
+        }),
+        ("llama_server::text_is_no_sentinel", |machine| {
+            on_runtime(llama_server::text_is_no_sentinel(machine))
+        }),
+        ("llama_server::a_cancel_frees_the_slot", |machine| {
+            on_runtime(llama_server::a_cancel_frees_the_slot(machine))
+        }),
+        ("llama_server::killed_and_started_again", |machine| {
+            on_runtime(llama_server::killed_and_started_again(machine))
+        }),
+    ];
+    let machine = Machine::find().inspect_err(|why| {
+        eprintln!("SKIPPED: {} tests of real HTTP servers: {why}", cases.len());
+    });
+    let ignored = machine.is_err();
+    let trials = cases
+        .iter()
+        .map(|&(name, case)| {
+            let machine = machine.clone();
+            Trial::test(name, move || case(&machine?)).with_ignored_flag(ignored)
+        })
+        .collect();
+    let mut arguments = Arguments::from_args();
+    // Each trial holds a model or two; one after the other is kind to a small machine.
+    arguments.test_threads = Some(1);
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn on_runtime(case: impl Future<Output = ()>) -> Result<(), Failed> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?
+        .block_on(case);
+    Ok(())
+}

@@ -1,0 +1,45 @@
+"""llama.cpp's HTTP server on a free port of this machine, until stdin ends or the process is killed.
+
+    serve.py WEIGHTS [--slots N] [--context TOKENS] [--alias NAME] [--embedding] [--port PORT]
+
+Prints the address on one line once the model is loaded.
+"""
+
+import argparse
+import os
+import sys
+
+import xllamacpp
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("weights")
+    parser.add_argument("--slots", type=int, default=1)
+    parser.add_argument("--context", type=int, default=2048, help="tokens of each slot")
+    parser.add_argument("--alias", default="")
+    parser.add_argument("--embedding", action="store_true")
+    parser.add_argument("--port", type=int, default=0)
+    arguments = parser.parse_args()
+
+    params = xllamacpp.CommonParams()
+    params.model.path = arguments.weights
+    params.hostnames = ["127.0.0.1"]
+    params.port = arguments.port
+    params.n_parallel = arguments.slots
+    params.n_ctx = arguments.context * arguments.slots
+    # Small batches: a prompt that nobody waits for is given up between two of them.
+    params.n_batch = params.n_ubatch = 128
+    # Tests run side by side; threads that wait for each other would stand still.
+    params.cpuparams.n_threads = 1
+    params.embedding = arguments.embedding
+    if arguments.alias:
+        params.model_alias = {arguments.alias}
+    server = xllamacpp.Server(params)
+    print(server.listening_address, flush=True)
+    sys.stdin.read()
+    # The library's threads are not worth waiting for.
+    os._exit(0)
+
+
+main()
