@@ -78,6 +78,23 @@ pub struct PromptBudget {
     pub suffix_tokens: usize,
 }
 
+impl PromptBudget {
+    /// Below this many tokens of prefix nothing is spared for other text: a backend with so little
+    /// computes fewer than about 250 prompt tokens a second, and a block that changes makes it compute
+    /// all of its prompt again.
+    const LEAST_FOR_CONTEXT: usize = 768;
+
+    /// How much of the prefix may be text of elsewhere: a third, so that the prompt as a whole, which
+    /// the backend's speed allows, does not grow; nothing on a slow backend.
+    pub fn context_tokens(self) -> usize {
+        if self.prefix_tokens < Self::LEAST_FOR_CONTEXT {
+            0
+        } else {
+            self.prefix_tokens / 3
+        }
+    }
+}
+
 /// What a backend can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent of each other")]

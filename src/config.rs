@@ -167,12 +167,20 @@ pub struct InlineSettings {
 pub struct ContextSettings {
     /// Similar windows of open and recently viewed files.
     pub open_files: bool,
+    /// At most so many tokens of them.
+    pub open_files_tokens: usize,
     /// What was edited lately.
     pub recent_edits: bool,
+    /// At most so many tokens of it.
+    pub recent_edits_tokens: usize,
     /// Declarations of names near the cursor.
     pub declarations: bool,
+    /// At most so many tokens of them.
+    pub declarations_tokens: usize,
     /// Copied text.
     pub clipboard: bool,
+    /// At most so many tokens of it.
+    pub clipboard_tokens: usize,
 }
 
 /// What never leaves the editor.

@@ -21,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 use crate::backend::{Priority, Request, StopReason};
 use crate::config::{Role, Settings};
 use crate::metrics::Metrics;
-use crate::prompt::window;
 use crate::router::{Route, Router};
 
 mod ask;
@@ -37,6 +36,7 @@ mod place;
 mod postprocess;
 mod prefetch;
 mod stop;
+mod surroundings;
 mod syntax;
 mod target;
 mod trigger;
@@ -54,6 +54,7 @@ use live::{Live, Rest, Start, Waited, Watch};
 use outcome::Outcomes;
 use place::{Fit, Place};
 use stop::Shape;
+use surroundings::{Parts, Surroundings};
 use syntax::Syntax;
 use target::Target;
 use trigger::Files;
@@ -63,12 +64,12 @@ use wanted::Prediction;
 #[derive(Debug)]
 pub struct Engine {
     router: Arc<Router>,
-    settings: ArcSwap<Settings>,
+    settings: Arc<ArcSwap<Settings>>,
     metrics: Arc<Metrics>,
     cache: Arc<Mutex<Cache>>,
     /// One generation at a time: a backend has one slot to give, and a second generation would only
     /// slow the first.
-    live: Mutex<Option<Live>>,
+    live: Arc<Mutex<Option<Live>>>,
     /// The newest request of each document; it ends with the next request or change.
     turns: DashMap<Arc<str>, CancellationToken>,
     rhythm: Mutex<Rhythm>,
@@ -80,19 +81,31 @@ pub struct Engine {
     /// What the grammars see at the places asked about.
     syntax: Arc<Syntax>,
     /// Which files are kept out of prompts.
-    files: ArcSwap<Files>,
+    files: Arc<ArcSwap<Files>>,
+    /// What stands in front of prompts.
+    surroundings: Surroundings,
 }
 
 impl Engine {
     /// An engine that has generated nothing yet.
     pub fn new(router: Arc<Router>, settings: Arc<Settings>, metrics: Arc<Metrics>) -> Self {
+        let files = Arc::new(ArcSwap::from_pointee(Files::new(&settings.privacy, &[])));
+        let settings = Arc::new(ArcSwap::new(settings));
+        let live = Arc::default();
+        let surroundings = Surroundings::new(Parts {
+            router: Arc::clone(&router),
+            settings: Arc::clone(&settings),
+            files: Arc::clone(&files),
+            live: Arc::clone(&live),
+        });
         Self {
             router,
-            files: ArcSwap::from_pointee(Files::new(&settings.privacy, &[])),
-            settings: ArcSwap::new(settings),
+            files,
+            settings,
+            surroundings,
             metrics,
             cache: Arc::default(),
-            live: Mutex::default(),
+            live,
             turns: DashMap::new(),
             rhythm: Mutex::default(),
             outcomes: Mutex::default(),
@@ -130,19 +143,25 @@ impl Engine {
         let folders = self.files.load().folders().to_owned();
         self.files
             .store(Arc::new(Files::new(&settings.privacy, &folders)));
-        self.settings.store(settings);
+        let old = self.settings.swap(settings);
+        let settings = self.settings.load();
+        if old.context != settings.context || old.privacy != settings.privacy {
+            self.surroundings.forget_blocks();
+        }
     }
 
     /// Reads the ignore files of these workspace folders from the next request on.
     pub fn set_folders(&self, folders: &[PathBuf]) {
         let privacy = &self.settings.load().privacy;
         self.files.store(Arc::new(Files::new(privacy, folders)));
+        self.surroundings.refused_anew();
     }
 
     /// Answers `ask`. Everything up to the first await happens in the order of the calls.
     pub async fn complete(&self, ask: Ask) -> Result<Completion, Nothing> {
         let started = Instant::now();
         let turn = self.begin_turn(&ask.document.uri);
+        self.surroundings.touched(&ask.document, ask.offset_bytes);
         let answer = tokio::select! {
             biased;
             () = turn.cancelled() => Err(Nothing::Superseded),
@@ -307,17 +326,9 @@ impl Engine {
         settings: &Settings,
         predicted: Option<Prediction>,
     ) -> Watch {
-        let budget = route.backend.prompt_budget();
-        let mut window = window::cut(
-            &target.document.text,
-            target.offset_bytes,
-            budget.prefix_tokens,
-            budget.suffix_tokens,
-        );
-        window.typed.truncate(window.typed.trim_end().len());
-        let prompt = route
-            .family
-            .lay_out(window.above, window.typed, window.after);
+        let prompt = self
+            .surroundings
+            .prompt(route, &target.document, target.offset_bytes);
         let request = Request {
             model: route.model.clone(),
             prompt: prompt.into(),
@@ -351,7 +362,9 @@ impl Engine {
         // The old stream closes before the new one opens: nothing is queued at a backend.
         let start = Start {
             older: slot.take(),
-            stream: route.backend.stream(request),
+            stream: self
+                .surroundings
+                .after_warm_up(route.backend.stream(request)),
             origin,
             shape,
             trace,

@@ -14,6 +14,8 @@
 //! | when and what is completed | [`inline`]: [`inline::Engine::complete`] reads top to bottom |
 //! | a model family's fill-in-the-middle tokens | [`prompt::fim`], one row per family |
 //! | which part of a file is sent | [`prompt::window`] |
+//! | what other files add to a prompt, and when | [`context`], and `inline/surroundings` for the moment |
+//! | which languages have a grammar | `grammar`, one row each |
 //! | which model serves a role | [`router`] |
 //! | how a backend is spoken to | [`backend`], one file per backend |
 //! | the engine in this process | [`backend::embedded`] |
@@ -30,7 +32,8 @@
 //! 2. [`inline::Engine::complete`] decides whether a model is asked at all, looks for a text generated
 //!    before, joins the generation in flight, or starts one.
 //! 3. [`prompt`] cuts a window out of the document and lays it out as the model's family wants it: the
-//!    typed part of the current line comes last, so a key adds a token or two to what is cached.
+//!    typed part of the current line comes last, so a key adds a token or two to what is cached. In
+//!    front stands the block of snippets that [`context`] made in the last idle moment.
 //! 4. [`router`] names the backend and model; [`backend`] streams text. Dropping the stream frees the
 //!    backend.
 //! 5. The text ends where no more is wanted, is fitted to what stands right of the cursor, and is
@@ -39,8 +42,8 @@
 //! # What never happens
 //!
 //! - Only `server*` and [`document::position`] know the protocol's types; only `backend*` and `models*`
-//!   know HTTP. Imports go one way: `server` → `inline` → `router` → `backend`; [`prompt`] and
-//!   [`document`] import none of these. `tests/tidy.rs` keeps it so.
+//!   know HTTP. Imports go one way: `server` → `inline` → `router` → `backend`; [`context`], [`prompt`]
+//!   and [`document`] import none of these. `tests/tidy.rs` keeps it so.
 //! - No guard lives across an await. No work on the way of a key is proportional to the file.
 //! - A request that gives up never ends a load; a generation that nobody can use never goes on.
 //! - A workspace's own files never say where text is sent ([`config::trust`]).
@@ -54,6 +57,8 @@
 //!   it. **line anchor**: the typed part of the line goes after the middle token.
 //! - **place**: a cursor with the surroundings that decide whether a completion belongs there.
 //!   **type-through**: typing what the ghost text says. **origin**: the place a text was generated for.
+//! - **snippet**: a piece of other text that helps with this one. **block**: the snippets in front of a
+//!   document's prompts; frozen while somebody types.
 //! - **prefetch**: generating for the place after an accept, before anybody asks. **deadline**: when a
 //!   safe partial is answered instead of the whole.
 
@@ -61,8 +66,10 @@ pub mod backend;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod context;
 pub mod document;
 pub mod eval;
+mod grammar;
 pub mod host;
 pub mod inline;
 pub mod metrics;

@@ -4,9 +4,14 @@
 //! simple: a backend that tokenises in process encodes each kind as what it is, and a backend that
 //! takes a string gets one in which the person's text cannot imitate a sentinel.
 
+mod block;
+mod comment;
 mod message;
 mod render;
 
+#[cfg(test)]
+pub(crate) use block::tests as block_tests;
+pub use block::{Block, Snippet};
 pub use message::{Image, Message, Speaker};
 pub use render::render;
 

@@ -60,6 +60,7 @@ pub fn service(host: Arc<dyn Host>, outbox: Outbox) -> (LspService<Server>, Clie
         Server::did_change_watched_files,
     )
     .custom_method("workspace/executeCommand", Server::execute_command)
+    .custom_method(ext::DID_COPY, Server::did_copy)
     .custom_method(ext::STATUS, Server::status)
     .custom_method(ext::METRICS, Server::metrics)
     .finish()
@@ -112,6 +113,10 @@ impl Server {
 
     async fn did_close(&self, params: Value) {
         self.with_session(|session| text_sync::close(session, &params));
+    }
+
+    async fn did_copy(&self, params: Value) {
+        self.with_session(|session| text_sync::copied(session, &params));
     }
 
     async fn inline_completion(&self, params: Value) -> Result<Value> {

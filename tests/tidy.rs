@@ -27,6 +27,12 @@ const LAYERS: &[Layer] = &[
         ],
     },
     Layer {
+        of: &["context", "grammar"],
+        never: &[
+            "cli", "server", "inline", "chat", "action", "index", "router", "backend",
+        ],
+    },
+    Layer {
         of: &["backend"],
         never: &[
             "cli", "server", "inline", "chat", "action", "index", "router",

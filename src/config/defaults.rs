@@ -106,11 +106,17 @@ pub(super) fn unexpanded() -> Settings {
             prefetch: true,
             disabled_languages: Vec::new(),
         },
+        // A window of 20 lines has about 200 tokens, a signature 20 to 60. Together no more than the
+        // fastest machine's share for snippets, about 700, is used.
         context: ContextSettings {
             open_files: true,
+            open_files_tokens: 448,
             recent_edits: true,
+            recent_edits_tokens: 192,
             declarations: true,
+            declarations_tokens: 384,
             clipboard: true,
+            clipboard_tokens: 192,
         },
         index_enabled: true,
         privacy: PrivacySettings {

@@ -6,9 +6,20 @@ use super::{Engine, lock};
 use crate::document::Document;
 
 impl Engine {
+    /// A document was opened: others may be completed with it in view.
+    pub fn document_opened(&self, document: &Document) {
+        self.surroundings.opened(document);
+    }
+
+    /// The person copied text, from the document `uri` where the editor tells.
+    pub fn text_copied(&self, text: &str, uri: Option<&str>) {
+        self.surroundings.copied(text, uri);
+    }
+
     /// Ends the generation in flight when it no longer fits `document`, whose last edit ended at
     /// `offset_bytes`. Costs nothing when none is in flight.
     pub fn document_changed(&self, document: &Document, offset_bytes: usize) {
+        self.surroundings.touched(document, offset_bytes);
         // Whatever was asked of an older text is settled: its answer would stand at the wrong place.
         if let Some((_, turn)) = self.turns.remove(&document.uri) {
             turn.cancel();
@@ -40,6 +51,7 @@ impl Engine {
             turn.cancel();
         }
         lock(&self.outcomes).forget(uri);
+        self.surroundings.closed(uri);
         let mut slot = lock(&self.live);
         if slot
             .as_ref()

@@ -22,15 +22,14 @@ use super::lines::{brackets, closer_of};
 use super::place::Place;
 use super::stop::opens_block;
 use crate::document::Document;
+use crate::grammar::Grammar;
 
-mod grammar;
 mod scene;
 mod tree;
 mod window;
 
 pub(super) use scene::{Indent, Scene};
 
-use grammar::Grammar;
 use tree::{Faults, Trees};
 use window::Window;
 

@@ -4,7 +4,11 @@
 //! Ollama's templates, read in November 2026. A row is chosen by the model's own metadata first and by
 //! its name last ([`family_of`]).
 
-use super::Segment;
+use super::{Block, Segment};
+
+mod repository;
+
+pub use repository::Repository;
 
 /// In which order a family reads prefix and suffix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +42,8 @@ pub struct Family {
     names: &'static [&'static str],
     /// How a prompt is laid out.
     pub layout: Layout,
+    /// Where snippets of other files go.
+    pub repository: Repository,
     /// Texts that end a generation; none is ever shown.
     pub stops: &'static [&'static str],
 }
@@ -59,6 +65,12 @@ pub const FAMILIES: &[Family] = &[
         name: "qwen-coder",
         names: &["qwen2.5-coder", "qwen3-coder", "qwen2.5.coder", "codeqwen"],
         layout: PIPED_FIM,
+        repository: Repository::Files {
+            // Qwen2.5-Coder's README, "Repository Level Code Completion".
+            name: Some("<|repo_name|>"),
+            file: "<|file_sep|>",
+            path_in_prefix: false,
+        },
         stops: &[
             "<|endoftext|>",
             "<|fim_prefix|>",
@@ -79,6 +91,7 @@ pub const FAMILIES: &[Family] = &[
             suffix: " <SUF>",
             middle: " <MID>",
         },
+        repository: Repository::Comments,
         stops: &["<EOT>", "<PRE>", "<SUF>", "<MID>", "</s>"],
     },
     Family {
@@ -89,6 +102,7 @@ pub const FAMILIES: &[Family] = &[
             suffix: "<｜fim▁hole｜>",
             middle: "<｜fim▁end｜>",
         },
+        repository: Repository::Comments,
         stops: &[
             "<｜end▁of▁sentence｜>",
             "<｜fim▁begin｜>",
@@ -101,9 +115,16 @@ pub const FAMILIES: &[Family] = &[
         name: "starcoder2",
         names: &["starcoder", "stable-code"],
         layout: ASCII_FIM,
+        repository: Repository::Files {
+            // StarCoder 2's paper, section 5.2.
+            name: Some("<repo_name>"),
+            file: "<file_sep>",
+            path_in_prefix: true,
+        },
         stops: &[
             "<|endoftext|>",
             "<file_sep>",
+            "<repo_name>",
             "<fim_prefix>",
             "<fim_suffix>",
             "<fim_middle>",
@@ -113,6 +134,12 @@ pub const FAMILIES: &[Family] = &[
         name: "codegemma",
         names: &["codegemma"],
         layout: PIPED_FIM,
+        repository: Repository::Files {
+            // ai.google.dev/gemma/docs/codegemma/prompt-structure: "for multi-file contexts".
+            name: None,
+            file: "<|file_separator|>",
+            path_in_prefix: false,
+        },
         stops: &[
             "<|file_separator|>",
             "<end_of_turn>",
@@ -129,6 +156,7 @@ pub const FAMILIES: &[Family] = &[
             suffix: "[SUFFIX]",
             prefix: "[PREFIX]",
         },
+        repository: Repository::Comments,
         stops: &["</s>", "[SUFFIX]", "[PREFIX]", "[MIDDLE]"],
     },
     Family {
@@ -141,6 +169,7 @@ pub const FAMILIES: &[Family] = &[
             "granite-4",
         ],
         layout: ASCII_FIM,
+        repository: Repository::Comments,
         stops: &[
             "<|endoftext|>",
             "<fim_prefix>",
@@ -156,6 +185,7 @@ pub const PREFIX_ONLY: Family = Family {
     name: "prefix-only",
     names: &[],
     layout: Layout::PrefixOnly,
+    repository: Repository::Comments,
     stops: &[
         "<|endoftext|>",
         "<|im_end|>",
@@ -195,8 +225,24 @@ impl Family {
     /// the cursor. The typed part stands last wherever the family allows, so that a keystroke adds
     /// tokens at the end and changes none before (the *line anchor*).
     pub fn lay_out(&self, above: String, typed: String, after: String) -> Vec<Segment> {
+        self.lay_out_with(None, above, typed, after)
+    }
+
+    /// The same with snippets in front, in the family's own repository form or as comments. A block
+    /// without snippets is no block: the prompt is that of [`Family::lay_out`].
+    pub fn lay_out_with(
+        &self,
+        block: Option<&Block>,
+        mut above: String,
+        typed: String,
+        after: String,
+    ) -> Vec<Segment> {
         use Segment::{Special, Text};
-        let mut segments = match self.layout {
+        let mut front = Vec::new();
+        if let Some(block) = block.filter(|block| !block.snippets.is_empty()) {
+            above = self.repository.front(block, &mut front, above);
+        }
+        let laid_out = match self.layout {
             Layout::PrefixSuffixMiddle {
                 prefix,
                 suffix,
@@ -220,6 +266,8 @@ impl Family {
             }
             Layout::PrefixOnly => vec![Text(above), Text(typed)],
         };
+        let mut segments = front;
+        segments.extend(laid_out);
         segments.retain(|s| !matches!(s, Text(t) if t.is_empty()));
         segments
     }
@@ -285,7 +333,12 @@ mod tests {
     #[test]
     fn every_sentinel_is_also_a_stop() {
         for family in FAMILIES {
-            for sentinel in family.sentinels() {
+            let files = match family.repository {
+                Repository::Files { name, file, .. } => vec![Some(file), name],
+                Repository::Comments => vec![],
+            };
+            let sentinels = family.sentinels().into_iter();
+            for sentinel in sentinels.chain(files.into_iter().flatten()) {
                 assert!(
                     family.stops.contains(&sentinel.trim()),
                     "{} {sentinel}",

@@ -6,6 +6,8 @@ pub const STATUS: &str = "ghostline/status";
 pub const STATUS_CHANGED: &str = "ghostline/statusChanged";
 /// Notification to the client: a ghost text that was answered has grown.
 pub const COMPLETION_UPDATED: &str = "ghostline/completionUpdated";
+/// Notification from the client: the person copied `text`, in the document `uri` where that is known.
+pub const DID_COPY: &str = "ghostline/didCopy";
 /// Request: counters and latencies of this process.
 pub const METRICS: &str = "ghostline/metrics";
 /// Command that editors run after inserting a completion.

@@ -57,12 +57,11 @@ pub(super) fn open(session: &Session, params: Value) {
     match serde_json::from_value::<Opened>(params) {
         Ok(Opened {
             text_document: item,
-        }) => session.store.open(Document::new(
-            &item.uri,
-            item.version,
-            &item.language_id,
-            &item.text,
-        )),
+        }) => {
+            let document = Document::new(&item.uri, item.version, &item.language_id, &item.text);
+            session.engine.document_opened(&document);
+            session.store.open(document);
+        }
         Err(error) => tracing::error!(%error, "didOpen could not be read; the document is unknown"),
     }
 }
@@ -111,6 +110,14 @@ pub(super) fn change(session: &Session, params: Value) {
         return;
     };
     session.engine.document_changed(&document, end);
+}
+
+/// `ghostline/didCopy {text, uri?}`: editors tell, because the protocol knows no clipboard.
+pub(super) fn copied(session: &Session, params: &Value) {
+    let uri = params.get("uri").and_then(Value::as_str);
+    if let Some(text) = params.get("text").and_then(Value::as_str) {
+        session.engine.text_copied(text, uri);
+    }
 }
 
 /// `textDocument/didClose`.

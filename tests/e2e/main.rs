@@ -2,6 +2,7 @@
 
 mod bench;
 mod completion;
+mod context;
 mod llama_server;
 mod ollama;
 mod protocol;

@@ -9,6 +9,7 @@
 
 mod answers;
 mod caching;
+mod context;
 mod loading;
 mod queueing;
 mod support;
@@ -47,6 +48,9 @@ fn main() {
         }),
         ("caching::a_full_context_makes_room", |weights| {
             on_runtime(caching::a_full_context_makes_room(weights))
+        }),
+        ("context::a_signature_of_another_file_is_used", |weights| {
+            on_runtime(context::a_signature_of_another_file_is_used(weights))
         }),
         ("queueing::a_completion_goes_before_a_chat", |weights| {
             on_runtime(queueing::a_completion_goes_before_a_chat(weights))

@@ -16,6 +16,9 @@ use crate::config::{
 /// Most decoding threads a backend may be given; more than any desktop's cores.
 const THREADS_MAX: u64 = 256;
 
+/// Most tokens of one source of context; a whole window of the embedded engine's largest budget.
+const CONTEXT_TOKENS_MAX: u64 = 2048;
+
 pub(super) const KEYS: &[Key] = &[
     Key {
         path: "roles.*.candidates",
@@ -177,12 +180,34 @@ pub(super) const KEYS: &[Key] = &[
         set: |s, _, v| put(&mut s.context.open_files, v),
     },
     Key {
+        path: "context.open_files_tokens",
+        doc: "At most this many tokens of similar windows in a prompt.",
+        shape: Shape::Integer {
+            min: 0,
+            max: CONTEXT_TOKENS_MAX,
+        },
+        reach: Reach::Free,
+        get: |s, _| Some(json!(s.context.open_files_tokens)),
+        set: |s, _, v| put(&mut s.context.open_files_tokens, v),
+    },
+    Key {
         path: "context.recent_edits",
         doc: "Whether what was edited lately goes into prompts.",
         shape: Shape::Switch,
         reach: Reach::SwitchOff,
         get: |s, _| Some(json!(s.context.recent_edits)),
         set: |s, _, v| put(&mut s.context.recent_edits, v),
+    },
+    Key {
+        path: "context.recent_edits_tokens",
+        doc: "At most this many tokens of recent edits in a prompt.",
+        shape: Shape::Integer {
+            min: 0,
+            max: CONTEXT_TOKENS_MAX,
+        },
+        reach: Reach::Free,
+        get: |s, _| Some(json!(s.context.recent_edits_tokens)),
+        set: |s, _, v| put(&mut s.context.recent_edits_tokens, v),
     },
     Key {
         path: "context.declarations",
@@ -193,12 +218,34 @@ pub(super) const KEYS: &[Key] = &[
         set: |s, _, v| put(&mut s.context.declarations, v),
     },
     Key {
+        path: "context.declarations_tokens",
+        doc: "At most this many tokens of declarations and imports in a prompt.",
+        shape: Shape::Integer {
+            min: 0,
+            max: CONTEXT_TOKENS_MAX,
+        },
+        reach: Reach::Free,
+        get: |s, _| Some(json!(s.context.declarations_tokens)),
+        set: |s, _, v| put(&mut s.context.declarations_tokens, v),
+    },
+    Key {
         path: "context.clipboard",
         doc: "Whether copied text goes into prompts.",
         shape: Shape::Switch,
         reach: Reach::SwitchOff,
         get: |s, _| Some(json!(s.context.clipboard)),
         set: |s, _, v| put(&mut s.context.clipboard, v),
+    },
+    Key {
+        path: "context.clipboard_tokens",
+        doc: "At most this many tokens of copied text in a prompt.",
+        shape: Shape::Integer {
+            min: 0,
+            max: CONTEXT_TOKENS_MAX,
+        },
+        reach: Reach::Free,
+        get: |s, _| Some(json!(s.context.clipboard_tokens)),
+        set: |s, _, v| put(&mut s.context.clipboard_tokens, v),
     },
     Key {
         path: "index.enabled",

@@ -56,9 +56,13 @@ fn defaults_are_the_interfaces() {
         },
         "context": {
             "open_files": true,
+            "open_files_tokens": 448,
             "recent_edits": true,
+            "recent_edits_tokens": 192,
             "declarations": true,
+            "declarations_tokens": 384,
             "clipboard": true,
+            "clipboard_tokens": 192,
         },
         "index": {"enabled": true},
         "privacy": {"ignore": [".env*", "*.pem"], "redact_secrets": true},

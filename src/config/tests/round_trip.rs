@@ -83,12 +83,14 @@ prop_compose! {
         team in backend(),
         inline in inline(),
         context: [bool; 4],
+        tokens in [0..=2048_usize, 0..=2048, 0..=2048, 0..=2048],
         index_enabled: bool,
         ignore in texts(Item::Glob, "\\PC{1,10}"),
         redact_secrets: bool,
     ) -> Settings {
         let roles = Role::ALL.into_iter().zip(roles);
         let [open_files, recent_edits, declarations, clipboard] = context;
+        let [open_files_tokens, recent_edits_tokens, declarations_tokens, clipboard_tokens] = tokens;
         let embedded = Settings::default().backends["embedded"].clone();
         let mut settings = Settings {
             roles: roles.map(|(role, candidates)| (role, RoleSettings { candidates })).collect(),
@@ -98,7 +100,16 @@ prop_compose! {
                 ("team".to_owned(), team),
             ]),
             inline,
-            context: ContextSettings { open_files, recent_edits, declarations, clipboard },
+            context: ContextSettings {
+                open_files,
+                open_files_tokens,
+                recent_edits,
+                recent_edits_tokens,
+                declarations,
+                declarations_tokens,
+                clipboard,
+                clipboard_tokens,
+            },
             index_enabled,
             privacy: PrivacySettings { ignore, redact_secrets },
         };

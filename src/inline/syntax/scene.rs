@@ -3,9 +3,9 @@
 use ropey::Rope;
 use tree_sitter::{Node, Tree};
 
-use super::grammar::Grammar;
 use super::window::Window;
 use crate::document::position::line_content;
+use crate::grammar::Grammar;
 use crate::inline::place::indent_of;
 
 /// Lines looked at above and below the cursor for indentation and for what comes next.

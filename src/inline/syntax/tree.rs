@@ -7,7 +7,7 @@ use std::ops::{ControlFlow, Range};
 
 use tree_sitter::{InputEdit, Node, ParseOptions, Parser, Point, Tree};
 
-use super::grammar::Grammar;
+use crate::grammar::Grammar;
 
 /// The parser and the text it read last.
 #[derive(Default)]

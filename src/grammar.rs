@@ -1,21 +1,27 @@
 //! The languages whose grammar is built in: one row each.
 //!
-//! Sources: the grammars' own `node-types.json`, in the versions of `Cargo.lock`.
+//! Read by `inline/syntax`, for what stands at the cursor, and by `context`, for what other files
+//! declare. Sources: the grammars' own `node-types.json` and `tags.scm`, in the versions of
+//! `Cargo.lock`.
 
-use tree_sitter::Language;
+use tree_sitter::{Language, Query};
 
 /// A language, as the rules of stopping and showing need it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Grammar {
+pub(crate) struct Grammar {
     /// LSP language ids.
     ids: &'static [&'static str],
     load: fn() -> Language,
+    /// Queries for declarations: `@name` within `@definition.*`.
+    tags: &'static [&'static str],
+    /// Ends of the names of files in the language, likeliest first, each with what stands before it.
+    pub(crate) files: &'static [&'static str],
     /// Nodes that hold statements, members or entries.
-    pub(super) blocks: &'static [&'static str],
+    pub(crate) blocks: &'static [&'static str],
     /// Whether a colon at the end of a line begins a block, and indentation ends it.
-    pub(super) colon_opens: bool,
+    pub(crate) colon_opens: bool,
     /// What may stand after a text that is unfinished for a good reason, to judge the rest of it.
-    pub(super) endings: &'static [&'static str],
+    pub(crate) endings: &'static [&'static str],
 }
 
 /// Statements and heads of languages with braces: the head's block, the statement's semicolon.
@@ -25,6 +31,8 @@ const ROWS: &[Grammar] = &[
     Grammar {
         ids: &["rust"],
         load: || tree_sitter_rust::LANGUAGE.into(),
+        tags: &[tree_sitter_rust::TAGS_QUERY, RUST_TAGS],
+        files: &[".rs", "/mod.rs"],
         blocks: &[
             "block",
             "declaration_list",
@@ -38,6 +46,8 @@ const ROWS: &[Grammar] = &[
     Grammar {
         ids: &["python"],
         load: || tree_sitter_python::LANGUAGE.into(),
+        tags: &[tree_sitter_python::TAGS_QUERY],
+        files: &[".py", "/__init__.py"],
         blocks: &["block"],
         colon_opens: true,
         endings: &[" pass", ": pass"],
@@ -45,6 +55,12 @@ const ROWS: &[Grammar] = &[
     Grammar {
         ids: &["typescript"],
         load: || tree_sitter_typescript::LANGUAGE_TYPESCRIPT.into(),
+        tags: &[
+            tree_sitter_typescript::TAGS_QUERY,
+            tree_sitter_javascript::TAGS_QUERY,
+            SCRIPT_TAGS,
+        ],
+        files: SCRIPTS,
         blocks: SCRIPT_BLOCKS,
         colon_opens: false,
         endings: BRACES,
@@ -52,6 +68,12 @@ const ROWS: &[Grammar] = &[
     Grammar {
         ids: &["typescriptreact"],
         load: || tree_sitter_typescript::LANGUAGE_TSX.into(),
+        tags: &[
+            tree_sitter_typescript::TAGS_QUERY,
+            tree_sitter_javascript::TAGS_QUERY,
+            SCRIPT_TAGS,
+        ],
+        files: SCRIPTS,
         blocks: SCRIPT_BLOCKS,
         colon_opens: false,
         endings: BRACES,
@@ -59,6 +81,8 @@ const ROWS: &[Grammar] = &[
     Grammar {
         ids: &["javascript", "javascriptreact"],
         load: || tree_sitter_javascript::LANGUAGE.into(),
+        tags: &[tree_sitter_javascript::TAGS_QUERY],
+        files: SCRIPTS,
         blocks: &["statement_block", "class_body", "switch_body"],
         colon_opens: false,
         endings: BRACES,
@@ -66,6 +90,8 @@ const ROWS: &[Grammar] = &[
     Grammar {
         ids: &["go"],
         load: || tree_sitter_go::LANGUAGE.into(),
+        tags: &[tree_sitter_go::TAGS_QUERY],
+        files: &[".go"],
         blocks: &["block", "field_declaration_list", "interface_type"],
         colon_opens: false,
         endings: &[" {}"],
@@ -73,6 +99,8 @@ const ROWS: &[Grammar] = &[
     Grammar {
         ids: &["c"],
         load: || tree_sitter_c::LANGUAGE.into(),
+        tags: &[tree_sitter_c::TAGS_QUERY],
+        files: &[".h", ""],
         blocks: &[
             "compound_statement",
             "field_declaration_list",
@@ -84,6 +112,8 @@ const ROWS: &[Grammar] = &[
     Grammar {
         ids: &["cpp"],
         load: || tree_sitter_cpp::LANGUAGE.into(),
+        tags: &[tree_sitter_cpp::TAGS_QUERY],
+        files: &[".h", ".hpp", ".hh", ""],
         blocks: &[
             "compound_statement",
             "field_declaration_list",
@@ -96,6 +126,8 @@ const ROWS: &[Grammar] = &[
     Grammar {
         ids: &["java"],
         load: || tree_sitter_java::LANGUAGE.into(),
+        tags: &[tree_sitter_java::TAGS_QUERY, JAVA_TAGS],
+        files: &[".java"],
         blocks: &[
             "block",
             "class_body",
@@ -109,6 +141,30 @@ const ROWS: &[Grammar] = &[
     },
 ];
 
+const SCRIPTS: &[&str] = &[
+    ".ts",
+    ".tsx",
+    ".js",
+    ".jsx",
+    "/index.ts",
+    "/index.tsx",
+    "/index.js",
+];
+
+/// What the grammar's own tags leave out.
+const RUST_TAGS: &str = "
+(impl_item type: [(type_identifier) @name (generic_type type: (type_identifier) @name)] !trait)
+  @definition.class
+(const_item name: (identifier) @name) @definition.constant
+(static_item name: (identifier) @name) @definition.constant
+(function_signature_item name: (identifier) @name) @definition.method";
+const SCRIPT_TAGS: &str = "
+(type_alias_declaration name: (type_identifier) @name) @definition.type
+(enum_declaration name: (identifier) @name) @definition.class";
+const JAVA_TAGS: &str = "
+(enum_declaration name: (identifier) @name) @definition.class
+(record_declaration name: (identifier) @name) @definition.class";
+
 const SCRIPT_BLOCKS: &[&str] = &[
     "statement_block",
     "class_body",
@@ -119,12 +175,17 @@ const SCRIPT_BLOCKS: &[&str] = &[
 
 impl Grammar {
     /// The grammar of an LSP language id.
-    pub(super) fn of(language_id: &str) -> Option<&'static Self> {
+    pub(crate) fn of(language_id: &str) -> Option<&'static Self> {
         ROWS.iter().find(|row| row.ids.contains(&language_id))
     }
 
+    /// One query for all declarations; `None` when the row's queries do not fit its grammar.
+    pub(crate) fn tags(&self) -> Option<Query> {
+        Query::new(&self.language(), &self.tags.join("\n")).ok()
+    }
+
     /// The parser's tables; a pointer to static data.
-    pub(super) fn language(&self) -> Language {
+    pub(crate) fn language(&self) -> Language {
         (self.load)()
     }
 }
@@ -144,6 +205,7 @@ mod tests {
                 let id = language.id_for_node_kind(block, true);
                 assert_ne!(id, 0, "{:?} has no {block}", row.ids);
             }
+            assert!(row.tags().is_some(), "{:?}", row.ids);
             for id in row.ids {
                 assert_eq!(Grammar::of(id).unwrap().ids, row.ids);
             }
