@@ -9,20 +9,33 @@
 //! [`latency`] measures the built program from outside, over its pipes, and gives its figures with the
 //! [`machine`] they were taken on.
 //!
+//! [`infilling`] and [`humaneval`] let a model write programs and run each problem's own test on them:
+//! [`problem`] → the model, and the engine in front of it → [`sandbox`] → [`passing`] with the intervals
+//! of [`statistics`]. [`compare`] says whether a result is worse than an older one.
+//!
 //! Called by `cli/bench` only.
 
 mod chance;
+pub mod compare;
 pub mod figures;
+pub mod humaneval;
+pub mod infilling;
 pub mod keys;
 pub mod latency;
 pub mod machine;
 pub mod oracle;
+pub mod passing;
+pub mod passing_page;
 pub mod plot;
 pub mod policy;
+pub mod problem;
+pub mod recorder;
 pub mod replay;
 pub mod report;
 pub mod rhythm;
+pub mod sandbox;
 pub mod script;
+pub mod statistics;
 pub mod trace;
 pub mod typist;
 mod wanted;

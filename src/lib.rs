@@ -24,6 +24,7 @@
 //! | what of a text is shown, and when it ends | `inline/postprocess`, `inline/stop`, `inline/syntax` |
 //! | counters and latencies | [`metrics`] |
 //! | a benchmark | [`eval`], and its subcommand in [`cli::bench`] |
+//! | how programs that a model wrote are run | [`eval::sandbox`] |
 //!
 //! # How a completion goes
 //!

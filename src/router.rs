@@ -101,15 +101,19 @@ impl Router {
 
     /// A router whose completion role is served by `backend` for ever: for benchmarks and tests.
     pub fn fixed(backend: Arc<dyn Backend>, model: &str) -> Arc<Self> {
-        let router = Self::new(Choices::default());
         let family = family_of(model, None);
-        let route = Route {
+        Self::serving(Route {
             backend,
             model: model.to_owned(),
             family: family.unwrap_or(&PREFIX_ONLY),
             fallback: false,
             family_unknown: family.is_none(),
-        };
+        })
+    }
+
+    /// A router whose completion role is served by `route` for ever: for benchmarks.
+    pub fn serving(route: Route) -> Arc<Self> {
+        let router = Self::new(Choices::default());
         router.roles.send_modify(|roles| {
             roles.insert(Role::Completion, RoleState::Ready(Arc::new(route)));
         });

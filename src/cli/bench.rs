@@ -2,6 +2,11 @@
 
 use super::Exit;
 
+pub mod compare;
+pub mod confined;
+pub mod executing;
+pub mod humaneval;
+pub mod infill;
 pub mod latency;
 pub mod replay;
 
@@ -20,6 +25,15 @@ pub enum Bench {
     Latency(latency::Args),
     /// Replay typing through the real completion engine, in virtual time, against an oracle.
     Replay(replay::Args),
+    /// Fill holes in programs with the model alone and with the engine, and run the problems' tests.
+    Infill(infill::Args),
+    /// Let the model write functions and run the problems' tests.
+    Humaneval(humaneval::Args),
+    /// Say whether a result is worse than an older one.
+    Compare(compare::Args),
+    /// Become another program with few rights; started by `infill` and `humaneval`.
+    #[command(hide = true)]
+    Confined(confined::Args),
 }
 
 /// Measures what was asked for.
@@ -27,5 +41,9 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     match args.bench {
         Bench::Latency(args) => latency::run(args).await,
         Bench::Replay(args) => replay::run(args).await,
+        Bench::Infill(args) => infill::run(args).await,
+        Bench::Humaneval(args) => humaneval::run(args).await,
+        Bench::Compare(args) => compare::run(&args),
+        Bench::Confined(args) => confined::run(&args),
     }
 }

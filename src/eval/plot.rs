@@ -11,11 +11,11 @@ use super::report::Report;
 /// Width and height of a plot, in pixels.
 const SIZE: (u32, u32) = (720, 340);
 /// Size of letters, as the library counts it: about 13 pixels.
-const LABEL: u32 = 16;
+pub(super) const LABEL: u32 = 16;
 /// The latency plot ends here: by 300 ms three in four people have typed on.
 const LATEST_MS: f64 = 300.0;
 /// Told apart by people who see colours differently (Okabe and Ito, 2008).
-const COLOURS: [RGBColor; 6] = [
+pub(super) const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(230, 159, 0),
     RGBColor(204, 121, 167),
@@ -79,10 +79,10 @@ pub fn html(report: &Report) -> Result<String, PlotError> {
     Ok(page)
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(super) type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-fn draw(paint: impl Fn(&Area<'_>) -> Drawn) -> Result<String, PlotError> {
+pub(super) fn draw(paint: impl Fn(&Area<'_>) -> Drawn) -> Result<String, PlotError> {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -166,7 +166,7 @@ fn draw_bars(area: &Area<'_>, label: &str, groups: &[Group], policies: &[Figures
     Ok(())
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

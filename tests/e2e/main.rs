@@ -3,8 +3,10 @@
 mod bench;
 mod completion;
 mod context;
+mod infill;
 mod llama_server;
 mod ollama;
 mod protocol;
+mod sandbox;
 mod shaping;
 mod support;

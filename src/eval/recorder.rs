@@ -1,0 +1,113 @@
+//! A backend that lets each generation run to its end and keeps it, then hands it on.
+//!
+//! Called by `eval/infilling`: the engine ends a stream as soon as it wants no more, and what the model
+//! would have said without it is the other half of the comparison. Both halves are one generation, so
+//! nothing but the engine's work differs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+
+use crate::backend::{
+    Backend, BackendError, Chunk, ChunkStream, Finish, Installed, PromptBudget, Request,
+};
+
+/// Fits every published problem whole. A constant, so that a slow machine asks the same as a fast one.
+const BUDGET: PromptBudget = PromptBudget {
+    prefix_tokens: 2048,
+    suffix_tokens: 1024,
+};
+
+/// All that a model said to one request.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    /// What it was asked.
+    pub request: Request,
+    /// Its text to the end.
+    pub text: String,
+    /// How it ended.
+    pub finish: Finish,
+}
+
+/// Records what another backend says.
+#[derive(Debug)]
+pub struct Recorder {
+    inner: Arc<dyn Backend>,
+    /// What was generated since it was taken last. A std mutex, held for a push.
+    recorded: Arc<Mutex<Vec<Result<Recording, BackendError>>>>,
+}
+
+impl Recorder {
+    /// Records `inner`.
+    pub fn new(inner: Arc<dyn Backend>) -> Self {
+        Self {
+            inner,
+            recorded: Arc::default(),
+        }
+    }
+
+    /// Takes what was recorded, oldest first.
+    pub fn take(&self) -> Vec<Result<Recording, BackendError>> {
+        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *recorded)
+    }
+}
+
+impl Backend for Recorder {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<Vec<Installed>, BackendError>> {
+        self.inner.probe()
+    }
+
+    fn warm_up(&self, model: &str) -> BoxFuture<'static, Result<(), BackendError>> {
+        self.inner.warm_up(model)
+    }
+
+    fn stream(&self, request: Request) -> ChunkStream {
+        let inner = self.inner.stream(request.clone());
+        let recorded = self.recorded.clone();
+        let whole = async move {
+            let (recording, chunks) = to_the_end(request, inner).await;
+            let mut recorded = recorded.lock().unwrap_or_else(PoisonError::into_inner);
+            recorded.push(recording);
+            stream::iter(chunks.into_iter().map(Ok))
+        };
+        Box::pin(whole.flatten_stream())
+    }
+
+    fn prompt_budget(&self) -> PromptBudget {
+        BUDGET
+    }
+}
+
+/// Reads a generation to its end. After an error the chunks end without an end of their own, which
+/// whoever reads them takes for a cut.
+pub(super) async fn to_the_end(
+    request: Request,
+    mut inner: ChunkStream,
+) -> (Result<Recording, BackendError>, Vec<Chunk>) {
+    let mut chunks = Vec::new();
+    let mut recording = Recording {
+        request,
+        text: String::new(),
+        finish: Finish::default(),
+    };
+    while let Some(chunk) = inner.next().await {
+        match chunk {
+            Ok(chunk) => {
+                match &chunk {
+                    Chunk::Text(text) => recording.text.push_str(text),
+                    Chunk::Done(finish) => recording.finish = *finish,
+                    Chunk::Prompt { .. } => {}
+                }
+                chunks.push(chunk);
+            }
+            Err(error) => return (Err(error), chunks),
+        }
+    }
+    (Ok(recording), chunks)
+}
