@@ -57,6 +57,9 @@ pub struct Common {
     pub texts: Option<PathBuf>,
 }
 
+/// How often backends are asked for the model: a busy machine misses a first answer.
+const LOOKS: usize = 3;
+
 /// The routes' background task; ends with the benchmark.
 pub(super) struct Checks(tokio::task::JoinHandle<()>);
 
@@ -133,8 +136,12 @@ impl Common {
             .retain(|&role, _| role == Role::Completion);
         let router = Router::new(choices);
         let checks = Checks(tokio::spawn(router.clone().run()));
-        if let Some(route) = router.ready(Role::Completion).await {
-            return Ok(Ok((route, checks)));
+        for _ in 0..LOOKS {
+            if let Some(route) = router.ready(Role::Completion).await {
+                return Ok(Ok((route, checks)));
+            }
+            // A backend that is slow to answer is asked again.
+            router.check().await;
         }
         if let RoleState::Unavailable(why) = router.route(Role::Completion) {
             output::note(&format!("ghostline: {why}"));
