@@ -64,7 +64,7 @@ async fn write(
 ) -> Result<(String, StopReason), BackendError> {
     let mut stream = route.backend.stream(Request {
         model: route.model.clone(),
-        prompt: vec![Segment::Text(problem.prompt.clone())],
+        prompt: vec![Segment::Text(problem.prompt.clone())].into(),
         max_tokens,
         stop: route.family.stops.iter().map(|&s| s.to_owned()).collect(),
         priority: Priority::Completion,
@@ -72,7 +72,7 @@ async fn write(
     let mut text = String::new();
     while let Some(chunk) = stream.next().await {
         match chunk? {
-            Chunk::Prompt { .. } => {}
+            Chunk::Prompt { .. } | Chunk::Thinking(_) => {}
             Chunk::Text(piece) => {
                 text.push_str(&piece);
                 if let Some(end) = end_of_body(&text) {

@@ -241,7 +241,7 @@ impl Filler {
 fn raw(hole: &Hole, recording: &Recording) -> Option<Filled> {
     // The engine leaves away the spaces left of the cursor, which the model says itself.
     let asked_at = hole.before.trim_end_matches([' ', '\t']);
-    let agrees = match recording.request.prompt.last() {
+    let agrees = match recording.request.prompt.segments().last() {
         Some(Segment::Text(typed)) => asked_at.ends_with(typed.as_str()),
         Some(Segment::Special(_)) => asked_at.is_empty() || asked_at.ends_with('\n'),
         None => false,

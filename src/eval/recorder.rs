@@ -10,7 +10,8 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 
 use crate::backend::{
-    Backend, BackendError, Chunk, ChunkStream, Finish, Installed, PromptBudget, Request,
+    Backend, BackendError, Capabilities, Chunk, ChunkStream, Finish, Installed, PromptBudget,
+    Request,
 };
 
 /// Fits every published problem whole. A constant, so that a slow machine asks the same as a fast one.
@@ -79,6 +80,10 @@ impl Backend for Recorder {
         Box::pin(whole.flatten_stream())
     }
 
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
     fn prompt_budget(&self) -> PromptBudget {
         BUDGET
     }
@@ -102,7 +107,7 @@ pub(super) async fn to_the_end(
                 match &chunk {
                     Chunk::Text(text) => recording.text.push_str(text),
                     Chunk::Done(finish) => recording.finish = *finish,
-                    Chunk::Prompt { .. } => {}
+                    Chunk::Prompt { .. } | Chunk::Thinking(_) => {}
                 }
                 chunks.push(chunk);
             }
