@@ -11,6 +11,7 @@
 //! | `queue` | who goes first |
 //! | `job` | one generation, resumable between any two steps |
 //! | `cache`, `slots` | the context and the books of what it holds |
+//! | `healing`, `recall` | a typed part that ends inside a token, without computing more per key |
 //! | `text`, `tokens` | bytes to text, segments to tokens |
 //! | `speed` | measured speed, chunk size, prompt budget |
 //! | `weights` | the file: header, checks, load |
@@ -20,8 +21,10 @@
 //! and not the server.
 
 mod cache;
+mod healing;
 mod job;
 mod queue;
+mod recall;
 mod shared;
 mod slots;
 mod speed;
@@ -72,6 +75,9 @@ pub struct EngineOptions {
     pub context_tokens: u32,
     /// Unloads a model that nobody used for so long; `None` keeps it.
     pub unload_after: Option<Duration>,
+    /// Goes back to the last sure token boundary of a typed part, and lets the model spell the word's
+    /// beginning again in tokens of its own choice. Off only to measure what it gives.
+    pub healing: bool,
 }
 
 impl Default for EngineOptions {
@@ -81,6 +87,7 @@ impl Default for EngineOptions {
             threads: None,
             context_tokens: 8192,
             unload_after: None,
+            healing: true,
         }
     }
 }

@@ -87,7 +87,7 @@ pub(crate) async fn two_documents_keep_their_caches(weights: &Path) {
     for _ in 0..2 {
         for (prompt, expect) in prompts.iter().zip(&texts) {
             let (text, finish) = answer(&engine, prompt, 4).await;
-            assert_eq!(computed(&finish), 1, "{finish:?}");
+            assert!(computed(&finish) <= 1, "{finish:?}");
             assert_eq!(text, *expect);
         }
     }

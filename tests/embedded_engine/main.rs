@@ -10,7 +10,9 @@
 mod answers;
 mod caching;
 mod context;
+mod healing;
 mod loading;
+mod measure;
 mod queueing;
 mod support;
 
@@ -61,6 +63,15 @@ fn main() {
         ("queueing::a_dropped_engine_ends_its_streams", |weights| {
             on_runtime(queueing::a_dropped_engine_ends_its_streams(weights))
         }),
+        ("healing::a_word_is_finished_in_its_own_tokens", |weights| {
+            on_runtime(healing::a_word_is_finished_in_its_own_tokens(weights))
+        }),
+        ("healing::the_typed_text_is_not_repeated", |weights| {
+            on_runtime(healing::the_typed_text_is_not_repeated(weights))
+        }),
+        ("healing::keys_within_a_word_compute_little", |weights| {
+            on_runtime(healing::keys_within_a_word_compute_little(weights))
+        }),
         ("loading::bad_files_are_load_errors", |weights| {
             on_runtime(loading::bad_files_are_load_errors(weights))
         }),
@@ -71,18 +82,28 @@ fn main() {
             on_runtime(loading::an_unused_model_is_unloaded(weights))
         }),
     ];
+    // Figures, not verdicts: run with `--ignored` and a name.
+    let measurements: &[(&str, Case)] = &[("measure::healed_against_unhealed", |weights| {
+        on_runtime(measure::healed_against_unhealed(weights))
+    })];
     if weights.is_none() {
         eprintln!(
             "SKIPPED: {} tests of the in-process engine, because {WEIGHTS} names no file",
             cases.len()
         );
     }
+    let trial = |&(name, case): &(&str, Case)| {
+        let path = weights.clone().unwrap_or_default();
+        Trial::test(name, move || case(&path))
+    };
     let trials = cases
         .iter()
-        .map(|&(name, case)| {
-            let path = weights.clone().unwrap_or_default();
-            Trial::test(name, move || case(&path)).with_ignored_flag(weights.is_none())
-        })
+        .map(|case| trial(case).with_ignored_flag(weights.is_none()))
+        .chain(
+            measurements
+                .iter()
+                .map(|case| trial(case).with_ignored_flag(true)),
+        )
         .collect();
     let mut arguments = Arguments::from_args();
     // Each trial holds a model and its cache; one after the other is kind to a small machine.

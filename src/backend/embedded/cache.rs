@@ -14,6 +14,7 @@ use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
+use super::recall::Recall;
 use super::slots::{Choice, Slots};
 use super::speed::{BATCH_TOKENS, Speed};
 
@@ -36,6 +37,7 @@ pub(super) struct Cache<'model> {
     context: LlamaContext<'model>,
     batch: LlamaBatch<'static>,
     slots: Slots,
+    recall: Recall,
     /// Cells of the context, in tokens, shared by all sequences.
     capacity_tokens: usize,
     /// Whether a sequence can be cut and copied in part. A recurrent state cannot.
@@ -47,7 +49,7 @@ pub(super) struct Cache<'model> {
 pub(super) enum Extended {
     /// There is more to compute.
     Partly,
-    /// All is computed, and this is the likeliest next token.
+    /// All is computed, and this is the chosen next token.
     Next(LlamaToken),
     /// The context is full: not even this sequence alone fits with more.
     Full,
@@ -81,6 +83,7 @@ impl<'model> Cache<'model> {
             context,
             batch: LlamaBatch::new(BATCH_TOKENS, 1),
             slots: Slots::new(SEQUENCES as usize),
+            recall: Recall::default(),
             capacity_tokens,
             divisible: !model.is_recurrent() && !model.is_hybrid(),
         })
@@ -97,7 +100,8 @@ impl<'model> Cache<'model> {
     }
 
     /// Makes a sequence hold a beginning of `history`, as much as is cached anywhere. Gives the
-    /// sequence and the number of tokens it holds, which is below `history.len()`.
+    /// sequence and the number of tokens it holds, which is below `history.len()` unless the logits
+    /// after `history` are remembered.
     pub(super) fn place(&mut self, history: &[LlamaToken]) -> Result<(usize, usize), Failure> {
         let placed = self.try_place(history);
         self.or_forget(placed)
@@ -108,7 +112,9 @@ impl<'model> Cache<'model> {
             slot,
             mut keep,
             copy_from,
-        } = self.slots.choose(history);
+        } = self
+            .slots
+            .choose(history, self.recall.after(history).is_some());
         match copy_from {
             None if keep == self.slots.tokens(slot).len() => {}
             None if self.divisible => self.remove(slot, keep)?,
@@ -129,14 +135,19 @@ impl<'model> Cache<'model> {
     }
 
     /// Computes at most `chunk_tokens` more tokens of `history`, of which the sequence holds a
-    /// beginning, as [`place`](Self::place) left it.
+    /// beginning, as [`place`](Self::place) left it. Once all are, `choose` picks from the logits.
     pub(super) fn extend(
         &mut self,
         slot: usize,
         history: &[LlamaToken],
         chunk_tokens: usize,
+        choose: impl Fn(&[f32]) -> Option<LlamaToken>,
     ) -> Result<Extended, Failure> {
         let held = self.slots.tokens(slot).len();
+        if held == history.len() {
+            let known = self.recall.after(history).and_then(choose);
+            return self.chosen(known);
+        }
         debug_assert!(
             history.starts_with(self.slots.tokens(slot)),
             "the books are wrong"
@@ -159,9 +170,22 @@ impl<'model> Cache<'model> {
             return Ok(Extended::Partly);
         }
         let logits = self.context.get_logits_ith(self.batch.n_tokens() - 1);
-        match likeliest(logits) {
+        let token = choose(logits);
+        self.chosen(token)
+    }
+
+    fn chosen(&mut self, token: Option<LlamaToken>) -> Result<Extended, Failure> {
+        match token {
             Some(token) => Ok(Extended::Next(token)),
             None => self.or_forget(Err("the model gives no numbers; verify its file".into())),
+        }
+    }
+
+    /// Remembers the logits after `history`, which [`extend`](Self::extend) has just chosen from.
+    pub(super) fn remember(&mut self, history: &[LlamaToken]) {
+        if self.recall.after(history).is_none() {
+            let logits = self.context.get_logits_ith(self.batch.n_tokens() - 1);
+            self.recall.remember(history, logits);
         }
     }
 
@@ -241,6 +265,7 @@ impl<'model> Cache<'model> {
         if result.is_err() {
             self.context.clear_kv_cache();
             self.slots.clear();
+            self.recall.clear();
         }
         result
     }
@@ -248,7 +273,7 @@ impl<'model> Cache<'model> {
 
 /// Greedy choice; of equals the lowest token, so that one prompt gives one text. `None` when there is
 /// no number among them, as broken weights give.
-fn likeliest(logits: &[f32]) -> Option<LlamaToken> {
+pub(super) fn likeliest(logits: &[f32]) -> Option<LlamaToken> {
     let mut best = (f32::NEG_INFINITY, None);
     for (token, &logit) in (0_i32..).zip(logits) {
         if logit > best.0 {

@@ -13,6 +13,8 @@ use llama_cpp_2::vocab::LlamaVocab;
 use tokio::sync::{mpsc, oneshot};
 
 use super::EmbeddedModel;
+use super::cache::likeliest;
+use super::healing::{self, Pieces};
 use super::queue::Abandon;
 use super::text::{Pushed, TextOut};
 use super::tokens;
@@ -45,6 +47,8 @@ pub(super) struct Job {
     text: TextOut,
     pub(super) history: Vec<LlamaToken>,
     prompt_tokens: usize,
+    /// The end of the prompt's text that was taken back, as far as it was not generated again.
+    typed: Vec<u8>,
     /// Known once the job was placed for the first time.
     pub(super) cached_tokens: Option<usize>,
     generated_tokens: u32,
@@ -100,6 +104,7 @@ impl Job {
             text,
             history: Vec::new(),
             prompt_tokens: 0,
+            typed: Vec::new(),
             cached_tokens: None,
             generated_tokens: 0,
             load: None,
@@ -115,24 +120,27 @@ impl Job {
         drop(self.chunks.send(Err(error)));
     }
 
-    /// Encodes the prompt, the first time this is called.
+    /// Encodes the prompt, the first time this is called, and with `pieces` takes back what may be the
+    /// beginning of a longer token.
     ///
     /// # Errors
     /// A sentence about what is wrong with the prompt.
     pub(super) fn encode_prompt(
         &mut self,
         vocab: &LlamaVocab<'_>,
+        pieces: Option<&Pieces>,
         capacity_tokens: usize,
     ) -> Result<(), String> {
         if self.prompt_tokens > 0 {
             return Ok(());
         }
-        let prompt = tokens::encode(vocab, self.request.prompt.segments()).map_err(|special| {
-            format!(
-                "{} has no token {special}; choose another model",
-                self.model.name
-            )
-        })?;
+        let mut prompt =
+            tokens::encode(vocab, self.request.prompt.segments()).map_err(|special| {
+                format!(
+                    "{} has no token {special}; choose another model",
+                    self.model.name
+                )
+            })?;
         if prompt.is_empty() {
             return Err("the prompt is empty; send some text".to_owned());
         }
@@ -143,9 +151,29 @@ impl Job {
                 prompt.len()
             ));
         }
+        if let Some(pieces) = pieces
+            && let Some(from) = healing::typed_from(vocab, &prompt)
+        {
+            let bytes_of = |token| tokens::bytes_of(vocab, token);
+            self.typed = pieces.take_back(&mut prompt, from, bytes_of);
+        }
         self.prompt_tokens = prompt.len();
         self.history = prompt;
         Ok(())
+    }
+
+    /// Whether the next token has to agree with text that was typed, or is the first that has not: the
+    /// places to which the next key comes back.
+    pub(super) fn is_at_typed_text(&self) -> bool {
+        self.generated_tokens == 0
+    }
+
+    /// Picks the next token.
+    pub(super) fn choose(&self, pieces: Option<&Pieces>, logits: &[f32]) -> Option<LlamaToken> {
+        match pieces {
+            Some(pieces) if !self.typed.is_empty() => pieces.likeliest(logits, &self.typed),
+            _ => likeliest(logits),
+        }
     }
 
     /// Notes how much of the prompt the cache had when the job began, and says so.
@@ -165,9 +193,20 @@ impl Job {
         if tokens::ends_generation(vocab, token) {
             return self.finish(StopReason::Stop);
         }
-        self.generated_tokens += 1;
         self.history.push(token);
-        match self.text.push(&tokens::bytes_of(vocab, token)) {
+        let mut bytes = tokens::bytes_of(vocab, token);
+        if !self.typed.is_empty() {
+            let typed_again = self.typed.len().min(bytes.len());
+            self.typed.drain(..typed_again);
+            bytes.drain(..typed_again);
+            if bytes.is_empty() {
+                // It stands for text of the prompt.
+                self.prompt_tokens += 1;
+                return Accepted::GoOn;
+            }
+        }
+        self.generated_tokens += 1;
+        match self.text.push(&bytes) {
             Pushed::Stopped(text) => {
                 self.send_text(text);
                 self.send_finish(StopReason::Stop)

@@ -40,14 +40,17 @@ impl Slots {
         }
     }
 
-    /// Decides where `history` goes. At most all but its last token are kept: the last one's logits
-    /// are needed, and only a decode gives them.
+    /// Decides where `history` goes. Unless `known_end`, at most all but its last token are kept: the
+    /// last one's logits are needed, and only a decode gives them.
     ///
     /// The sequence with the longest common prefix is continued in place when at least half of it
     /// stays. Otherwise it belongs to other text, so the sequence unused for longest is given up
     /// instead, and the common prefix is copied into it, which costs nothing in a unified cache.
-    pub(super) fn choose(&self, history: &[LlamaToken]) -> Choice {
-        let keepable = history.split_last().map_or(&[][..], |(_, rest)| rest);
+    pub(super) fn choose(&self, history: &[LlamaToken], known_end: bool) -> Choice {
+        let keepable = match history.split_last() {
+            Some((_, rest)) if !known_end => rest,
+            _ => history,
+        };
         let best = self
             .slots
             .iter()
@@ -186,11 +189,17 @@ mod tests {
         ];
         for (held, prompt, expect) in cases {
             assert_eq!(
-                slots(held).choose(&tokens(prompt)),
+                slots(held).choose(&tokens(prompt), false),
                 *expect,
                 "{held:?} {prompt}"
             );
         }
+    }
+
+    #[test]
+    fn a_prompt_whose_end_is_known_is_kept_whole() {
+        let choice = slots(&["abcd"]).choose(&tokens("abc"), true);
+        assert_eq!((choice.slot, choice.keep), (0, 3));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::vocab::LlamaVocab;
 
 use super::cache::{Cache, Extended};
+use super::healing::Pieces;
 use super::job::{Accepted, Job, Task};
 use super::queue::{Abandon, Popped, Ticket};
 use super::shared::Shared;
@@ -97,6 +98,7 @@ fn with_model(shared: &Arc<Shared>, ticket: Ticket, mut task: Task) -> Option<(T
         shared,
         model: &wanted,
         vocab: model.vocab(),
+        pieces: shared.options.healing.then(|| Pieces::of(&model.vocab())),
         cache,
         speed,
     };
@@ -135,6 +137,8 @@ struct Engine<'a> {
     shared: &'a Shared,
     model: &'a EmbeddedModel,
     vocab: LlamaVocab<'a>,
+    /// `None` when token healing is off.
+    pieces: Option<Pieces>,
     cache: Cache<'a>,
     speed: Speed,
 }
@@ -173,7 +177,8 @@ impl Engine<'_> {
     /// Prompt and answer are one loop: compute what is not computed of the history; once all is, the
     /// last logits give the next token, which joins the history.
     fn work_on(&mut self, job: &mut Job, ticket: Ticket) -> Result<Turn, String> {
-        job.encode_prompt(&self.vocab, self.cache.capacity_tokens())?;
+        let pieces = self.pieces.as_ref();
+        job.encode_prompt(&self.vocab, pieces, self.cache.capacity_tokens())?;
         let (slot, cached) = self.cache.place(&job.history)?;
         job.note_cached(cached);
         let mut held = cached;
@@ -184,15 +189,21 @@ impl Engine<'_> {
             if self.shared.queue.waits_before(ticket.priority) {
                 return Ok(Turn::PutAside);
             }
+            let choose = |logits: &[f32]| job.choose(pieces, logits);
             let step = self
                 .cache
-                .extend(slot, &job.history, self.speed.chunk_tokens)?;
+                .extend(slot, &job.history, self.speed.chunk_tokens, choose)?;
             let now_held = self.cache.held_tokens(slot);
-            self.shared.count_step(now_held - held);
+            if now_held > held {
+                self.shared.count_step(now_held - held);
+            }
             held = now_held;
             match step {
                 Extended::Partly => {}
                 Extended::Next(token) => {
+                    if job.is_at_typed_text() {
+                        self.cache.remember(&job.history);
+                    }
                     if job.accept(&self.vocab, token) == Accepted::Finished {
                         return Ok(Turn::Ended);
                     }
