@@ -51,9 +51,10 @@ fn main() {
         ("caching::a_full_context_makes_room", |weights| {
             on_runtime(caching::a_full_context_makes_room(weights))
         }),
-        ("context::a_signature_of_another_file_is_used", |weights| {
-            on_runtime(context::a_signature_of_another_file_is_used(weights))
-        }),
+        (
+            "context::a_declaration_of_another_file_is_used",
+            |weights| on_runtime(context::a_declaration_of_another_file_is_used(weights)),
+        ),
         ("queueing::a_completion_goes_before_a_chat", |weights| {
             on_runtime(queueing::a_completion_goes_before_a_chat(weights))
         }),
