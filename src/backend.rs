@@ -23,7 +23,7 @@ pub mod ollama;
 mod permits;
 mod thinking;
 mod vectors;
-mod wire;
+pub(crate) mod wire;
 
 pub use self::http::{AddressError, Limits};
 

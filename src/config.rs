@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod candidate;
 mod defaults;
+pub mod edit;
 mod host;
 pub mod keys;
 mod options;

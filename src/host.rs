@@ -32,6 +32,20 @@ impl LocalHost {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// The settings and choices of the workspace around the current folder, with what is wrong in
+    /// them, in words: for the command line.
+    ///
+    /// # Errors
+    /// The current folder is unknown.
+    pub fn here(&self) -> std::io::Result<(Settings, Choices, Vec<String>)> {
+        let here = std::env::current_dir()?;
+        let root = config::workspace_root(&here).to_owned();
+        let (settings, mut problems) = self.settings(&[root], None);
+        let (choices, more) = self.choices(&settings);
+        problems.extend(more);
+        Ok((settings, choices, problems))
+    }
 }
 
 impl Host for LocalHost {
@@ -157,7 +171,12 @@ fn embedded(name: &str, settings: &BackendSettings) -> Result<Arc<dyn Backend>, 
             path,
             digest: Some(model.sha256.to_owned()),
         };
-        models.map(model).collect()
+        let named = store.named().into_iter().map(|named| EmbeddedModel {
+            name: named.name,
+            path: named.path,
+            digest: Some(named.sha256),
+        });
+        models.map(model).chain(named).collect()
     };
     let options = EngineOptions {
         threads: settings.threads,

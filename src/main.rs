@@ -21,6 +21,8 @@ fn main() -> ExitCode {
     };
     let exit = runtime.block_on(async {
         tokio::select! {
+            // First: a command that minds the interrupt has something to say about it.
+            biased;
             result = cli::run(cli) => result,
             Ok(()) = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
         }

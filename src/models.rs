@@ -10,12 +10,17 @@
 mod blocking;
 mod catalogue;
 mod error;
+mod named;
+pub mod ollama;
 mod pull;
+pub mod quantize;
 mod source;
 mod store;
+pub mod wanted;
 
 pub use catalogue::{MODELS, Model, Source, find};
 pub use error::{ModelsError, SourceError, SourceFailure};
+pub use named::{Named, check_name, verify_named};
 pub use pull::{Fetcher, pull};
 pub use store::{Store, verify};
 
@@ -46,12 +51,24 @@ pub enum Event<'a> {
         /// The whole file.
         total_bytes: u64,
     },
+    /// A step that is not counted in bytes, in the words of whoever does it.
+    Doing {
+        /// Such as `writing manifest`.
+        what: &'a str,
+    },
     /// The source is given up; the next one follows, if there is one.
     SourceFailed {
         /// Its name for people.
         source: &'a str,
         /// Why.
         reason: &'a str,
+    },
+    /// A model is being quantised.
+    Tensors {
+        /// Tensors done.
+        done: u32,
+        /// Tensors in all.
+        total: u32,
     },
     /// The file is being hashed.
     Verifying {

@@ -15,6 +15,8 @@ use crate::backend::{Backend, BackendError, Installed};
 use crate::config::{Candidate, Role};
 use crate::prompt::fim::{Family, PREFIX_ONLY, family_of};
 
+pub mod survey;
+
 /// How often backends are asked again while a role is not served by its first choice: soon enough
 /// that a freshly started Ollama is found before somebody looks for the reason.
 const RECHECK: Duration = Duration::from_secs(5);

@@ -77,6 +77,11 @@ const FENCES: &[Fence] = &[
         why: "only these know HTTP",
     },
     Fence {
+        library: "llama_cpp_sys_2",
+        only: &["models/quantize"],
+        why: "unsafe calls stay in one file",
+    },
+    Fence {
         library: "llama_cpp_2",
         only: &["backend/embedded", "models"],
         why: "the engine is one backend among others",

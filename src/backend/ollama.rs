@@ -48,7 +48,7 @@ mod options;
 mod residency;
 mod transport;
 
-pub use self::address::{AddressError, base_url};
+pub use self::address::{AddressError, base_url, is_loopback};
 pub use self::names::{find, normalise};
 pub use self::options::{KeepAlive, OllamaOptions};
 

@@ -13,7 +13,7 @@ pub(super) const MAX_LINE_BYTES: usize = 1 << 20;
 
 /// Bytes that are not what the protocol says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum WireError {
+pub(crate) enum WireError {
     /// A line or an event outgrew the limit.
     #[error("a line is longer than {limit_bytes} bytes")]
     TooLong {
@@ -101,20 +101,20 @@ impl Lines {
 
 /// One JSON value a line. Blank lines mean nothing.
 #[derive(Debug)]
-pub(super) struct Ndjson {
+pub(crate) struct Ndjson {
     lines: Lines,
 }
 
 impl Ndjson {
     /// A decoder that accepts lines up to [`MAX_LINE_BYTES`].
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             lines: Lines::new(MAX_LINE_BYTES),
         }
     }
 
     /// Takes bytes in. Take all values out before the next push: that keeps the buffer small.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.lines.push(bytes);
     }
 
@@ -122,7 +122,7 @@ impl Ndjson {
     ///
     /// # Errors
     /// [`WireError::TooLong`] or [`WireError::NotJson`].
-    pub(super) fn next_value<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WireError> {
+    pub(crate) fn next_value<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WireError> {
         while let Some(line) = self.lines.next_line()? {
             if !is_blank(line) {
                 return parse(line).map(Some);
@@ -135,7 +135,7 @@ impl Ndjson {
     ///
     /// # Errors
     /// [`WireError::Truncated`] if the last line is not whole.
-    pub(super) fn finish<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WireError> {
+    pub(crate) fn finish<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WireError> {
         let rest = self.lines.rest();
         if is_blank(&rest) {
             return Ok(None);

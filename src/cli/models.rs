@@ -1,17 +1,23 @@
-//! `ghostline models`: what is installed where; fetch, check and remove.
+//! `ghostline models`: what is installed where; fetch, check, make, choose and remove.
 //!
 //! Results go to stdout, everything on the way to stderr.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use indicatif::HumanBytes;
-use serde::Serialize;
+use super::{Exit, Usage};
+use crate::config::edit::EditError;
+use crate::models::ollama::OllamaError;
+use crate::models::quantize::Target;
+use crate::models::{ModelsError, Store};
 
-use super::Exit;
-use crate::models::{self, MODELS, Model, ModelsError, Store};
-
+mod choose;
+mod list;
 mod progress;
+mod pull;
+mod quantize;
+mod remove;
+mod verify;
 
 pub use progress::Display;
 
@@ -25,20 +31,37 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Show the models ghostline can run by itself and which of them are installed
+    /// Show every role's candidates, which of them serve, and the models ghostline runs by itself
     List {
         /// One JSON object: `{directory, models: [{name, aliases, backend, installed, path,
-        /// size_bytes, partial_bytes, memory_bytes, licence, sha256}]}`
+        /// size_bytes, partial_bytes, memory_bytes, licence, sha256}], backends: [{name, answers,
+        /// version, message}], roles: [{role, candidates: [{candidate, installed, chosen, why,
+        /// backend, model, size_bytes, quantization, digest, loaded, loaded_bytes, gpu_bytes,
+        /// context_tokens}]}]}`
         #[arg(long)]
         json: bool,
     },
     /// Fetch a model; an interrupted fetch carries on where it stopped
     Pull {
-        /// The model's name, such as `qwen2.5-coder-0.5b`, or `0.5b` for short
+        /// A role, for the first of its candidates that can be had, or a model's name, such as
+        /// `qwen2.5-coder:7b` for an Ollama or `0.5b` for the engine in ghostline
+        #[arg(value_name = "ROLE|NAME")]
         name: String,
-        /// Print the file's path alone on stdout
+        /// Print the file's path alone on stdout, where ghostline keeps it
         #[arg(long)]
         print_path: bool,
+    },
+    /// Make a smaller model of one with full numbers (F16, BF16, F32)
+    Quantize {
+        /// A GGUF file, or a model of an Ollama
+        #[arg(value_name = "SRC")]
+        source: String,
+        /// q4_K_M, q5_K_M or q8_0
+        #[arg(long, value_name = "KIND")]
+        to: Target,
+        /// What to call it; after the source when absent
+        #[arg(long)]
+        name: Option<String>,
     },
     /// Check an installed model's hash; all of them without a name
     Verify {
@@ -49,6 +72,19 @@ enum Command {
     Rm {
         /// The model's name
         name: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Make a model the first choice of a role, in the user's settings or in a `.env`
+    Use {
+        /// completion, chat, reasoning, vision or embedding
+        role: String,
+        /// `[backend/]model`
+        name: String,
+        /// Write `OLLAMA_ROLE_MODEL` to this file instead of the user's settings
+        #[arg(long, value_name = "FILE")]
+        env: Option<PathBuf>,
     },
 }
 
@@ -56,15 +92,16 @@ enum Command {
 ///
 /// # Errors
 ///
-/// Whatever ends in [`Exit::Failed`], for `main` to print. An unknown model is printed here and
-/// ends in [`Exit::Usage`].
+/// Whatever ends in [`Exit::Failed`] or [`Exit::Usage`], for `main` to print.
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
     match execute(args, &Store::open_default()?).await {
-        Err(Failure::Models(error @ ModelsError::Unknown { .. })) => {
-            writeln!(io::stderr(), "error: {error}")?;
-            Ok(Exit::Usage)
+        Err(Failure::Models(error @ (ModelsError::Unknown { .. } | ModelsError::Name { .. }))) => {
+            Err(Usage(error.to_string()).into())
         }
         Err(Failure::Models(error)) => Err(error.into()),
+        Err(Failure::Ollama(error)) => Err(error.into()),
+        Err(Failure::Edit(error)) => Err(error.into()),
+        Err(Failure::Usage(usage)) => Err(usage.into()),
         // Whoever read our output has left, as `head` does.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             Ok(Exit::Success)
@@ -74,14 +111,36 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     }
 }
 
+/// Why a subcommand stopped.
 enum Failure {
     Models(ModelsError),
+    Ollama(OllamaError),
+    Edit(EditError),
+    Usage(Usage),
     Output(io::Error),
 }
 
 impl From<ModelsError> for Failure {
     fn from(error: ModelsError) -> Self {
         Self::Models(error)
+    }
+}
+
+impl From<OllamaError> for Failure {
+    fn from(error: OllamaError) -> Self {
+        Self::Ollama(error)
+    }
+}
+
+impl From<EditError> for Failure {
+    fn from(error: EditError) -> Self {
+        Self::Edit(error)
+    }
+}
+
+impl From<Usage> for Failure {
+    fn from(usage: Usage) -> Self {
+        Self::Usage(usage)
     }
 }
 
@@ -93,166 +152,26 @@ impl From<io::Error> for Failure {
 
 async fn execute(args: Args, store: &Store) -> Result<Exit, Failure> {
     match args.command {
-        Command::List { json } => list(store, json),
+        Command::List { json } => list::run(store, json).await,
         Command::Pull { name, print_path } => {
-            let model = models::find(&name)?;
-            tokio::select! {
-                done = pull(store, model, print_path) => done,
-                _ = tokio::signal::ctrl_c() => {
-                    writeln!(io::stderr(), "interrupted; the same command carries on")?;
-                    Ok(Exit::Interrupted)
-                }
-            }
+            interruptible(pull::run(store, &name, print_path)).await
         }
-        Command::Verify { name } => verify(store, name.as_deref()).await,
-        Command::Rm { name } => remove(store, models::find(&name)?),
+        Command::Quantize { source, to, name } => {
+            interruptible(quantize::run(store, &source, to, name)).await
+        }
+        Command::Verify { name } => verify::run(store, name.as_deref()).await,
+        Command::Rm { name, yes } => remove::run(store, &name, yes).await,
+        Command::Use { role, name, env } => choose::run(&role, &name, env.as_deref()).await,
     }
 }
 
-/// One line of `models list`. Backends other than the embedded engine add theirs.
-#[derive(Debug, Serialize)]
-struct Row {
-    name: String,
-    aliases: Vec<String>,
-    backend: String,
-    installed: bool,
-    /// Where it is; absent when not installed.
-    path: Option<PathBuf>,
-    size_bytes: u64,
-    /// What of it an unfinished fetch left.
-    partial_bytes: u64,
-    memory_bytes: u64,
-    licence: String,
-    sha256: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Listing {
-    directory: PathBuf,
-    models: Vec<Row>,
-}
-
-fn list(store: &Store, json: bool) -> Result<Exit, Failure> {
-    let listing = Listing {
-        directory: store.dir().to_owned(),
-        models: embedded_rows(store),
-    };
-    let mut out = io::stdout().lock();
-    if json {
-        let text = serde_json::to_string_pretty(&listing).map_err(io::Error::from)?;
-        writeln!(out, "{text}")?;
-        return Ok(Exit::Success);
-    }
-    let width = listing
-        .models
-        .iter()
-        .map(|row| row.name.len())
-        .max()
-        .unwrap_or_default();
-    for row in &listing.models {
-        let state = match &row.path {
-            Some(path) => path.display().to_string(),
-            None if row.partial_bytes > 0 => {
-                format!(
-                    "not installed, {} of it fetched",
-                    HumanBytes(row.partial_bytes)
-                )
-            }
-            None => "not installed".to_owned(),
-        };
-        writeln!(
-            out,
-            "{:width$}  {}  {:>10}  needs {} of memory  {}  {state}",
-            row.name,
-            row.backend,
-            HumanBytes(row.size_bytes).to_string(),
-            HumanBytes(row.memory_bytes),
-            row.licence,
-        )?;
-    }
-    Ok(Exit::Success)
-}
-
-fn embedded_rows(store: &Store) -> Vec<Row> {
-    MODELS
-        .iter()
-        .map(|model| {
-            let path = store.path_of(model);
-            Row {
-                name: model.name.to_owned(),
-                aliases: model
-                    .aliases
-                    .iter()
-                    .map(|&alias| alias.to_owned())
-                    .collect(),
-                backend: "embedded".to_owned(),
-                installed: path.is_some(),
-                path,
-                size_bytes: model.size_bytes,
-                partial_bytes: store.partial_bytes(model),
-                memory_bytes: model.memory_bytes,
-                licence: model.licence.to_owned(),
-                sha256: model.sha256.to_owned(),
-            }
-        })
-        .collect()
-}
-
-async fn pull(store: &Store, model: &Model, print_path: bool) -> Result<Exit, Failure> {
-    let display = Display::new(model.name);
-    let path = models::pull(store, model, &display).await;
-    display.finish();
-    let path = path?;
-    let mut out = io::stdout().lock();
-    if print_path {
-        writeln!(out, "{}", path.display())?;
-    } else {
-        writeln!(out, "{} is at {}", model.name, path.display())?;
-    }
-    Ok(Exit::Success)
-}
-
-async fn verify(store: &Store, name: Option<&str>) -> Result<Exit, Failure> {
-    let chosen = match name {
-        Some(name) => vec![models::find(name)?],
-        None => store
-            .installed()
-            .into_iter()
-            .map(|(model, _)| model)
-            .collect(),
-    };
-    if chosen.is_empty() {
-        writeln!(
-            io::stderr(),
-            "no model is installed; fetch one with `ghostline models pull {}`",
-            MODELS.first().map_or("NAME", |model| model.name)
-        )?;
-        return Ok(Exit::Failed);
-    }
-    let mut exit = Exit::Success;
-    for model in chosen {
-        let display = Display::new(model.name);
-        let verified = models::verify(store, model, &display).await;
-        display.finish();
-        match verified {
-            Ok(path) => writeln!(io::stdout(), "{} is sound: {}", model.name, path.display())?,
-            // The others are still worth a look.
-            Err(error) => {
-                writeln!(io::stderr(), "error: {error}")?;
-                exit = Exit::Failed;
-            }
+/// Runs what an interrupt may end at any moment without harm.
+async fn interruptible(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    tokio::select! {
+        done = work => done,
+        _ = tokio::signal::ctrl_c() => {
+            writeln!(io::stderr(), "interrupted; the same command takes it up again")?;
+            Ok(Exit::Interrupted)
         }
     }
-    Ok(exit)
-}
-
-fn remove(store: &Store, model: &Model) -> Result<Exit, Failure> {
-    let freed_bytes = store.remove(model)?;
-    writeln!(
-        io::stdout(),
-        "{} removed, {} freed",
-        model.name,
-        HumanBytes(freed_bytes)
-    )?;
-    Ok(Exit::Success)
 }

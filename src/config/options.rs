@@ -17,6 +17,7 @@ mod dotenv;
 mod tree;
 
 use dotenv::env_file_values;
+pub(super) use dotenv::{assigns, env_file_value};
 use tree::{line_at, table_to_json};
 
 /// Settings of clients that are the client's own; an editor may send them along.

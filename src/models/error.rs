@@ -44,6 +44,38 @@ pub enum ModelsError {
         /// The hash of the file.
         found: String,
     },
+    /// A file that cannot be quantised.
+    #[error("cannot quantise {}: {message}", path.display())]
+    Quantize {
+        /// The source.
+        path: PathBuf,
+        /// Why, ending in what to do where that is known.
+        message: String,
+    },
+    /// A name that cannot be given.
+    #[error("`{name}` cannot be a model's name: {why}")]
+    Name {
+        /// What was asked for.
+        name: String,
+        /// The rule it breaks.
+        why: &'static str,
+    },
+    /// A model of the person's own is not what it was.
+    #[error(
+        "{} is damaged: its SHA-256 is {found}, not {expected}; run `ghostline models rm {name}` and \
+         make it again with `ghostline models quantize`",
+        path.display()
+    )]
+    NamedDamaged {
+        /// The model's name.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// The hash when it was made.
+        expected: String,
+        /// The hash of the file.
+        found: String,
+    },
     /// Another process is fetching it.
     #[error("{model} is being fetched by another process; try again when that is done")]
     Busy {

@@ -1,7 +1,7 @@
 //! Where weights are kept: one directory, files named by their content.
 //!
 //! `sha256-HASH.gguf` is a model; `.part` beside it is a fetch that is not done, `.wheels` its
-//! scratch directory, `.lock` the lock whoever writes any of them holds. Called by [`super::pull`],
+//! scratch directory, `names/` the person's own names (see `named`), `.lock` the lock whoever writes any of them holds. Called by [`super::pull`],
 //! the command line and the embedded engine.
 //!
 //! Invariant: the final name appears by one rename, after the hash was checked and the bytes were
@@ -142,8 +142,12 @@ impl Store {
     }
 
     fn file(&self, model: &Model, extension: &str) -> PathBuf {
-        self.dir
-            .join(format!("sha256-{}.{extension}", model.sha256))
+        self.file_of(model.sha256, extension)
+    }
+
+    /// The file of that content.
+    pub(super) fn file_of(&self, sha256: &str, extension: &str) -> PathBuf {
+        self.dir.join(format!("sha256-{sha256}.{extension}"))
     }
 
     /// The same store on a file system with this much room.

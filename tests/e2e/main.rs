@@ -5,6 +5,7 @@ mod completion;
 mod context;
 mod infill;
 mod llama_server;
+mod models;
 mod ollama;
 mod protocol;
 mod sandbox;

@@ -2,5 +2,6 @@
 
 pub(crate) mod http_double;
 pub(crate) mod ollama_double;
+pub(crate) mod program;
 pub(crate) mod scripted;
 pub(crate) mod server;

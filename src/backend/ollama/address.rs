@@ -111,7 +111,7 @@ fn has_port(authority: &str) -> bool {
 }
 
 /// Whether `url` leads to this machine. Such requests never go through a proxy.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
         let host = host.trim_matches(['[', ']']);
         host == "localhost"

@@ -13,7 +13,7 @@ const STEPS: u64 = 10;
 /// Shows the events of one fetch or check on stderr.
 #[derive(Debug)]
 pub struct Display {
-    name: &'static str,
+    name: String,
     /// Absent where stderr is not a terminal.
     bar: Option<ProgressBar>,
     /// The last line about bytes: which tenth.
@@ -22,7 +22,8 @@ pub struct Display {
 
 impl Display {
     /// For the model `name`.
-    pub fn new(name: &'static str) -> Self {
+    pub fn new(name: impl Into<String>) -> Self {
+        let name = name.into();
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             // No colours, so NO_COLOR has nothing to switch off.
@@ -32,7 +33,7 @@ impl Display {
             if let Ok(style) = style {
                 bar.set_style(style.progress_chars("=> "));
             }
-            bar.set_message(name);
+            bar.set_message(name.clone());
             bar
         });
         Self {
@@ -56,13 +57,19 @@ impl Display {
         }
     }
 
+    /// A line in a log for each tenth.
+    fn count_step(&self, done: u64, total: u64, say: impl Fn(u64, u64) -> String) {
+        let step = done * STEPS / total.max(1);
+        if step > self.step.swap(step, Ordering::Relaxed) {
+            to_stderr(&format!("{}: {}", self.name, say(done, total)));
+        }
+    }
+
     fn count(&self, done_bytes: u64, total_bytes: u64) {
         let Some(bar) = &self.bar else {
-            let step = done_bytes * STEPS / total_bytes.max(1);
-            if step > self.step.swap(step, Ordering::Relaxed) {
-                let (done, total) = (HumanBytes(done_bytes), HumanBytes(total_bytes));
-                to_stderr(&format!("{}: {done} of {total}", self.name));
-            }
+            self.count_step(done_bytes, total_bytes, |done, total| {
+                format!("{} of {}", HumanBytes(done), HumanBytes(total))
+            });
             return;
         };
         if bar.length() != Some(total_bytes) {
@@ -93,6 +100,7 @@ impl Progress for Display {
                     bar.reset_eta();
                 }
             }
+            Event::Doing { what } => self.say(&format!("{}: {what}", self.name)),
             Event::Retrying { source, reason } => {
                 self.say(&format!("{source}: {reason}; trying again"));
             }
@@ -102,6 +110,21 @@ impl Progress for Display {
                 total_bytes,
             } => {
                 self.count(done_bytes, total_bytes);
+            }
+            Event::Tensors { done, total } => {
+                let Some(bar) = &self.bar else {
+                    self.count_step(u64::from(done), u64::from(total), |done, total| {
+                        format!("{done} of {total} tensors")
+                    });
+                    return;
+                };
+                if let Ok(style) =
+                    ProgressStyle::with_template("{msg} [{wide_bar}] {pos}/{len} tensors {eta}")
+                {
+                    bar.set_style(style.progress_chars("=> "));
+                }
+                bar.set_length(u64::from(total));
+                bar.set_position(u64::from(done));
             }
             Event::Verifying {
                 done_bytes,

@@ -26,13 +26,8 @@ pub(super) fn env_file_values(
     let mut found = HashMap::new();
     let ours = MODEL_VARIABLES.iter().map(|(_, name)| *name);
     for name in ours.chain([OLLAMA_HOST]) {
-        let assigns = |line: &str| {
-            let line = line.trim_start();
-            let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
-            let rest = line.strip_prefix(name);
-            rest.is_some_and(|rest| rest.trim_start().starts_with('='))
-        };
-        let line = literal.lines().position(assigns).map(|index| index + 1);
+        let line = literal.lines().position(|line| assigns(line, name));
+        let line = line.map(|index| index + 1);
         let origin = Origin::EnvFile {
             path: file.path.clone(),
             line,
@@ -54,4 +49,18 @@ pub(super) fn env_file_values(
         }
     }
     found
+}
+
+/// Whether a line gives the variable `name` a value.
+pub(in crate::config) fn assigns(line: &str, name: &str) -> bool {
+    let line = line.trim_start();
+    let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+    let rest = line.strip_prefix(name);
+    rest.is_some_and(|rest| rest.trim_start().starts_with('='))
+}
+
+/// The value of one of our variables, as the settings would read it.
+pub(in crate::config) fn env_file_value(file: &SourceFile, name: &str) -> Option<String> {
+    let (value, _) = env_file_values(file, &mut Vec::new()).remove(name)?;
+    Some(value)
 }

@@ -33,6 +33,8 @@ pub(crate) use self::script::{Answer, Step};
 
 #[path = "ollama_double/clock.rs"]
 mod clock;
+#[path = "ollama_double/library.rs"]
+mod library;
 #[path = "ollama_double/record.rs"]
 mod record;
 #[path = "ollama_double/runner.rs"]
@@ -70,6 +72,10 @@ pub(crate) struct Config {
     pub(crate) per_token: Duration,
     /// How long the model stays busy after a cancel during prefill, at most.
     pub(crate) cancel_poll: Duration,
+    /// `size` of each loaded model in `/api/ps`.
+    pub(crate) memory_bytes: u64,
+    /// `size_vram` of each.
+    pub(crate) gpu_bytes: u64,
 }
 
 impl Default for Config {
@@ -87,6 +93,8 @@ impl Default for Config {
             prefill_per_token: Duration::ZERO,
             per_token: Duration::ZERO,
             cancel_poll: Duration::ZERO,
+            memory_bytes: 1_500_000_000,
+            gpu_bytes: 1_500_000_000,
         }
     }
 }
@@ -283,6 +291,11 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Bo
         (&Method::POST, "/api/generate" | "/api/chat" | "/api/embed") => {
             return runner::generate(shared, &parsed, ticket).await;
         }
+        (&Method::POST, "/api/pull" | "/api/create") => {
+            return library::pull(shared, &parsed, ticket).await;
+        }
+        (&Method::POST, "/api/show") => library::show(&shared, &parsed),
+        (&Method::DELETE, "/api/delete") => library::delete(&shared, &parsed),
         (&Method::GET | &Method::HEAD, "/") => whole(
             StatusCode::OK,
             "text/plain; charset=utf-8",

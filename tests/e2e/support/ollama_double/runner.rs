@@ -460,7 +460,7 @@ pub(super) fn running(shared: &Shared) -> Value {
                 .map(|keep| keep.saturating_sub(loaded.used.elapsed()));
             Some(json!({
                 "name": loaded.name, "model": loaded.name, "digest": digest,
-                "size": 1_500_000_000_u64, "size_vram": 1_500_000_000_u64,
+                "size": shared.config.memory_bytes, "size_vram": shared.config.gpu_bytes,
                 "context_length": loaded.options[0],
                 "expires_at": expires_at(left),
             }))

@@ -1,0 +1,117 @@
+//! Who could serve which role: every candidate of every role, looked at once, nothing loaded.
+//!
+//! Called by `ghostline models list` and `ghostline doctor`. The choice is the router's own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Choices, Route, choose};
+use crate::backend::{Backend, Installed};
+use crate::config::{Candidate, Role};
+
+/// One look at all backends.
+#[derive(Debug)]
+pub struct Survey {
+    /// In the order in which a candidate without a backend tries them.
+    pub backends: Vec<Asked>,
+    /// Every candidate of every role, in order.
+    pub roles: BTreeMap<Role, Vec<Standing>>,
+}
+
+/// What one backend said.
+#[derive(Debug)]
+pub struct Asked {
+    /// The backend.
+    pub backend: Arc<dyn Backend>,
+    /// Its models, or why it does not answer, in words.
+    pub installed: Result<Vec<Installed>, String>,
+}
+
+/// How one candidate stands.
+#[derive(Debug)]
+pub struct Standing {
+    /// As in the settings.
+    pub candidate: Candidate,
+    /// What would serve it, if anything does.
+    pub found: Option<Found>,
+    /// It serves the role: the first that was found.
+    pub chosen: bool,
+}
+
+/// A model that a candidate means.
+#[derive(Debug)]
+pub struct Found {
+    /// Backend, name and family, as the router would use them.
+    pub route: Route,
+    /// What the backend says of it.
+    pub installed: Installed,
+}
+
+impl Survey {
+    /// The candidate that serves `role`.
+    pub fn chosen(&self, role: Role) -> Option<&Found> {
+        let standings = self.roles.get(&role)?;
+        standings.iter().find(|s| s.chosen)?.found.as_ref()
+    }
+}
+
+/// Asks every backend once.
+pub async fn survey(choices: &Choices) -> Survey {
+    let probes = choices.backends.iter().map(|backend| async move {
+        let installed = match tokio::time::timeout(super::PROBE_TIMEOUT, backend.probe()).await {
+            Ok(Ok(models)) => Ok(models),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!(
+                "{} does not answer within {:?}",
+                backend.name(),
+                super::PROBE_TIMEOUT
+            )),
+        };
+        Asked {
+            backend: backend.clone(),
+            installed,
+        }
+    });
+    let backends = futures_util::future::join_all(probes).await;
+    let all: Vec<_> = backends
+        .iter()
+        .map(|asked| {
+            let models = asked.installed.as_deref().unwrap_or_default();
+            (asked.backend.clone(), models.to_vec())
+        })
+        .collect();
+    let roles = choices
+        .candidates
+        .iter()
+        .map(|(&role, candidates)| (role, standings(role, candidates, &all)))
+        .collect();
+    Survey { backends, roles }
+}
+
+fn standings(
+    role: Role,
+    candidates: &[Candidate],
+    all: &[(Arc<dyn Backend>, Vec<Installed>)],
+) -> Vec<Standing> {
+    let mut taken = false;
+    candidates
+        .iter()
+        .map(|candidate| {
+            let found =
+                choose(role, std::slice::from_ref(candidate), all, |_, _| true).and_then(|route| {
+                    let (_, models) = all
+                        .iter()
+                        .find(|(backend, _)| Arc::ptr_eq(backend, &route.backend))?;
+                    let installed = models.iter().find(|m| m.name == route.model)?.clone();
+                    Some(Found { route, installed })
+                });
+            let chosen = found.is_some() && !taken;
+            taken |= chosen;
+            Standing {
+                candidate: candidate.clone(),
+                found,
+                chosen,
+            }
+        })
+        .collect()
+}
