@@ -56,7 +56,7 @@ enum Command {
         /// A GGUF file, or a model of an Ollama
         #[arg(value_name = "SRC")]
         source: String,
-        /// q4_K_M, q5_K_M or q8_0
+        /// `q4_K_M`, `q5_K_M` or `q8_0`
         #[arg(long, value_name = "KIND")]
         to: Target,
         /// What to call it; after the source when absent

@@ -130,7 +130,8 @@ fn put_first(list: &mut Array, chosen: &str) {
     if list.get(0).and_then(Value::as_str) == Some(chosen) {
         return;
     }
-    while let Some(at) = list.iter().position(|value| value.as_str() == Some(chosen)) {
+    let place = |list: &Array| list.iter().position(|value| value.as_str() == Some(chosen));
+    while let Some(at) = place(list) {
         remove(list, at);
     }
     // The layout of the first entry, so that a list with a line for each stays one.

@@ -207,7 +207,7 @@ mod tests {
         let made = dir.path().join("made");
         fs::write(&made, "one").unwrap();
         let one = store.adopt(&made, "mine", QUIET).await.unwrap();
-        assert_eq!(store.named(), [one.clone()]);
+        assert_eq!(store.named(), std::slice::from_ref(&one));
         verify_named(&one, QUIET).await.unwrap();
 
         fs::write(&made, "one").unwrap();

@@ -54,7 +54,7 @@ pub fn offers(wanted: &Wanted, settings: &Settings, ollamas: &[OllamaHere]) -> V
     candidates
         .iter()
         .filter(|candidate| !candidate.is_pattern())
-        .flat_map(|candidate| of_candidate(candidate, settings, ollamas))
+        .filter_map(|candidate| of_candidate(candidate, settings, ollamas))
         .collect()
 }
 

@@ -23,7 +23,7 @@ pub(super) async fn run(store: &Store, name: &str, print_path: bool) -> Result<E
             format!("`{name}` is not kept in a file of ghostline's; leave out --print-path");
         return Err(Usage(message).into());
     }
-    if let [] = offers.as_slice() {
+    if offers.is_empty() {
         return Err(nothing(name, &wanted, ollamas));
     }
     let mut unknown = Vec::new();
@@ -75,19 +75,18 @@ fn nothing(name: &str, wanted: &Wanted, ollamas: Vec<OllamaHere>) -> Failure {
         Wanted::Model { model, .. } => models::find(model).err(),
         Wanted::Role(_) => None,
     };
+    // Nobody's Ollama runs: the name may be one of its models, or a slip of ours.
+    let slip = matches!(
+        &unknown,
+        Some(ModelsError::Unknown {
+            nearest: Some(_),
+            ..
+        })
+    );
     match (unknown, silent) {
-        // Nobody's Ollama runs: the name may be one of its models, or a slip.
-        (
-            Some(
-                error @ ModelsError::Unknown {
-                    nearest: Some(_), ..
-                },
-            ),
-            _,
-        ) => error.into(),
+        (Some(error), silent) if slip || silent.is_none() => error.into(),
         (_, Some(error)) => error.into(),
-        (Some(error), None) => error.into(),
-        (None, None) => Usage(format!(
+        (_, None) => Usage(format!(
             "no candidate of `{name}` can be fetched from here; `ghostline models list` shows them"
         ))
         .into(),

@@ -11,18 +11,16 @@ enum Chosen {
 }
 
 pub(super) async fn run(store: &Store, name: Option<&str>) -> Result<Exit, Failure> {
-    let chosen = match name {
-        Some(name) => match store.find_named(name) {
-            Some(named) => vec![Chosen::Named(named)],
-            None => vec![Chosen::Catalogue(models::find(name)?)],
-        },
-        None => {
-            let installed = store.installed().into_iter();
-            let installed = installed.map(|(model, _)| Chosen::Catalogue(model));
-            installed
-                .chain(store.named().into_iter().map(Chosen::Named))
-                .collect()
-        }
+    let chosen = if let Some(name) = name {
+        vec![match store.find_named(name) {
+            Some(named) => Chosen::Named(named),
+            None => Chosen::Catalogue(models::find(name)?),
+        }]
+    } else {
+        let installed = store.installed().into_iter();
+        let installed = installed.map(|(model, _)| Chosen::Catalogue(model));
+        let named = store.named().into_iter().map(Chosen::Named);
+        installed.chain(named).collect()
     };
     if chosen.is_empty() {
         writeln!(

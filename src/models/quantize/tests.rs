@@ -1,5 +1,10 @@
 //! A tiny model of random weights, written here, quantised for real and run.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "a file format's small numbers, and random bits"
+)]
+
 use std::fs;
 
 use super::*;
