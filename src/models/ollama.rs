@@ -6,7 +6,6 @@
 //! Source of the JSON: Ollama's `api/types.go` and `server/routes.go`, versions 0.6 to 0.34, read
 //! 2026-08 to 2026-11. Whatever some version leaves out is optional.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::{Client, Method, Response, StatusCode, Url, redirect};
@@ -16,7 +15,12 @@ use serde_json::{Value, json};
 use crate::backend::ollama::{AddressError, base_url, is_loopback, normalise};
 use crate::config::{BackendKind, Settings};
 
+mod answers;
+mod error;
 mod stream;
+
+use answers::{Details, Tag, Tags, known};
+pub use error::OllamaError;
 
 /// Limit for making a connection: the backend's own.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
@@ -31,76 +35,6 @@ const SILENCE_LIMIT: Duration = Duration::from_mins(5);
 /// Largest answer read, in bytes. A list of 1000 models is half a megabyte; a licence in `/api/show`
 /// some ten kilobytes.
 const MOST_BYTES: usize = 4 << 20;
-
-/// Why an Ollama did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OllamaError {
-    /// Nobody answers.
-    #[error("no Ollama answers at {url}; start it with `ollama serve`")]
-    Unreachable {
-        /// Its address, without what may be a password.
-        url: String,
-    },
-    /// The address is none.
-    #[error(transparent)]
-    Address(#[from] AddressError),
-    /// It has no such model.
-    #[error("the Ollama at {url} has no model {model}")]
-    Missing {
-        /// Its address.
-        url: String,
-        /// The model.
-        model: String,
-    },
-    /// It said no.
-    #[error("the Ollama at {url} cannot {doing}: {message}")]
-    Refused {
-        /// Its address.
-        url: String,
-        /// What was asked.
-        doing: String,
-        /// Its own words, shortened.
-        message: String,
-    },
-    /// The answer is not Ollama's.
-    #[error("{url} does not answer as an Ollama does: {message}; is a proxy in between?")]
-    Protocol {
-        /// Its address.
-        url: String,
-        /// What was wrong.
-        message: String,
-    },
-    /// The connection ended, or nothing came for too long.
-    #[error("the Ollama at {url} broke off: {message}; the same command carries on")]
-    Interrupted {
-        /// Its address.
-        url: String,
-        /// What was seen.
-        message: String,
-    },
-    /// Its disk is too full.
-    #[error(
-        "{} has {available_bytes} bytes free and {needed_bytes} are needed; free some space, or set \
-         OLLAMA_MODELS for the Ollama server to another disk", dir.display()
-    )]
-    NoSpace {
-        /// Where it keeps its models.
-        dir: PathBuf,
-        /// What the rest of the fetch takes.
-        needed_bytes: u64,
-        /// What the file system offers.
-        available_bytes: u64,
-    },
-}
-
-impl OllamaError {
-    /// Whether the registry has no model of that name, so that another name may be tried. Ollama's
-    /// words for a missing tag.
-    pub fn is_unknown_tag(&self) -> bool {
-        matches!(self, Self::Refused { message, .. } if message.contains("file does not exist"))
-    }
-}
 
 /// A model on an Ollama's disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -449,31 +383,4 @@ impl OllamaModels {
             message: message.into(),
         }
     }
-}
-
-/// Answer of `/api/tags` and `/api/ps`.
-#[derive(Debug, Deserialize)]
-struct Tags {
-    /// Older versions say `null` when there is nothing.
-    models: Option<Vec<Tag>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Tag {
-    name: String,
-    size: Option<u64>,
-    size_vram: Option<u64>,
-    digest: Option<String>,
-    details: Option<Details>,
-    context_length: Option<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Details {
-    quantization_level: Option<String>,
-}
-
-fn known(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
 }
