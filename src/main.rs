@@ -1,10 +1,15 @@
 //! The binary: logging, the runtime, exit codes. The only file that exits.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use ghostline::cli::{self, Cli, Command, Exit, Usage};
 use tracing_subscriber::EnvFilter;
+
+/// How long the threads of a command may take to end. They do so between two pieces of work, within
+/// milliseconds; one that reads the keyboard or quantises does not.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -19,16 +24,27 @@ fn main() -> ExitCode {
             return ExitCode::from(Exit::Failed as u8);
         }
     };
+    let (serves, fetches) = match cli.command {
+        None | Some(Command::Serve(_)) => (true, false),
+        Some(Command::Models(_)) => (false, true),
+        Some(_) => (false, false),
+    };
     let exit = runtime.block_on(async {
         tokio::select! {
-            // First: a command that minds the interrupt has something to say about it.
-            biased;
             result = cli::run(cli) => result,
             Ok(()) = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
         }
     });
-    // A thread may be waiting for standard input for ever.
-    runtime.shutdown_background();
+    if fetches && matches!(exit, Ok(Exit::Interrupted)) {
+        cli::output::note("interrupted; the same command carries on");
+    }
+    if serves {
+        // A thread is waiting for standard input for ever.
+        runtime.shutdown_background();
+    } else {
+        // What a thread is in the middle of does not meet the end of the process.
+        runtime.shutdown_timeout(LAST_WORDS);
+    }
     let exit = exit.unwrap_or_else(|error| {
         cli::output::note(&format!("ghostline: {error:#}"));
         if error.is::<Usage>() {

@@ -2,7 +2,7 @@
 //!
 //! Results go to stdout, everything on the way to stderr.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 
 use super::{Exit, Usage};
@@ -153,25 +153,10 @@ impl From<io::Error> for Failure {
 async fn execute(args: Args, store: &Store) -> Result<Exit, Failure> {
     match args.command {
         Command::List { json } => list::run(store, json).await,
-        Command::Pull { name, print_path } => {
-            interruptible(pull::run(store, &name, print_path)).await
-        }
-        Command::Quantize { source, to, name } => {
-            interruptible(quantize::run(store, &source, to, name)).await
-        }
+        Command::Pull { name, print_path } => pull::run(store, &name, print_path).await,
+        Command::Quantize { source, to, name } => quantize::run(store, &source, to, name).await,
         Command::Verify { name } => verify::run(store, name.as_deref()).await,
         Command::Rm { name, yes } => remove::run(store, &name, yes).await,
         Command::Use { role, name, env } => choose::run(&role, &name, env.as_deref()).await,
-    }
-}
-
-/// Runs what an interrupt may end at any moment without harm.
-async fn interruptible(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
-    tokio::select! {
-        done = work => done,
-        _ = tokio::signal::ctrl_c() => {
-            writeln!(io::stderr(), "interrupted; the same command takes it up again")?;
-            Ok(Exit::Interrupted)
-        }
     }
 }

@@ -230,7 +230,7 @@ async fn an_interrupted_pull_ends_in_130_and_closes_its_connection() {
     let run = home.ended(child).await;
     assert_eq!(run.code, 130, "{run:?}");
     assert!(
-        run.err.contains("the same command takes it up again"),
+        run.err.contains("interrupted; the same command carries on"),
         "{run:?}"
     );
     double

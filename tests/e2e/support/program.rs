@@ -41,10 +41,27 @@ impl From<Output> for Run {
     fn from(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self {
-            code: output.status.code().unwrap_or(-1),
+            code: output
+                .status
+                .code()
+                .unwrap_or_else(|| signal(output.status)),
             out: text(output.stdout),
             err: text(output.stderr),
         }
+    }
+}
+
+/// The signal that ended it, as a negative number.
+fn signal(status: std::process::ExitStatus) -> i32 {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt as _;
+        -status.signal().unwrap_or_default()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = status;
+        -1
     }
 }
 
