@@ -31,8 +31,10 @@ fn main() -> ExitCode {
     };
     let exit = runtime.block_on(async {
         tokio::select! {
-            result = cli::run(cli) => result,
+            // The interrupt first: its handler is there before the command does anything.
+            biased;
             Ok(()) = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+            result = cli::run(cli) => result,
         }
     });
     if fetches && matches!(exit, Ok(Exit::Interrupted)) {
