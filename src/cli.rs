@@ -8,6 +8,7 @@ pub mod bench;
 pub mod complete;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod models;
 pub mod output;
 pub mod serve;
@@ -59,6 +60,8 @@ pub enum Command {
     Demo(demo::Args),
     /// What is installed where; fetch, verify and remove models.
     Models(models::Args),
+    /// Checks the whole set-up; each failure ends in what mends it.
+    Doctor(doctor::Args),
     /// Measurements of this program on this machine.
     Bench(bench::Args),
     /// The resolved settings, with where each came from.
@@ -73,6 +76,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Complete(args)) => complete::run(args).await,
         Some(Command::Demo(args)) => demo::run(args).await,
         Some(Command::Models(args)) => models::run(args).await,
+        Some(Command::Doctor(args)) => doctor::run(args).await,
         Some(Command::Bench(args)) => bench::run(args).await,
         Some(Command::Config(args)) => config::run(args),
     }

@@ -23,6 +23,7 @@ pub mod keys;
 mod options;
 mod origin;
 mod resolve;
+pub mod schema;
 pub mod show;
 mod sources;
 #[cfg(test)]
@@ -34,7 +35,7 @@ pub use candidate::Candidate;
 pub use host::{OLLAMA_URL, ollama_host_url};
 pub use origin::{Origin, Problem};
 pub use resolve::{Resolved, resolve};
-pub use sources::{Environment, SourceFile, Sources, Workspace, workspace_root};
+pub use sources::{Environment, SourceFile, Sources, Workspace, files, workspace_root};
 
 /// What a model is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

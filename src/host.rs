@@ -12,10 +12,12 @@ use serde_json::Value;
 use crate::backend::llama_server::LlamaServer;
 use crate::backend::ollama::{Ollama, OllamaOptions};
 use crate::backend::{AddressError, Backend, Limits};
-use crate::config::{self, BackendKind, BackendSettings, Environment, Settings, Sources};
+use crate::config::{
+    self, BackendKind, BackendSettings, Candidate, Environment, Role, Settings, Sources, edit,
+};
 use crate::inline::Gate;
 use crate::router::Choices;
-use crate::server::Host;
+use crate::server::{Host, Stamp};
 
 /// This machine, for one process.
 #[derive(Debug, Default)]
@@ -94,6 +96,29 @@ impl Host for LocalHost {
             },
             problems,
         )
+    }
+
+    fn stamp(&self, folders: &[PathBuf]) -> Vec<Stamp> {
+        let folder = folders.first().map(PathBuf::as_path);
+        let files = config::files(folder, &Environment::of_process());
+        let stamp = |file: &PathBuf| {
+            let found = std::fs::metadata(file).ok()?;
+            Some((found.modified().ok()?, found.len()))
+        };
+        files.iter().map(stamp).collect()
+    }
+
+    fn choose(&self, role: Role, candidate: &Candidate) -> Result<PathBuf, String> {
+        let path = Environment::of_process()
+            .user_file()
+            .map_err(|problem| problem.to_string())?
+            .ok_or("this user has no home folder; set GHOSTLINE_CONFIG to a file")?;
+        let edited = edit::read_file(&path)
+            .and_then(|text| edit::with_first_choice(&text, &path, role, candidate))
+            .and_then(|edited| edit::replace_file(&path, &edited));
+        // With what the system said.
+        let words = |error: edit::EditError| format!("{:#}", anyhow::Error::from(error));
+        edited.map(|()| path).map_err(words)
     }
 
     fn stored_gate(&self) -> Gate {

@@ -23,6 +23,7 @@
 //! | a setting, its layers, what a workspace may set | [`config`] |
 //! | what of a text is shown, and when it ends | `inline/postprocess`, `inline/stop`, `inline/syntax` |
 //! | counters and latencies | [`metrics`] |
+//! | what `ghostline doctor` looks at | [`doctor`], one file per kind of check |
 //! | a benchmark | [`eval`], and its subcommand in [`cli::bench`] |
 //! | how programs that a model wrote are run | [`eval::sandbox`] |
 //!
@@ -68,6 +69,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod context;
+pub mod doctor;
 pub mod document;
 pub mod eval;
 mod grammar;

@@ -132,6 +132,11 @@ impl Router {
         self.recheck.notify_one();
     }
 
+    /// Asks the backends again soon: something was installed.
+    pub fn look_again(&self) {
+        self.recheck.notify_one();
+    }
+
     /// Follows how the roles stand.
     pub fn subscribe(&self) -> watch::Receiver<Roles> {
         self.roles.subscribe()

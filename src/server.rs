@@ -14,17 +14,19 @@ use tower_lsp::gen_lsp_types::{
     WorkspaceFoldersServerCapabilities, WorkspaceOptions,
 };
 use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
-use tower_lsp::{ClientSocket, LanguageServer, LspService};
+use tower_lsp::{Client, ClientSocket, LanguageServer, LspService};
 
 pub mod ext;
 mod framing;
 mod inline_completion;
+mod model_commands;
 mod session;
+mod settings_watch;
 mod status;
 mod text_sync;
 pub mod transport;
 
-pub use session::Host;
+pub use session::{Host, Stamp};
 use session::Session;
 use transport::Outbox;
 
@@ -32,14 +34,16 @@ use transport::Outbox;
 #[derive(Debug)]
 pub struct Server {
     host: Arc<dyn Host>,
+    client: Client,
     outbox: Outbox,
     session: OnceLock<Arc<Session>>,
 }
 
 /// The service to drive with [`transport::serve`].
 pub fn service(host: Arc<dyn Host>, outbox: Outbox) -> (LspService<Server>, ClientSocket) {
-    LspService::build_with_lifecycle_methods(|_client| Server {
+    LspService::build_with_lifecycle_methods(|client| Server {
         host,
+        client,
         outbox,
         session: OnceLock::new(),
     })
@@ -61,6 +65,7 @@ pub fn service(host: Arc<dyn Host>, outbox: Outbox) -> (LspService<Server>, Clie
     )
     .custom_method("workspace/executeCommand", Server::execute_command)
     .custom_method(ext::DID_COPY, Server::did_copy)
+    .custom_method("window/workDoneProgress/cancel", Server::cancel_progress)
     .custom_method(ext::STATUS, Server::status)
     .custom_method(ext::METRICS, Server::metrics)
     .finish()
@@ -68,7 +73,12 @@ pub fn service(host: Arc<dyn Host>, outbox: Outbox) -> (LspService<Server>, Clie
 
 impl LanguageServer for Server {
     async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
-        let session = Session::new(self.host.clone(), self.outbox.clone(), &params);
+        let session = Session::new(
+            self.host.clone(),
+            self.client.clone(),
+            self.outbox.clone(),
+            &params,
+        );
         let encoding = session.encoding().kind();
         let experimental = experimental(&params.capabilities);
         self.session
@@ -167,12 +177,22 @@ impl Server {
                 session.engine.accepted(id.unwrap_or_default());
                 Ok(Value::Null)
             }
+            Some(ext::PULL_MODEL) => model_commands::pull(session, &params).await,
+            Some(ext::SELECT_MODEL) => model_commands::select(session, &params).await,
             other => Err(Error {
                 code: ErrorCode::InvalidParams,
                 message: format!("unknown command {}", other.unwrap_or("without a name")).into(),
                 data: None,
             }),
         }
+    }
+
+    async fn cancel_progress(&self, params: Value) {
+        self.with_session(|session| {
+            session
+                .pulls
+                .cancel(params.get("token").unwrap_or(&Value::Null));
+        });
     }
 
     async fn status(&self, _: Value) -> Result<Value> {
@@ -208,7 +228,9 @@ fn capabilities(encoding: PositionEncodingKind, experimental: bool) -> ServerCap
         })),
         inline_completion_provider: Some(InlineCompletionProvider::Bool(true)),
         execute_command_provider: Some(ExecuteCommandOptions {
-            commands: vec![ext::DID_ACCEPT.into()],
+            commands: [ext::DID_ACCEPT, ext::PULL_MODEL, ext::SELECT_MODEL]
+                .map(Into::into)
+                .into(),
             ..ExecuteCommandOptions::default()
         }),
         workspace: Some(WorkspaceOptions {

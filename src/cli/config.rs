@@ -11,7 +11,7 @@ use anyhow::Context;
 use serde_json::json;
 
 use super::Exit;
-use crate::config::{Environment, Resolved, Sources, resolve, show, workspace_root};
+use crate::config::{Environment, Resolved, Sources, resolve, schema, show, workspace_root};
 
 /// Arguments of `ghostline config`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -22,6 +22,9 @@ pub struct Args {
     /// Print one JSON object: settings, origins, problems and what was ignored.
     #[arg(long)]
     pub json: bool,
+    /// Print the JSON schema of the settings file and nothing else.
+    #[arg(long)]
+    pub schema: bool,
     /// The workspace; the one around the current folder when absent.
     #[arg(long, value_name = "FOLDER")]
     pub workspace: Option<PathBuf>,
@@ -32,6 +35,11 @@ pub struct Args {
 /// # Errors
 /// When the current folder is unknown or stdout cannot be written.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
+    if args.schema {
+        let text = serde_json::to_string_pretty(&schema::schema())?;
+        writeln!(io::stdout(), "{text}")?;
+        return Ok(Exit::Success);
+    }
     let root = if let Some(folder) = args.workspace {
         folder
     } else {

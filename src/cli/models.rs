@@ -9,6 +9,7 @@ use super::{Exit, Usage};
 use crate::config::edit::EditError;
 use crate::models::ollama::OllamaError;
 use crate::models::quantize::Target;
+use crate::models::wanted::FetchError;
 use crate::models::{ModelsError, Store};
 
 mod choose;
@@ -100,6 +101,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         }
         Err(Failure::Models(error)) => Err(error.into()),
         Err(Failure::Ollama(error)) => Err(error.into()),
+        Err(Failure::Unknown(error)) => Err(error.into()),
         Err(Failure::Edit(error)) => Err(error.into()),
         Err(Failure::Usage(usage)) => Err(usage.into()),
         // Whoever read our output has left, as `head` does.
@@ -116,6 +118,7 @@ enum Failure {
     Models(ModelsError),
     Ollama(OllamaError),
     Edit(EditError),
+    Unknown(FetchError),
     Usage(Usage),
     Output(io::Error),
 }

@@ -187,6 +187,15 @@ impl Sources {
     }
 }
 
+/// The files that the settings of the workspace at `root` are read from, there or not.
+pub fn files(root: Option<&Path>, environment: &Environment) -> Vec<PathBuf> {
+    let user = environment.user_file().ok().flatten();
+    let of_workspace = root.map(|root| [root.join(WORKSPACE_FILE), root.join(ENV_FILE)]);
+    user.into_iter()
+        .chain(of_workspace.into_iter().flatten())
+        .collect()
+}
+
 /// The workspace a path belongs to: the nearest folder above with `.ghostline.toml` or `.git`, or
 /// else the path itself.
 pub fn workspace_root(start: &Path) -> &Path {

@@ -1,10 +1,31 @@
 //! From what a person wants, a role or a model, to who can fetch it, in order.
 //!
-//! Called by `ghostline models pull` and by the server's `ghostline.pullModel`. Pure.
+//! Called by `ghostline models pull` and by the server's `ghostline.pullModel`.
 
-use super::ollama::{OllamaHere, OllamaModels};
-use super::{Model, find};
+use std::path::PathBuf;
+
+use super::ollama::{OllamaError, OllamaHere, OllamaModels};
+use super::{Event, Model, ModelsError, Progress, Store, find, pull};
 use crate::config::{BackendKind, Candidate, Role, Settings};
+
+impl Wanted {
+    /// A role's name, or a model's, with or without its backend.
+    pub fn named(name: &str, settings: &Settings) -> Self {
+        if let Some(role) = Role::from_name(name) {
+            return Self::Role(role);
+        }
+        match name.split_once('/') {
+            Some((backend, model)) if settings.backends.contains_key(backend) => Self::Model {
+                backend: Some(backend.to_owned()),
+                model: model.to_owned(),
+            },
+            _ => Self::Model {
+                backend: None,
+                model: name.to_owned(),
+            },
+        }
+    }
+}
 
 /// What a person wants to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +77,87 @@ pub fn offers(wanted: &Wanted, settings: &Settings, ollamas: &[OllamaHere]) -> V
         .filter(|candidate| !candidate.is_pattern())
         .filter_map(|candidate| of_candidate(candidate, settings, ollamas))
         .collect()
+}
+
+/// What was fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// Into an Ollama.
+    Ollama {
+        /// Its address.
+        url: String,
+        /// The model.
+        model: String,
+    },
+    /// Into the store.
+    Stored {
+        /// The model.
+        model: &'static str,
+        /// Its file.
+        path: PathBuf,
+    },
+}
+
+/// Why nothing was fetched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The store's or the catalogue's.
+    #[error(transparent)]
+    Models(#[from] ModelsError),
+    /// The Ollama's.
+    #[error(transparent)]
+    Ollama(#[from] OllamaError),
+    /// None of the names exist.
+    #[error("the registry has none of {}; choose a model with `ghostline models use`", names.join(", "))]
+    Unknown {
+        /// All that were tried.
+        names: Vec<String>,
+    },
+}
+
+/// Fetches the first of `offers` that can be had: some names of a role exist only where somebody made
+/// them, and those are passed over.
+///
+/// # Errors
+/// The first failure that is not about an unknown name.
+pub async fn fetch(
+    offers: &[Offer],
+    store: &Store,
+    progress: &dyn Progress,
+) -> Result<Fetched, FetchError> {
+    let mut names = Vec::new();
+    for offer in offers {
+        match offer {
+            Offer::Catalogue(model) => {
+                let path = pull(store, model, progress).await?;
+                return Ok(Fetched::Stored {
+                    model: model.name,
+                    path,
+                });
+            }
+            Offer::Ollama { ollama, model } => {
+                let url = ollama.url();
+                progress.on(Event::Doing {
+                    what: &format!("asking the Ollama at {url} for {model}"),
+                });
+                match ollama.pull(model, progress).await {
+                    Ok(()) => {
+                        let model = model.clone();
+                        return Ok(Fetched::Ollama { url, model });
+                    }
+                    Err(error) if error.is_unknown_tag() && offers.len() > 1 => {
+                        progress.on(Event::Doing {
+                            what: &format!("{model}: the registry has no such model"),
+                        });
+                        names.push(model.clone());
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+    }
+    Err(FetchError::Unknown { names })
 }
 
 fn of_candidate(

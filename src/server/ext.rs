@@ -12,3 +12,7 @@ pub const DID_COPY: &str = "ghostline/didCopy";
 pub const METRICS: &str = "ghostline/metrics";
 /// Command that editors run after inserting a completion.
 pub const DID_ACCEPT: &str = "ghostline.didAccept";
+/// Command: fetches a model, `[role or model]`.
+pub const PULL_MODEL: &str = "ghostline.pullModel";
+/// Command: makes a model a role's first choice, `[role, model?]`.
+pub const SELECT_MODEL: &str = "ghostline.selectModel";

@@ -1,17 +1,20 @@
 //! What the handlers of one client share.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tower_lsp::Client;
 use tower_lsp::gen_lsp_types::{InitializeParams, WorkspaceFolders};
 
 use super::transport::Outbox;
-use super::{inline_completion, status};
-use crate::config::Settings;
+use super::model_commands::{self, Pulls};
+use super::{inline_completion, settings_watch, status};
+use crate::config::{Candidate, Role, Settings};
 use crate::document::Store;
 use crate::document::position::Encoding;
 use crate::inline::{Engine, Gate, Update};
@@ -32,7 +35,23 @@ pub trait Host: Send + Sync + std::fmt::Debug {
 
     /// Keeps what was learned for later sessions.
     fn store_gate(&self, gate: &Gate);
+
+    /// Changes with every change of the files that the settings are read from. Cheap; may block.
+    fn stamp(&self, _folders: &[PathBuf]) -> Vec<Stamp> {
+        Vec::new()
+    }
+
+    /// Makes `candidate` the first choice of `role` in the user's settings; answers the file.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    fn choose(&self, _role: Role, _candidate: &Candidate) -> Result<PathBuf, String> {
+        Err("settings cannot be written here".to_owned())
+    }
 }
+
+/// When a file was changed and how long it is; nothing when there is none.
+pub type Stamp = Option<(std::time::SystemTime, u64)>;
 
 /// What `initialize` told and what has been built from it. Lives as long as the conversation.
 #[derive(Debug)]
@@ -40,11 +59,17 @@ pub(super) struct Session {
     pub(super) store: Store,
     pub(super) engine: Engine,
     pub(super) router: Arc<Router>,
+    pub(super) pulls: Pulls,
     metrics: Arc<Metrics>,
     host: Arc<dyn Host>,
     settings: ArcSwap<Settings>,
     encoding: Encoding,
     outbox: Outbox,
+    client: Client,
+    /// Whether the client shows progress that we begin.
+    shows_progress: bool,
+    /// Numbers the tokens of our own progress.
+    progress_number: AtomicU64,
     /// Folders and the editor's settings. A std mutex: held for a copy, never across an await.
     sources: Mutex<Sources>,
     gate_at_start: Gate,
@@ -78,7 +103,12 @@ impl Drop for Session {
 
 impl Session {
     /// Builds everything that needs no waiting: nothing is asked and nothing loaded yet.
-    pub(super) fn new(host: Arc<dyn Host>, outbox: Outbox, params: &InitializeParams) -> Arc<Self> {
+    pub(super) fn new(
+        host: Arc<dyn Host>,
+        client: Client,
+        outbox: Outbox,
+        params: &InitializeParams,
+    ) -> Arc<Self> {
         let offered = params.capabilities.general.as_ref();
         let offered = offered.and_then(|g| g.position_encodings.as_deref());
         let sources = Sources {
@@ -110,6 +140,10 @@ impl Session {
             settings: ArcSwap::new(settings),
             encoding: Encoding::negotiate(offered),
             outbox,
+            client,
+            shows_progress: shows_progress(params),
+            progress_number: AtomicU64::new(0),
+            pulls: Pulls::default(),
             sources: Mutex::new(sources),
             gate_at_start,
             updates: Mutex::new(updates),
@@ -136,12 +170,53 @@ impl Session {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
+        let offering = model_commands::offer(Arc::downgrade(self), self.router.subscribe());
+        let offering = tokio::spawn(offering);
+        let watching = tokio::spawn(settings_watch::watch(Arc::downgrade(self)));
         let growing = tokio::spawn(forward(updates, self.outbox.clone(), self.encoding));
         let mut background = self
             .background
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        background.extend([checks, notices, growing].map(|task| task.abort_handle()));
+        background.extend([checks, notices, growing, offering, watching].map(|task| task.abort_handle()));
+    }
+
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    pub(super) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The backends and candidates as they are now.
+    pub(super) fn choices(&self) -> Choices {
+        self.host.choices(&self.settings()).0
+    }
+
+    /// Writes a choice of model to the user's settings.
+    pub(super) fn choose(&self, role: Role, candidate: &Candidate) -> Result<PathBuf, String> {
+        self.host.choose(role, candidate)
+    }
+
+    /// Looks at the files of the settings, away from this thread.
+    pub(super) fn stamp(&self) -> impl Future<Output = Vec<Stamp>> + use<> {
+        let (host, folders) = (self.host.clone(), self.sources().folders.clone());
+        let look = tokio::task::spawn_blocking(move || host.stamp(&folders));
+        async move { look.await.unwrap_or_default() }
+    }
+
+    /// A token for progress that we begin, where the client shows it.
+    pub(super) async fn new_progress(&self) -> Option<Value> {
+        if !self.shows_progress {
+            return None;
+        }
+        let number = self.progress_number.fetch_add(1, Ordering::Relaxed);
+        model_commands::new_progress(&self.client, number).await
     }
 
     pub(super) fn encoding(&self) -> Encoding {
@@ -228,6 +303,11 @@ fn grows(params: &InitializeParams) -> bool {
     let experimental = params.capabilities.experimental.as_ref();
     let updates = experimental.and_then(|e| e.pointer("/ghostline/completionUpdates"));
     updates.and_then(Value::as_bool).unwrap_or(false)
+}
+
+fn shows_progress(params: &InitializeParams) -> bool {
+    let window = params.capabilities.window.as_ref();
+    window.and_then(|w| w.work_done_progress).unwrap_or(false)
 }
 
 /// Tells the client of ghost texts that have grown.

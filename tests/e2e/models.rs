@@ -175,7 +175,7 @@ async fn a_role_gets_the_first_name_that_exists() {
     let run = home.run(&["models", "pull", "vision"]).await;
     assert_eq!(run.code, 1, "{run:?}");
     assert!(
-        run.err.contains("ghostline models use vision NAME"),
+        run.err.contains("the registry has none of llama3.2-vision"),
         "{run:?}"
     );
 }

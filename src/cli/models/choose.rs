@@ -4,9 +4,10 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::{Exit, Failure, Usage};
-use crate::config::{Candidate, Environment, Role, edit};
+use crate::config::{Candidate, Role, edit};
 use crate::host::LocalHost;
 use crate::router::survey::survey;
+use crate::server::Host as _;
 
 pub(super) async fn run(role: &str, name: &str, env: Option<&Path>) -> Result<Exit, Failure> {
     let Some(role) = Role::from_name(role) else {
@@ -29,7 +30,7 @@ pub(super) async fn run(role: &str, name: &str, env: Option<&Path>) -> Result<Ex
             edit::replace_file(path, &edited)?;
             path.to_owned()
         }
-        None => user_file(role, &candidate)?,
+        None => host.choose(role, &candidate).map_err(Usage)?,
     };
     writeln!(
         io::stdout(),
@@ -45,18 +46,4 @@ pub(super) async fn run(role: &str, name: &str, env: Option<&Path>) -> Result<Ex
         )?;
     }
     Ok(Exit::Success)
-}
-
-/// Writes the choice to the user file, which need not exist yet, and answers where that is.
-fn user_file(role: Role, candidate: &Candidate) -> Result<std::path::PathBuf, Failure> {
-    let path = Environment::of_process()
-        .user_file()
-        .map_err(|problem| Usage(problem.to_string()))?
-        .ok_or_else(|| {
-            Usage("this user has no home folder; set GHOSTLINE_CONFIG to a file".to_owned())
-        })?;
-    let text = edit::read_file(&path)?;
-    let edited = edit::with_first_choice(&text, &path, role, candidate)?;
-    edit::replace_file(&path, &edited)?;
-    Ok(path)
 }

@@ -3,68 +3,42 @@
 use std::io::{self, Write as _};
 
 use super::{Display, Exit, Failure, Usage};
-use crate::config::{Role, Settings};
 use crate::host::LocalHost;
-use crate::models::ollama::{self, OllamaHere, OllamaModels};
-use crate::models::wanted::{Offer, Wanted, offers};
-use crate::models::{self, Model, ModelsError, Store};
+use crate::models::ollama::{self, OllamaHere};
+use crate::models::wanted::{FetchError, Fetched, Offer, Wanted, fetch, offers};
+use crate::models::{self, ModelsError, Store};
 
 pub(super) async fn run(store: &Store, name: &str, print_path: bool) -> Result<Exit, Failure> {
     let (settings, ..) = LocalHost::new().here()?;
-    let wanted = wanted(name, &settings);
+    let wanted = Wanted::named(name, &settings);
     let ollamas = ollama::of_settings(&settings).await;
-    let offers = offers(&wanted, &settings, &ollamas);
-    if print_path
-        && !offers
-            .iter()
-            .any(|offer| matches!(offer, Offer::Catalogue(_)))
-    {
-        let message =
-            format!("`{name}` is not kept in a file of ghostline's; leave out --print-path");
-        return Err(Usage(message).into());
+    let mut offers = offers(&wanted, &settings, &ollamas);
+    if print_path {
+        // An Ollama's files are its own.
+        offers.retain(|offer| matches!(offer, Offer::Catalogue(_)));
     }
     if offers.is_empty() {
         return Err(nothing(name, &wanted, ollamas));
     }
-    let mut unknown = Vec::new();
-    for offer in &offers {
-        match offer {
-            Offer::Catalogue(model) => return catalogue(store, model, print_path).await,
-            Offer::Ollama { ollama, .. } if print_path => {
-                unknown.push(ollama.url());
-            }
-            Offer::Ollama { ollama, model } => match from_ollama(ollama, model).await {
-                // Some of the names of a role exist only where somebody made them.
-                Err(Failure::Ollama(error)) if error.is_unknown_tag() && offers.len() > 1 => {
-                    writeln!(io::stderr(), "{model}: the registry has no such model")?;
-                    unknown.push(model.clone());
-                }
-                done => return done,
-            },
-        }
+    let display = Display::new(name);
+    let fetched = fetch(&offers, store, &display).await;
+    display.finish();
+    let mut out = io::stdout().lock();
+    match fetched? {
+        Fetched::Stored { path, .. } if print_path => writeln!(out, "{}", path.display())?,
+        Fetched::Stored { model, path } => writeln!(out, "{model} is at {}", path.display())?,
+        Fetched::Ollama { url, model } => writeln!(out, "{model} is in the Ollama at {url}")?,
     }
-    writeln!(
-        io::stderr(),
-        "none of {} can be had; choose another model with `ghostline models use {name} NAME`",
-        unknown.join(", ")
-    )?;
-    Ok(Exit::Failed)
+    Ok(Exit::Success)
 }
 
-/// A role's name, or a model's, with or without its backend.
-fn wanted(name: &str, settings: &Settings) -> Wanted {
-    if let Some(role) = Role::from_name(name) {
-        return Wanted::Role(role);
-    }
-    match name.split_once('/') {
-        Some((backend, model)) if settings.backends.contains_key(backend) => Wanted::Model {
-            backend: Some(backend.to_owned()),
-            model: model.to_owned(),
-        },
-        _ => Wanted::Model {
-            backend: None,
-            model: name.to_owned(),
-        },
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Models(error) => error.into(),
+            FetchError::Ollama(error) => error.into(),
+            error @ FetchError::Unknown { .. } => Self::Unknown(error),
+        }
     }
 }
 
@@ -91,32 +65,4 @@ fn nothing(name: &str, wanted: &Wanted, ollamas: Vec<OllamaHere>) -> Failure {
         ))
         .into(),
     }
-}
-
-async fn from_ollama(ollama: &OllamaModels, model: &str) -> Result<Exit, Failure> {
-    let display = Display::new(model);
-    writeln!(
-        io::stderr(),
-        "asking the Ollama at {} for {model}",
-        ollama.url()
-    )?;
-    let done = ollama.pull(model, &display).await;
-    display.finish();
-    done?;
-    writeln!(io::stdout(), "{model} is in the Ollama at {}", ollama.url())?;
-    Ok(Exit::Success)
-}
-
-async fn catalogue(store: &Store, model: &Model, print_path: bool) -> Result<Exit, Failure> {
-    let display = Display::new(model.name);
-    let path = models::pull(store, model, &display).await;
-    display.finish();
-    let path = path?;
-    let mut out = io::stdout().lock();
-    if print_path {
-        writeln!(out, "{}", path.display())?;
-    } else {
-        writeln!(out, "{} is at {}", model.name, path.display())?;
-    }
-    Ok(Exit::Success)
 }

@@ -1,0 +1,120 @@
+//! `ghostline doctor`: the set-up examined, one line per finding.
+//!
+//! Findings go to stdout, what is being done to stderr. Any failure that is an error makes the exit
+//! code 1; a warning does not.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use super::{Exit, output};
+use crate::config::workspace_root;
+use crate::doctor::{Finding, Scene, Severity, examine};
+use crate::host::LocalHost;
+use crate::server::Host as _;
+
+mod quality;
+
+/// Arguments of `ghostline doctor`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Print one JSON object: `{ok, checks: [{id, ok, severity, message, fix?}]}`
+    #[arg(long)]
+    pub json: bool,
+    /// Also let the chat model write functions and run them: more than 70 % must pass. Takes long
+    #[arg(long, requires = "data")]
+    pub quality: bool,
+    /// The problems: `HumanEval.jsonl.gz` of github.com/openai/human-eval
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+}
+
+/// Examines the set-up of the workspace around the current folder.
+///
+/// # Errors
+/// The current folder is unknown.
+pub async fn run(args: Args) -> anyhow::Result<Exit> {
+    let here = std::env::current_dir().context("the current folder cannot be read")?;
+    let root = workspace_root(&here).to_owned();
+    let host = LocalHost::new();
+    let scene = Scene::look(&root, |settings| host.choices(settings)).await;
+    let say = |text: &str| {
+        if std::io::stderr().is_terminal() {
+            output::note(text);
+        }
+    };
+    let mut findings = examine(&scene, &say).await;
+    if let Some(data) = args.data.filter(|_| args.quality) {
+        if let Some(model) = scene.chat_model() {
+            say("letting the chat model write functions …");
+            findings.push(quality::check(&data, &model).await);
+        }
+    }
+    let failed = |finding: &&Finding| !finding.ok && finding.severity == Severity::Error;
+    let ok = findings.iter().filter(failed).count() == 0;
+    if args.json {
+        let report = json!({ "ok": ok, "checks": findings });
+        output::line(&serde_json::to_string_pretty(&report)?);
+    } else {
+        print(&findings, ok);
+    }
+    Ok(if ok { Exit::Success } else { Exit::Failed })
+}
+
+fn print(findings: &[Finding], ok: bool) {
+    for finding in findings {
+        output::line(&line(finding));
+    }
+    let count = |severity| {
+        let of = |f: &&Finding| !f.ok && f.severity == severity;
+        findings.iter().filter(of).count()
+    };
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    output::line(&if ok && warnings == 0 {
+        "all is well".to_owned()
+    } else {
+        format!("{errors} errors, {warnings} warnings")
+    });
+}
+
+/// One line; a failure ends in what mends it.
+fn line(finding: &Finding) -> String {
+    let mark = match (finding.ok, finding.severity) {
+        (true, _) => "ok     ",
+        (false, Severity::Error) => "error  ",
+        (false, Severity::Warning) => "warning",
+        (false, Severity::Info) => "note   ",
+    };
+    // A settings problem may have several lines.
+    let message = finding.message.replace('\n', " ");
+    let fix = finding
+        .fix
+        .as_ref()
+        .map(|fix| format!(" → {fix}"))
+        .unwrap_or_default();
+    format!("{mark} {}: {message}{fix}", finding.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_line_ends_in_what_mends_it() {
+        let finding = |ok, fix: Option<&str>| Finding {
+            id: "x".to_owned(),
+            ok,
+            severity: Severity::Error,
+            message: "two\nlines".to_owned(),
+            fix: fix.map(str::to_owned),
+        };
+        for (finding, expect) in [
+            (finding(true, None), "ok      x: two lines"),
+            (finding(false, Some("do it")), "error   x: two lines → do it"),
+        ] {
+            assert_eq!(line(&finding), expect);
+        }
+    }
+}

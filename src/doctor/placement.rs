@@ -1,0 +1,192 @@
+//! Whether the GPU is really used, and whether what is loaded fits into it.
+//!
+//! What an Ollama says about placement is held against how fast it generates: where it cannot read its
+//! engine's log, it reports the file's size for both numbers, which looks like "all on the GPU".
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::time::Duration;
+
+use super::{Finding, Scene, Severity};
+use crate::config::Role;
+use crate::models::ollama::Running;
+
+/// The guide's limit for the chat model's memory.
+const CHAT_MEMORY_LIMIT_BYTES: u64 = 20_000_000_000;
+
+/// A dense model reads all its weights for each token. Slower than this many bytes per second is no
+/// GPU at work: a laptop's own memory gives 50 GB/s, the slowest discrete GPU of the last ten years 80
+/// and more. A mixture of experts reads a part only and passes too easily.
+const SLOWEST_GPU_BYTES_PER_SECOND: f64 = 20e9;
+
+/// Longest wait for `nvidia-smi`, which takes a second while the driver wakes.
+const DEVICE_PATIENCE: Duration = Duration::from_secs(5);
+
+pub(super) async fn check(scene: &Scene, speeds: &BTreeMap<Role, f64>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for here in &scene.ollamas {
+        let Ok((ollama, _)) = &here.found else {
+            continue;
+        };
+        let Ok(running) = ollama.running().await else {
+            continue;
+        };
+        for role in [Role::Completion, Role::Chat] {
+            let Some(found) = scene.served(role) else {
+                continue;
+            };
+            let same = |model: &&Running| {
+                let digest = &found.installed.digest;
+                model.name == found.route.model || (digest.is_some() && *digest == model.digest)
+            };
+            if found.route.backend.name() == here.backend
+                && let Some(model) = running.iter().find(same)
+            {
+                findings.push(placed(role, model, speeds.get(&role).copied()));
+                if role == Role::Chat {
+                    findings.push(chat_memory(model));
+                }
+            }
+        }
+        if ollama.is_local()
+            && let Some(device_bytes) = device_bytes().await
+        {
+            findings.push(fits(&running, device_bytes));
+        }
+    }
+    findings
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10)
+}
+
+fn placed(role: Role, model: &Running, speed: Option<f64>) -> Finding {
+    let id = format!("{role}.gpu");
+    let name = &model.name;
+    let percent = model.gpu_bytes.min(model.size_bytes) * 100 / model.size_bytes.max(1);
+    let at = speed.map_or_else(String::new, |speed| format!(", {speed:.0} tokens per second"));
+    if percent == 0 {
+        return Finding::bad(
+            id,
+            Severity::Warning,
+            format!("{name} runs on the processor alone{at}"),
+            "check the GPU with `nvidia-smi` and restart Ollama (`systemctl restart ollama`)",
+        );
+    }
+    if percent < 100 {
+        return Finding::bad(
+            id,
+            Severity::Warning,
+            format!("{name} is split: {percent} % on the GPU{at}"),
+            format!("ollama ps, then unload what is not needed; or ghostline models use {role} NAME, with a smaller model"),
+        );
+    }
+    #[expect(clippy::cast_precision_loss, reason = "compared with a rough limit")]
+    let bytes_per_second = speed.map(|speed| speed * model.size_bytes as f64);
+    if bytes_per_second.is_some_and(|rate| rate < SLOWEST_GPU_BYTES_PER_SECOND) {
+        return Finding::bad(
+            id,
+            Severity::Warning,
+            format!("{name} is said to be on the GPU, and runs as on a processor{at}"),
+            "check the GPU with `nvidia-smi` and restart Ollama (`systemctl restart ollama`)",
+        );
+    }
+    Finding::good(id, format!("{name} is on the GPU{at}"))
+}
+
+fn chat_memory(model: &Running) -> Finding {
+    let message = format!("{} takes {} of memory", model.name, gigabytes(model.size_bytes));
+    if model.size_bytes < CHAT_MEMORY_LIMIT_BYTES {
+        return Finding::good("chat.memory", format!("{message}, under 20 GB"));
+    }
+    Finding::bad(
+        "chat.memory",
+        Severity::Error,
+        format!("{message}; the limit is 20 GB"),
+        "ghostline models use chat NAME, with a smaller model or quantisation",
+    )
+}
+
+fn fits(running: &[Running], device_bytes: u64) -> Finding {
+    let loaded_bytes: u64 = running.iter().map(|model| model.size_bytes).sum();
+    let message = format!(
+        "{} models loaded, {} in all; the GPU has {}",
+        running.len(),
+        gigabytes(loaded_bytes),
+        gigabytes(device_bytes)
+    );
+    if loaded_bytes <= device_bytes {
+        return Finding::good("gpu.memory", message);
+    }
+    Finding::bad(
+        "gpu.memory",
+        Severity::Warning,
+        message,
+        "ghostline models use chat NAME, with a smaller model; the roles push each other out",
+    )
+}
+
+/// Memory of all GPUs, where NVIDIA's tool tells.
+async fn device_bytes() -> Option<u64> {
+    let tool = tokio::process::Command::new("nvidia-smi")
+        .args(["--query-gpu=memory.total", "--format=csv,noheader,nounits"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(DEVICE_PATIENCE, tool).await.ok()?.ok()?;
+    total_bytes(&String::from_utf8(output.stdout).ok()?)
+}
+
+/// A line for each device, in mebibytes.
+fn total_bytes(text: &str) -> Option<u64> {
+    let devices = text.lines().map(|line| line.trim().parse::<u64>());
+    let mebibytes: u64 = devices.collect::<Result<Vec<u64>, _>>().ok()?.iter().sum();
+    (mebibytes > 0).then_some(mebibytes << 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placement_is_held_against_speed() {
+        let model = |size_bytes, gpu_bytes| Running {
+            name: "m:1".to_owned(),
+            digest: None,
+            size_bytes,
+            gpu_bytes,
+            context_tokens: None,
+        };
+        let gb = 1_000_000_000;
+        for (model, speed, ok, says) in [
+            (model(gb, gb), Some(100.0), true, "is on the GPU, 100 tokens"),
+            (model(gb, gb), Some(8.0), false, "runs as on a processor"),
+            (model(gb, gb), None, true, "is on the GPU"),
+            (model(gb, gb / 4), Some(8.0), false, "25 % on the GPU"),
+            (model(gb, 0), Some(8.0), false, "processor alone"),
+            (model(0, 0), None, false, "processor alone"),
+        ] {
+            let finding = placed(Role::Chat, &model, speed);
+            assert_eq!(finding.ok, ok, "{finding:?}");
+            assert!(finding.message.contains(says), "{finding:?}");
+        }
+        assert!(chat_memory(&model(19 * gb, 0)).ok);
+        assert!(!chat_memory(&model(20 * gb, 0)).ok);
+        assert!(!fits(&[model(19 * gb, 0), model(8 * gb, 0)], 24 * gb).ok);
+        assert!(fits(&[model(19 * gb, 0)], 24 * gb).ok);
+    }
+
+    #[test]
+    fn devices_add_up() {
+        for (text, expect) in [
+            ("24576\n", Some(24_576 << 20)),
+            ("24576\n 8192\n", Some(32_768 << 20)),
+            ("", None),
+            ("No devices were found\n", None),
+        ] {
+            assert_eq!(total_bytes(text), expect, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Whether every role has its model, and whether the completion's can fill in the middle.
+
+use super::{Finding, Scene, Severity};
+use crate::config::Role;
+
+pub(super) fn check(scene: &Scene) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Role::ALL.iter().map(|&role| served(scene, role)).collect();
+    findings.extend(fim(scene));
+    findings
+}
+
+fn served(scene: &Scene, role: Role) -> Finding {
+    let id = format!("role.{role}");
+    let Some(found) = scene.served(role) else {
+        // Completion and chat are the product; the others are asked for now and then.
+        let severity = match role {
+            Role::Completion | Role::Chat => Severity::Error,
+            Role::Reasoning | Role::Vision | Role::Embedding => Severity::Warning,
+        };
+        let candidates = scene.survey.roles.get(&role);
+        let names: Vec<String> = candidates
+            .into_iter()
+            .flatten()
+            .map(|standing| standing.candidate.to_string())
+            .collect();
+        let message = format!("nothing serves {role}: none of {} is there", names.join(", "));
+        return Finding::bad(id, severity, message, format!("ghostline models pull {role}"));
+    };
+    let rank = scene
+        .survey
+        .roles
+        .get(&role)
+        .and_then(|standings| standings.iter().position(|standing| standing.chosen));
+    let mut message = format!(
+        "{role} is served by {} on {}",
+        found.route.model,
+        found.route.backend.name()
+    );
+    if let Some(rank) = rank.filter(|&rank| rank > 0) {
+        message.push_str(&format!(", choice {} of the candidates", rank + 1));
+    }
+    Finding::good(id, message)
+}
+
+/// Whether the completion's model was taught to fill in the middle, and we know how to ask it.
+fn fim(scene: &Scene) -> Option<Finding> {
+    let found = scene.served(Role::Completion)?;
+    let model = &found.route.model;
+    let fix = "ghostline models pull completion && ghostline models use completion \
+               qwen2.5-coder:1.5b-base";
+    Some(if found.installed.fim == Some(false) {
+        let message = format!("{model} has no fill-in-the-middle tokens; it sees no text after the cursor");
+        Finding::bad("completion.fim", Severity::Error, message, fix)
+    } else if found.route.family_unknown {
+        let message = format!("nothing tells how {model} fills in the middle; it only sees the text before the cursor");
+        Finding::bad("completion.fim", Severity::Error, message, fix)
+    } else {
+        let family = found.route.family.name;
+        Finding::good(
+            "completion.fim",
+            format!("{model} fills in the middle as {family} does"),
+        )
+    })
+}
