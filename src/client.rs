@@ -121,6 +121,21 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
         Ok(message["params"].take())
     }
 
+    /// Waits for a request of the server's, and returns its id and params; answer it with
+    /// [`Self::respond`].
+    pub async fn incoming(&mut self, method: &str) -> Result<(Value, Value), ClientError> {
+        let mut message = self
+            .take(method, |m| m["method"] == method && m.get("id").is_some())
+            .await?;
+        Ok((message["id"].take(), message["params"].take()))
+    }
+
+    /// Answers a request of the server's.
+    pub async fn respond(&mut self, id: &Value, result: Value) -> Result<(), ClientError> {
+        self.send(&json!({ "jsonrpc": "2.0", "id": id, "result": result }))
+            .await
+    }
+
     /// Waits until the completion role is served or known not to be; returns the last status.
     pub async fn settled_status(&mut self) -> Result<Value, ClientError> {
         loop {

@@ -26,8 +26,8 @@ mod status;
 mod text_sync;
 pub mod transport;
 
-pub use session::{Host, Stamp};
 use session::Session;
+pub use session::{Host, Stamp};
 use transport::Outbox;
 
 /// The protocol's methods.

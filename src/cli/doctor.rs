@@ -112,7 +112,10 @@ mod tests {
         };
         for (finding, expect) in [
             (finding(true, None), "ok      x: two lines"),
-            (finding(false, Some("do it")), "error   x: two lines → do it"),
+            (
+                finding(false, Some("do it")),
+                "error   x: two lines → do it",
+            ),
         ] {
             assert_eq!(line(&finding), expect);
         }

@@ -141,7 +141,9 @@ mod tests {
         for key in keys::keys() {
             let paths: Vec<String> = if key.path.starts_with("roles.") {
                 let roles = Role::ALL.iter();
-                roles.map(|role| key.path.replace('*', role.name())).collect()
+                roles
+                    .map(|role| key.path.replace('*', role.name()))
+                    .collect()
             } else {
                 vec![key.path.to_owned()]
             };

@@ -47,12 +47,17 @@ fn look(home: &Path, config: &Path, data: &Path) -> Vec<Finding> {
         .into_iter()
         .map(|(id, name, folders)| {
             let id = format!("editor.{id}");
-            let found = folders.iter().flat_map(|folder| entries(folder)).find(|entry| {
-                let name = entry.file_name().unwrap_or_default().to_string_lossy();
-                name.to_ascii_lowercase().contains(NAME)
-            });
+            let found = folders
+                .iter()
+                .flat_map(|folder| entries(folder))
+                .find(|entry| {
+                    let name = entry.file_name().unwrap_or_default().to_string_lossy();
+                    name.to_ascii_lowercase().contains(NAME)
+                });
             match found {
-                Some(path) => Finding::good(id, format!("{name}'s plugin is at {}", path.display())),
+                Some(path) => {
+                    Finding::good(id, format!("{name}'s plugin is at {}", path.display()))
+                }
                 None => Finding::bad(
                     id,
                     Severity::Info,
@@ -66,7 +71,9 @@ fn look(home: &Path, config: &Path, data: &Path) -> Vec<Finding> {
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten();
-    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -79,7 +86,10 @@ mod tests {
             (".vscode/extensions/someone.ghostline-0.1.0", [true, false]),
             (".vscode-server/extensions/x.Ghostline-1", [true, false]),
             (".local/share/nvim/lazy/ghostline.nvim", [false, true]),
-            (".local/share/nvim/site/pack/any/start/ghostline", [false, true]),
+            (
+                ".local/share/nvim/site/pack/any/start/ghostline",
+                [false, true],
+            ),
             (".config/nvim/pack/any/opt/ghostline.nvim", [false, true]),
             (".vscode/extensions/other", [false, false]),
         ] {

@@ -13,7 +13,10 @@ pub(super) fn check(scene: &Scene) -> Vec<Finding> {
     let disk = scene.store.as_ref().and_then(|store| {
         // The folder is made by the first fetch.
         let there = store.dir().ancestors().find(|path| path.is_dir())?;
-        Some(disk(fs4::available_space(there).ok()?, &there.display().to_string()))
+        Some(disk(
+            fs4::available_space(there).ok()?,
+            &there.display().to_string(),
+        ))
     });
     let set = PROXIES.iter().filter(|name| {
         [name.to_ascii_lowercase(), name.to_ascii_uppercase()]
@@ -56,13 +59,17 @@ fn proxies(set: &[&str], remote: &[String]) -> Option<Finding> {
     }
     let variables = set.join(", ");
     Some(if remote.is_empty() {
-        let message = format!("{variables} is set; backends on this machine are reached without it");
+        let message =
+            format!("{variables} is set; backends on this machine are reached without it");
         Finding::good("proxy", message)
     } else {
         Finding::bad(
             "proxy",
             Severity::Warning,
-            format!("{variables} is set, so {} is reached through a proxy", remote.join(", ")),
+            format!(
+                "{variables} is set, so {} is reached through a proxy",
+                remote.join(", ")
+            ),
             "name the backend's host in NO_PROXY",
         )
     })

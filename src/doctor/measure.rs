@@ -10,7 +10,9 @@ use futures_util::StreamExt;
 use tokio::time::{Instant, timeout};
 
 use super::{Finding, Scene, Severity};
-use crate::backend::{Backend, BackendError, Chunk, Conversation, Finish, Priority, Prompt, Request};
+use crate::backend::{
+    Backend, BackendError, Chunk, Conversation, Finish, Priority, Prompt, Request,
+};
 use crate::config::{BackendKind, Role};
 use crate::prompt::{Message, Speaker};
 use crate::router::Route;
@@ -143,8 +145,10 @@ fn quicker(role: Role, kind: Option<BackendKind>) -> &'static str {
             "ghostline models pull 0.5b && ghostline models use completion \
              embedded/qwen2.5-coder-0.5b"
         }
-        (Role::Completion, _) => "ghostline models pull 1.5b && ghostline models use completion \
-             embedded/qwen2.5-coder-1.5b",
+        (Role::Completion, _) => {
+            "ghostline models pull 1.5b && ghostline models use completion \
+             embedded/qwen2.5-coder-1.5b"
+        }
         (_, Some(BackendKind::Embedded)) => {
             "ghostline models use chat ollama/qwen2.5-coder:7b, on a machine with a GPU"
         }

@@ -65,7 +65,9 @@ fn placed(role: Role, model: &Running, speed: Option<f64>) -> Finding {
     let id = format!("{role}.gpu");
     let name = &model.name;
     let percent = model.gpu_bytes.min(model.size_bytes) * 100 / model.size_bytes.max(1);
-    let at = speed.map_or_else(String::new, |speed| format!(", {speed:.0} tokens per second"));
+    let at = speed.map_or_else(String::new, |speed| {
+        format!(", {speed:.0} tokens per second")
+    });
     if percent == 0 {
         return Finding::bad(
             id,
@@ -79,7 +81,9 @@ fn placed(role: Role, model: &Running, speed: Option<f64>) -> Finding {
             id,
             Severity::Warning,
             format!("{name} is split: {percent} % on the GPU{at}"),
-            format!("ollama ps, then unload what is not needed; or ghostline models use {role} NAME, with a smaller model"),
+            format!(
+                "ollama ps, then unload what is not needed; or ghostline models use {role} NAME, with a smaller model"
+            ),
         );
     }
     #[expect(clippy::cast_precision_loss, reason = "compared with a rough limit")]
@@ -96,7 +100,11 @@ fn placed(role: Role, model: &Running, speed: Option<f64>) -> Finding {
 }
 
 fn chat_memory(model: &Running) -> Finding {
-    let message = format!("{} takes {} of memory", model.name, gigabytes(model.size_bytes));
+    let message = format!(
+        "{} takes {} of memory",
+        model.name,
+        gigabytes(model.size_bytes)
+    );
     if model.size_bytes < CHAT_MEMORY_LIMIT_BYTES {
         return Finding::good("chat.memory", format!("{message}, under 20 GB"));
     }
@@ -135,7 +143,10 @@ async fn device_bytes() -> Option<u64> {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(DEVICE_PATIENCE, tool).await.ok()?.ok()?;
+    let output = tokio::time::timeout(DEVICE_PATIENCE, tool)
+        .await
+        .ok()?
+        .ok()?;
     total_bytes(&String::from_utf8(output.stdout).ok()?)
 }
 
@@ -161,7 +172,12 @@ mod tests {
         };
         let gb = 1_000_000_000;
         for (model, speed, ok, says) in [
-            (model(gb, gb), Some(100.0), true, "is on the GPU, 100 tokens"),
+            (
+                model(gb, gb),
+                Some(100.0),
+                true,
+                "is on the GPU, 100 tokens",
+            ),
             (model(gb, gb), Some(8.0), false, "runs as on a processor"),
             (model(gb, gb), None, true, "is on the GPU"),
             (model(gb, gb / 4), Some(8.0), false, "25 % on the GPU"),

@@ -29,16 +29,11 @@ impl Scene {
         root: &std::path::Path,
         choices: impl FnOnce(&config::Settings) -> (Choices, Vec<String>),
     ) -> Self {
-        let resolved = config::resolve(&Sources::read(
-            Some(root),
-            &Environment::of_process(),
-            None,
-        ));
+        let resolved =
+            config::resolve(&Sources::read(Some(root), &Environment::of_process(), None));
         let (choices, problems) = choices(&resolved.settings);
-        let (survey, ollamas) = tokio::join!(
-            survey(&choices),
-            ollama::of_settings(&resolved.settings)
-        );
+        let (survey, ollamas) =
+            tokio::join!(survey(&choices), ollama::of_settings(&resolved.settings));
         Self {
             resolved,
             problems,
@@ -56,7 +51,11 @@ impl Scene {
     /// The model that serves chat, as `backend/model`.
     pub fn chat_model(&self) -> Option<String> {
         let found = self.served(Role::Chat)?;
-        Some(format!("{}/{}", found.route.backend.name(), found.route.model))
+        Some(format!(
+            "{}/{}",
+            found.route.backend.name(),
+            found.route.model
+        ))
     }
 
     /// The Ollama behind the backend of that name, if it is one and answers, and its version.

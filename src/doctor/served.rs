@@ -23,8 +23,16 @@ fn served(scene: &Scene, role: Role) -> Finding {
             .flatten()
             .map(|standing| standing.candidate.to_string())
             .collect();
-        let message = format!("nothing serves {role}: none of {} is there", names.join(", "));
-        return Finding::bad(id, severity, message, format!("ghostline models pull {role}"));
+        let message = format!(
+            "nothing serves {role}: none of {} is there",
+            names.join(", ")
+        );
+        return Finding::bad(
+            id,
+            severity,
+            message,
+            format!("ghostline models pull {role}"),
+        );
     };
     let rank = scene
         .survey
@@ -49,10 +57,13 @@ fn fim(scene: &Scene) -> Option<Finding> {
     let fix = "ghostline models pull completion && ghostline models use completion \
                qwen2.5-coder:1.5b-base";
     Some(if found.installed.fim == Some(false) {
-        let message = format!("{model} has no fill-in-the-middle tokens; it sees no text after the cursor");
+        let message =
+            format!("{model} has no fill-in-the-middle tokens; it sees no text after the cursor");
         Finding::bad("completion.fim", Severity::Error, message, fix)
     } else if found.route.family_unknown {
-        let message = format!("nothing tells how {model} fills in the middle; it only sees the text before the cursor");
+        let message = format!(
+            "nothing tells how {model} fills in the middle; it only sees the text before the cursor"
+        );
         Finding::bad("completion.fim", Severity::Error, message, fix)
     } else {
         let family = found.route.family.name;

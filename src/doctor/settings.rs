@@ -55,7 +55,10 @@ fn variable(scene: &Scene, role: Role) -> Option<Finding> {
     let id = format!("env.{role}");
     let name = edit::variable_of(role);
     Some(if first.found.is_some() {
-        Finding::good(id, format!("{name} names {}, which is there", first.candidate))
+        Finding::good(
+            id,
+            format!("{name} names {}, which is there", first.candidate),
+        )
     } else {
         Finding::bad(
             id,

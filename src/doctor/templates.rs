@@ -86,13 +86,37 @@ mod tests {
         };
         let good = "{{ .Messages }}";
         for (role, shown, expect) in [
-            (Role::Chat, shown(good, &["completion"], Some(32768)), &[][..]),
-            (Role::Chat, shown(BARE, &["completion"], None), &["chat.template"]),
+            (
+                Role::Chat,
+                shown(good, &["completion"], Some(32768)),
+                &[][..],
+            ),
+            (
+                Role::Chat,
+                shown(BARE, &["completion"], None),
+                &["chat.template"],
+            ),
             (Role::Completion, shown(BARE, &["completion"], None), &[]),
-            (Role::Completion, shown(good, &[], Some(2048)), &["completion.context"]),
-            (Role::Embedding, shown(BARE, &["embedding"], Some(2048)), &[]),
-            (Role::Embedding, shown(good, &["completion"], None), &["embedding.capability"]),
-            (Role::Vision, shown(good, &["completion"], None), &["vision.capability"]),
+            (
+                Role::Completion,
+                shown(good, &[], Some(2048)),
+                &["completion.context"],
+            ),
+            (
+                Role::Embedding,
+                shown(BARE, &["embedding"], Some(2048)),
+                &[],
+            ),
+            (
+                Role::Embedding,
+                shown(good, &["completion"], None),
+                &["embedding.capability"],
+            ),
+            (
+                Role::Vision,
+                shown(good, &["completion"], None),
+                &["vision.capability"],
+            ),
         ] {
             let ids: Vec<String> = of_model(role, "m", &shown)
                 .into_iter()

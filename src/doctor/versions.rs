@@ -62,7 +62,12 @@ pub(super) fn check(scene: &Scene) -> Vec<Finding> {
                 } else {
                     Severity::Warning
                 };
-                findings.push(Finding::bad(id, severity, error.to_string(), "ollama serve"));
+                findings.push(Finding::bad(
+                    id,
+                    severity,
+                    error.to_string(),
+                    "ollama serve",
+                ));
             }
         }
     }

@@ -79,12 +79,17 @@ async fn fetch_with_progress(
     if offers.is_empty() {
         let silent = ollamas.into_iter().find_map(|here| here.found.err());
         return Err(refused(silent.map_or_else(
-            || "nothing that fetches models has it; `ghostline models list` shows what there is".to_owned(),
+            || {
+                "nothing that fetches models has it; `ghostline models list` shows what there is"
+                    .to_owned()
+            },
             |error| error.to_string(),
         )));
     }
     let store = Store::open_default().map_err(|error| refused(error.to_string()))?;
-    let report = token.clone().map(|token| Report::begin(session.outbox(), token));
+    let report = token
+        .clone()
+        .map(|token| Report::begin(session.outbox(), token));
     let cancel = session.pulls.start(&token.clone().unwrap_or_default());
     let progress = |event: Event<'_>| {
         if let Some(report) = &report {
@@ -268,8 +273,10 @@ impl Report {
     }
 
     fn send(&self, value: &Value) {
-        self.outbox
-            .notify("$/progress", &json!({ "token": self.token, "value": value }));
+        self.outbox.notify(
+            "$/progress",
+            &json!({ "token": self.token, "value": value }),
+        );
     }
 
     fn say(&self, message: &str) {

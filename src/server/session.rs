@@ -11,8 +11,8 @@ use tokio::task::AbortHandle;
 use tower_lsp::Client;
 use tower_lsp::gen_lsp_types::{InitializeParams, WorkspaceFolders};
 
-use super::transport::Outbox;
 use super::model_commands::{self, Pulls};
+use super::transport::Outbox;
 use super::{inline_completion, settings_watch, status};
 use crate::config::{Candidate, Role, Settings};
 use crate::document::Store;
@@ -178,7 +178,8 @@ impl Session {
             .background
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        background.extend([checks, notices, growing, offering, watching].map(|task| task.abort_handle()));
+        background
+            .extend([checks, notices, growing, offering, watching].map(|task| task.abort_handle()));
     }
 
     pub(super) fn settings(&self) -> Arc<Settings> {

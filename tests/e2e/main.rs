@@ -1,10 +1,13 @@
 //! Tests of whole features against the real components, one file per feature.
 
+mod attacks;
 mod bench;
 mod completion;
 mod context;
 mod infill;
+mod doctor;
 mod llama_server;
+mod model_commands;
 mod models;
 mod ollama;
 mod protocol;

@@ -35,7 +35,15 @@ pub(super) async fn check(data: &Path, model: &str) -> Finding {
 async fn measure(data: &Path, model: &str) -> Result<Value, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let output = tokio::process::Command::new(program)
-        .args(["bench", "humaneval", "--json", "-", "--model", model, "--data"])
+        .args([
+            "bench",
+            "humaneval",
+            "--json",
+            "-",
+            "--model",
+            model,
+            "--data",
+        ])
         .arg(data)
         .stdin(Stdio::null())
         .kill_on_drop(true)

@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use serde_json::Value;
+use ghostline::client::Client;
+use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 /// A run that takes longer hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -122,6 +123,28 @@ impl Home {
     /// Runs it to its end.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Run {
         self.ended(self.command(arguments).spawn().unwrap()).await
+    }
+
+    /// The language server as a process, with a client; ended when both are dropped.
+    pub(crate) fn serve(&self) -> (Child, Client<ChildStdout, ChildStdin>) {
+        let mut command = self.command(&["serve"]);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let client = Client::new(child.stdout.take().unwrap(), child.stdin.take().unwrap());
+        (child, client)
+    }
+
+    /// What an editor says at first, with the workspace as its only folder.
+    pub(crate) fn initialize(&self) -> Value {
+        let uri = url::Url::from_directory_path(self.workspace()).unwrap();
+        json!({
+            "processId": null, "rootUri": uri,
+            "workspaceFolders": [{"uri": uri, "name": "workspace"}],
+            "capabilities": {"window": {"workDoneProgress": true}},
+        })
     }
 
     /// Waits for the end of a run.

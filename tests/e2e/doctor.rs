@@ -1,0 +1,261 @@
+//! `ghostline doctor` against the scripted Ollama in its different states: state → findings.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::ollama_double::{Answer, Config, Model, OllamaDouble, Step};
+use crate::support::program::{Home, Run};
+
+const COMPLETION: &str = "qwen2.5-coder:1.5b";
+const CHAT: &str = "qwen3-coder:30b";
+
+/// What a row expects: a check, whether it is well, and words of its message and fix.
+type Expect = (&'static str, bool, &'static str);
+
+struct Row {
+    state: &'static str,
+    config: Config,
+    prepare: fn(&OllamaDouble, &Home),
+    expect: &'static [Expect],
+}
+
+fn config(models: &[&str]) -> Config {
+    Config {
+        models: models.iter().map(|name| Model::new(name)).collect(),
+        ..Config::default()
+    }
+}
+
+fn both() -> Config {
+    config(&[COMPLETION, CHAT])
+}
+
+fn check<'a>(report: &'a Value, id: &str, state: &str) -> &'a Value {
+    let checks = report["checks"].as_array().expect("checks");
+    let found = checks.iter().find(|check| check["id"] == id);
+    found.unwrap_or_else(|| panic!("{state}: no {id} in {report:#}"))
+}
+
+fn assert_findings(state: &str, run: &Run, expect: &[Expect]) {
+    let report = run.json();
+    for (id, ok, words) in expect {
+        let check = check(&report, id, state);
+        assert_eq!(check["ok"], *ok, "{state}: {check}");
+        let said = format!("{} {}", check["message"], check["fix"]);
+        assert!(said.contains(words), "{state}: {words:?} is not in {said}");
+    }
+    let mut failed = false;
+    for check in report["checks"].as_array().expect("checks") {
+        let ok = check["ok"].as_bool().expect("a switch");
+        assert_eq!(check["fix"].is_string(), !ok, "{state}: {check}");
+        failed |= !ok && check["severity"] == "error";
+    }
+    assert_eq!(report["ok"], !failed, "{state}");
+    assert_eq!(run.code, i32::from(failed), "{state}: {run:?}");
+}
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn rows() -> Vec<Row> {
+    let nothing: fn(&OllamaDouble, &Home) = |_, _| {};
+    vec![
+        Row {
+            state: "all there",
+            config: both(),
+            prepare: nothing,
+            expect: &[
+                ("backend.ollama", true, "version 0.33.0"),
+                ("role.completion", true, "qwen2.5-coder:1.5b on ollama"),
+                ("role.chat", true, "qwen3-coder:30b on ollama"),
+                ("role.vision", false, "ghostline models pull vision"),
+                ("completion.fim", true, "qwen"),
+                ("completion.gpu", true, "is on the GPU"),
+                ("chat.memory", true, "under 20 GB"),
+                ("settings", true, "can be used"),
+            ],
+        },
+        Row {
+            state: "nothing installed",
+            config: config(&[]),
+            prepare: nothing,
+            expect: &[
+                ("backend.ollama", true, "answers"),
+                ("role.completion", false, "ghostline models pull completion"),
+                ("role.chat", false, "ghostline models pull chat"),
+            ],
+        },
+        Row {
+            state: "a slow version",
+            config: Config {
+                version: "0.31.2".to_owned(),
+                ..both()
+            },
+            prepare: nothing,
+            expect: &[("backend.ollama.version", false, "update Ollama to 0.32.15")],
+        },
+        Row {
+            state: "a vision model that does not run any more",
+            config: config(&[COMPLETION, CHAT, "llama3.2-vision:11b"]),
+            prepare: nothing,
+            expect: &[("vision.broken", false, "ghostline models use vision")],
+        },
+        Row {
+            state: "on the processor",
+            config: Config {
+                gpu_bytes: 0,
+                ..both()
+            },
+            prepare: nothing,
+            expect: &[
+                ("completion.gpu", false, "systemctl restart ollama"),
+                ("chat.gpu", false, "processor alone"),
+            ],
+        },
+        Row {
+            state: "split",
+            config: Config {
+                gpu_bytes: 750_000_000,
+                ..both()
+            },
+            prepare: nothing,
+            expect: &[("chat.gpu", false, "50 % on the GPU")],
+        },
+        Row {
+            state: "a chat model that is too large",
+            config: Config {
+                memory_bytes: 21_000_000_000,
+                gpu_bytes: 21_000_000_000,
+                ..both()
+            },
+            prepare: nothing,
+            expect: &[("chat.memory", false, "the limit is 20 GB")],
+        },
+        Row {
+            state: "an embedding model that embeds nothing",
+            config: config(&[COMPLETION, CHAT, "nomic-embed-text:latest"]),
+            prepare: nothing,
+            expect: &[("embedding.capability", false, "not embedding")],
+        },
+        Row {
+            state: "a .env that names what is not there",
+            config: both(),
+            prepare: |_, home| {
+                let env = home.workspace().join(".env");
+                fs::write(env, "OLLAMA_CHAT_MODEL=absent:1\n").expect("a file");
+            },
+            expect: &[
+                ("env.chat", false, "ghostline models pull ollama/absent:1"),
+                ("role.chat", true, "choice"),
+            ],
+        },
+        Row {
+            state: "a .env that names what is there",
+            config: both(),
+            prepare: |_, home| {
+                let env = home.workspace().join(".env");
+                fs::write(env, format!("OLLAMA_CHAT_MODEL={CHAT}\n")).expect("a file");
+            },
+            expect: &[(
+                "env.chat",
+                true,
+                "OLLAMA_CHAT_MODEL names ollama/qwen3-coder:30b",
+            )],
+        },
+        Row {
+            state: "a wrong key",
+            config: both(),
+            prepare: |_, home| {
+                let text = fs::read_to_string(home.user_file()).expect("a file");
+                fs::write(home.user_file(), text + "[inlin]\nenabled = true\n").expect("a file");
+            },
+            expect: &[("settings", false, "did you mean `inline`")],
+        },
+        Row {
+            state: "a clone that wants text elsewhere",
+            config: both(),
+            prepare: |_, home| {
+                let env = home.workspace().join(".env");
+                fs::write(env, "OLLAMA_HOST=evil.example\n").expect("a file");
+            },
+            expect: &[("settings.trust", false, "says where text is sent")],
+        },
+        Row {
+            state: "a model that cannot be loaded",
+            config: both(),
+            prepare: |double, _| {
+                let message = "llama-server process has terminated: exit status 1";
+                double.answer_load(Answer::error(500, message));
+            },
+            expect: &[(
+                "completion.first_token",
+                false,
+                "cannot load qwen2.5-coder:1.5b",
+            )],
+        },
+        Row {
+            state: "loaded anew for each request",
+            config: both(),
+            prepare: |double, _| {
+                double.answer_with(|_| Answer::text("x").claiming_load(Duration::from_secs(2)));
+            },
+            expect: &[
+                ("completion.reload", false, "loaded again"),
+                ("chat.reload", false, "ollama ps"),
+            ],
+        },
+        Row {
+            state: "slow to begin",
+            config: both(),
+            prepare: |double, _| {
+                let wait = Duration::from_millis(120);
+                double.answer_with(move |_| {
+                    Answer::steps([Step::Wait(wait), Step::Token("x".into())])
+                        .then(Step::Done(String::new()))
+                });
+            },
+            expect: &[("completion.first_token", false, "the limit is 100 ms")],
+        },
+    ]
+}
+
+#[tokio::test]
+async fn states_and_findings() {
+    for row in rows() {
+        let double = OllamaDouble::start(row.config).await.expect("a free port");
+        let home = Home::with_ollama(&double.url());
+        (row.prepare)(&double, &home);
+        let run = home.run(&["doctor", "--json"]).await;
+        assert_findings(row.state, &run, row.expect);
+    }
+}
+
+#[tokio::test]
+async fn without_ollama_every_line_says_what_to_do() {
+    let home = Home::with_ollama("http://127.0.0.1:1");
+    let run = home.run(&["doctor", "--json"]).await;
+    assert_findings(
+        "no Ollama",
+        &run,
+        &[
+            ("backend.ollama", false, "ollama serve"),
+            ("backend.embedded", true, "0 models"),
+            ("role.completion", false, "ghostline models pull completion"),
+            ("editor.nvim", false, "no plugin found"),
+        ],
+    );
+    let text = home.run(&["doctor"]).await;
+    assert_eq!(text.code, 1, "{text:?}");
+    for line in text.out.lines().filter(|line| line.starts_with("error")) {
+        assert!(line.contains(" → "), "{line}");
+    }
+    assert!(text.out.contains("errors, "), "{text:?}");
+}
+
+#[tokio::test]
+async fn quality_needs_its_data() {
+    let home = Home::with_ollama("http://127.0.0.1:1");
+    let run = home.run(&["doctor", "--quality"]).await;
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.err.contains("--data"), "{run:?}");
+}
