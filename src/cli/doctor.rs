@@ -46,11 +46,11 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         }
     };
     let mut findings = examine(&scene, &say).await;
-    if let Some(data) = args.data.filter(|_| args.quality) {
-        if let Some(model) = scene.chat_model() {
-            say("letting the chat model write functions …");
-            findings.push(quality::check(&data, &model).await);
-        }
+    if let Some(data) = args.data.filter(|_| args.quality)
+        && let Some(model) = scene.chat_model()
+    {
+        say("letting the chat model write functions …");
+        findings.push(quality::check(&data, &model).await);
     }
     let failed = |finding: &&Finding| !finding.ok && finding.severity == Severity::Error;
     let ok = findings.iter().filter(failed).count() == 0;

@@ -1,5 +1,7 @@
 //! Whether every role has its model, and whether the completion's can fill in the middle.
 
+use std::fmt::Write as _;
+
 use super::{Finding, Scene, Severity};
 use crate::config::Role;
 
@@ -45,7 +47,7 @@ fn served(scene: &Scene, role: Role) -> Finding {
         found.route.backend.name()
     );
     if let Some(rank) = rank.filter(|&rank| rank > 0) {
-        message.push_str(&format!(", choice {} of the candidates", rank + 1));
+        let _ = write!(message, ", choice {} of the candidates", rank + 1);
     }
     Finding::good(id, message)
 }
