@@ -139,7 +139,9 @@ impl Home {
 
     /// What an editor says at first, with the workspace as its only folder.
     pub(crate) fn initialize(&self) -> Value {
-        let uri = url::Url::from_directory_path(self.workspace()).unwrap();
+        let uri = url::Url::from_directory_path(self.workspace())
+            .unwrap()
+            .to_string();
         json!({
             "processId": null, "rootUri": uri,
             "workspaceFolders": [{"uri": uri, "name": "workspace"}],
