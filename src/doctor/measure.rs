@@ -119,7 +119,8 @@ impl Measured {
         self.findings.push(if took <= limit {
             Finding::good(id, message)
         } else {
-            Finding::bad(id, Severity::Error, message, quicker(role, kind))
+            let fix = quicker(role, kind, &route.model);
+            Finding::bad(id, Severity::Error, message, fix)
         });
         let loads = timings.iter().filter_map(|timing| timing.finish.load);
         if let Some(load) = loads.max().filter(|load| *load > REAL_LOAD) {
@@ -139,8 +140,12 @@ impl Measured {
 }
 
 /// What makes it quicker.
-fn quicker(role: Role, kind: Option<BackendKind>) -> &'static str {
+fn quicker(role: Role, kind: Option<BackendKind>, model: &str) -> &'static str {
     match (role, kind) {
+        (Role::Completion, Some(BackendKind::Embedded)) if model.contains("0.5b") => {
+            "end what keeps the cores busy; or build for a GPU: cargo install --path . --features \
+             cuda (or metal, vulkan)"
+        }
         (Role::Completion, Some(BackendKind::Embedded)) => {
             "ghostline models pull 0.5b && ghostline models use completion \
              embedded/qwen2.5-coder-0.5b"
