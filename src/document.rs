@@ -9,6 +9,7 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use ropey::Rope;
 
+pub mod language;
 pub mod position;
 
 /// A document as it was at one version. A clone costs nanoseconds: the rope shares its nodes.

@@ -7,14 +7,13 @@
 //! generation runs per engine; a request that is dropped or superseded leaves the generation running
 //! for the next one, and a text that diverges ends it at once.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -41,9 +40,10 @@ mod syntax;
 mod target;
 mod trigger;
 mod wanted;
+mod wrapped;
 
 pub use ask::{Ask, Completion, Nothing, Selected, Source, Update};
-pub use gate::Gate;
+pub use gate::{Gate, GateCase};
 pub use live::Trace;
 pub use trigger::Skip;
 
@@ -70,6 +70,8 @@ pub struct Engine {
     /// One generation at a time: a backend has one slot to give, and a second generation would only
     /// slow the first.
     live: Arc<Mutex<Option<Live>>>,
+    /// Held by the task that reads the generation's stream.
+    slot: Arc<Semaphore>,
     /// The newest request of each document; it ends with the next request or change.
     turns: DashMap<Arc<str>, CancellationToken>,
     rhythm: Mutex<Rhythm>,
@@ -106,6 +108,7 @@ impl Engine {
             metrics,
             cache: Arc::default(),
             live,
+            slot: Arc::new(Semaphore::new(1)),
             turns: DashMap::new(),
             rhythm: Mutex::default(),
             outcomes: Mutex::default(),
@@ -136,25 +139,6 @@ impl Engine {
     pub fn accepted(&self, id: u64) {
         self.metrics.completion_accepted();
         lock(&self.outcomes).accepted(id);
-    }
-
-    /// Uses other settings from the next request on.
-    pub fn set_settings(&self, settings: Arc<Settings>) {
-        let folders = self.files.load().folders().to_owned();
-        self.files
-            .store(Arc::new(Files::new(&settings.privacy, &folders)));
-        let old = self.settings.swap(settings);
-        let settings = self.settings.load();
-        if old.context != settings.context || old.privacy != settings.privacy {
-            self.surroundings.forget_blocks();
-        }
-    }
-
-    /// Reads the ignore files of these workspace folders from the next request on.
-    pub fn set_folders(&self, folders: &[PathBuf]) {
-        let privacy = &self.settings.load().privacy;
-        self.files.store(Arc::new(Files::new(privacy, folders)));
-        self.surroundings.refused_anew();
     }
 
     /// Answers `ask`. Everything up to the first await happens in the order of the calls.
@@ -355,16 +339,19 @@ impl Engine {
             .scene(&target.document, target.offset_bytes, &origin);
         let multi_line = settings.inline.multi_line;
         let shape = Shape::of(&origin, &scene, multi_line, route.family.stops);
+        let mut stream = route.backend.stream(request);
+        if !shape.fences_are_text {
+            stream = wrapped::unwrapped(stream);
+        }
         let mut slot = lock(&self.live);
         if slot.as_ref().is_some_and(Live::is_waste) {
             lock(&self.rhythm).generation_ended(false);
         }
         // The old stream closes before the new one opens: nothing is queued at a backend.
+        drop(slot.take());
         let start = Start {
-            older: slot.take(),
-            stream: self
-                .surroundings
-                .after_warm_up(route.backend.stream(request)),
+            slot: self.slot.clone(),
+            stream: self.surroundings.after_warm_up(stream),
             origin,
             shape,
             trace,

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Value, json};
 use tower_lsp::gen_lsp_types::{
     ClientCapabilities, ExecuteCommandOptions, InitializeParams, InitializeResult,
-    InlineCompletionProvider, PositionEncodingKind, ServerCapabilities, ServerInfo,
+    InlineCompletionProvider, PositionEncodingKind, Registration, ServerCapabilities, ServerInfo,
     TextDocumentSync, TextDocumentSyncKind, TextDocumentSyncOptions,
     WorkspaceFoldersServerCapabilities, WorkspaceOptions,
 };
@@ -25,6 +25,7 @@ mod settings_watch;
 mod status;
 mod text_sync;
 pub mod transport;
+mod watched;
 
 use session::Session;
 pub use session::{Host, Stamp};
@@ -36,6 +37,8 @@ pub struct Server {
     host: Arc<dyn Host>,
     client: Client,
     outbox: Outbox,
+    /// What the client is asked to watch.
+    watched: OnceLock<Registration>,
     session: OnceLock<Arc<Session>>,
 }
 
@@ -45,6 +48,7 @@ pub fn service(host: Arc<dyn Host>, outbox: Outbox) -> (LspService<Server>, Clie
         host,
         client,
         outbox,
+        watched: OnceLock::new(),
         session: OnceLock::new(),
     })
     .custom_method("textDocument/didOpen", Server::did_open)
@@ -81,6 +85,9 @@ impl LanguageServer for Server {
         );
         let encoding = session.encoding().kind();
         let experimental = experimental(&params.capabilities);
+        if let Some(registration) = watched::registration(&params.capabilities) {
+            let _ = self.watched.set(registration);
+        }
         self.session
             .set(session)
             .map_err(|_| Error::invalid_request())?;
@@ -96,6 +103,11 @@ impl LanguageServer for Server {
     async fn initialized(&self, _: tower_lsp::gen_lsp_types::InitializedParams) {
         if let Some(session) = self.session.get() {
             session.start();
+        }
+        if let Some(watched) = self.watched.get()
+            && let Err(error) = self.client.register_capability(vec![watched.clone()]).await
+        {
+            tracing::warn!(%error, "the client does not watch files; ignore files are read at didOpen");
         }
     }
 
@@ -134,6 +146,7 @@ impl Server {
         let Some((document, ask)) = inline_completion::ask(session, params)? else {
             return Ok(json!([]));
         };
+        session.asked_in(&document);
         Ok(match session.engine.complete(ask).await {
             Ok(completion) => json!([inline_completion::item(
                 &document,

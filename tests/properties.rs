@@ -1,10 +1,14 @@
-//! Properties of positions and edits, against an independent model of the text.
+//! Properties: of positions and edits, against an independent model of the text; of the completion
+//! engine, in `properties/engine.rs`.
 
 use ghostline::document::position::{Encoding, to_offset, to_position};
 use ghostline::document::{Document, Edit};
 use proptest::prelude::*;
 use ropey::Rope;
 use tower_lsp::gen_lsp_types::Position;
+
+#[path = "properties/engine.rs"]
+mod engine;
 
 const ENCODINGS: [Encoding; 3] = [Encoding::Utf8, Encoding::Utf16, Encoding::Utf32];
 

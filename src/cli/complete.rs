@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde_json::json;
 
 use super::{Exit, Usage, output};
-use crate::config::Role;
+use crate::config::{Role, workspace_root};
 use crate::document::Document;
+use crate::document::language::language_id;
 use crate::host::LocalHost;
 use crate::inline::{Ask, Engine, Nothing};
 use crate::metrics::{Metrics, ms};
@@ -36,11 +37,11 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     let text = read(&path)?;
     let offset_bytes = offset(&text, &path, line, column)?;
     let host = LocalHost::new();
-    let folder = path
+    let file = path
         .canonicalize()
-        .context("cannot find the file's folder")?;
-    let root = crate::config::workspace_root(&folder).to_owned();
-    let (mut settings, mut problems) = host.settings(&[root], None);
+        .with_context(|| format!("cannot find {}", path.display()))?;
+    let folders = [workspace_root(file.parent().unwrap_or(&file)).to_owned()];
+    let (mut settings, mut problems) = host.settings(&folders, None);
     let (choices, more) = host.choices(&settings);
     problems.extend(more);
     for problem in &problems {
@@ -55,8 +56,11 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Arc::new(settings),
         Arc::<Metrics>::default(),
     );
+    engine.set_folders(&folders);
+    let uri =
+        url::Url::from_file_path(&file).map_err(|()| anyhow!("{} has no URI", path.display()))?;
     let ask = Ask {
-        document: Document::new(&path.to_string_lossy(), 0, "", &text),
+        document: Document::new(uri.as_str(), 0, language_id(&file), &text),
         offset_bytes,
         explicit: true,
         selected: None,

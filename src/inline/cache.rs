@@ -76,3 +76,44 @@ impl Cache {
             .map(|entry| (entry.clone(), bytes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::backend::StopReason;
+    use crate::inline::place::tests::place;
+
+    fn entry(bytes: usize) -> Entry {
+        Entry {
+            text: "x".repeat(bytes).into(),
+            trace: Trace {
+                model: "m".into(),
+                backend: "b".into(),
+                prompt_tokens: None,
+                cached_tokens: None,
+                generated_tokens: 0,
+                first_token: None,
+                total: Duration::ZERO,
+                stop: StopReason::Stop,
+            },
+        }
+    }
+
+    #[test]
+    fn it_stays_within_its_bounds_and_counts_what_it_holds() {
+        for bytes in [10, BYTES / 8, BYTES + 1] {
+            let mut cache = Cache::default();
+            for n in 0..10_000 {
+                // Some places come again.
+                let at = place(&format!("let a{} = |", n % 900));
+                cache.insert(at, entry(bytes));
+                assert!(cache.entries.len() <= ENTRIES.get());
+                assert!(cache.bytes <= BYTES);
+            }
+            let held: usize = cache.entries.iter().map(|(_, e)| e.text.len()).sum();
+            assert_eq!(cache.bytes, held);
+        }
+    }
+}

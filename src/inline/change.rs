@@ -1,13 +1,44 @@
-//! What a change of a document means for what is under way: the second way into the engine, beside
-//! [`Engine::complete`]. Synchronous, so that changes and requests keep their order.
+//! What a change of a document, of settings or of folders means for what is under way: the second way
+//! into the engine, beside [`Engine::complete`]. Synchronous, so that changes and requests keep their order.
+
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::place::Place;
-use super::{Engine, lock};
+use super::trigger::Files;
+use super::{Engine, Skip, lock};
+use crate::config::Settings;
 use crate::document::Document;
 
 impl Engine {
-    /// A document was opened: others may be completed with it in view.
+    /// Uses other settings from the next request on.
+    pub fn set_settings(&self, settings: Arc<Settings>) {
+        let folders = self.files.load().folders().to_owned();
+        self.files
+            .store(Arc::new(Files::new(&settings.privacy, &folders)));
+        let old = self.settings.swap(settings);
+        let settings = self.settings.load();
+        if old.context != settings.context || old.privacy != settings.privacy {
+            self.surroundings.forget_blocks();
+        }
+    }
+
+    /// Reads the ignore files of these workspace folders from the next request on.
+    pub fn set_folders(&self, folders: &[PathBuf]) {
+        let privacy = &self.settings.load().privacy;
+        self.files.store(Arc::new(Files::new(privacy, folders)));
+        self.surroundings.refused_anew();
+    }
+
+    /// Why nothing of the document goes into a prompt, if nothing does.
+    pub fn kept_out(&self, uri: &Arc<str>) -> Option<Skip> {
+        self.files.load().refusal(uri)
+    }
+
+    /// A document was opened: others may be completed with it in view. For a client that does not watch
+    /// files, it is also the moment at which the document's ignore files are read anew.
     pub fn document_opened(&self, document: &Document) {
+        self.files.load().forget(&document.uri);
         self.surroundings.opened(document);
     }
 

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::ask::{Completion, Source};
 use super::place::Place;
+use crate::document::Document;
 
 /// How many features there are; a stored model with another number is not used.
 const FEATURES: usize = 8;
@@ -51,6 +52,30 @@ impl Default for Gate {
             rejected: 0,
             held_back: 0,
         }
+    }
+}
+
+/// A completion about to be shown: what the gate judges, outside an engine. For measuring the judgement.
+#[derive(Debug)]
+pub struct GateCase {
+    completion: Completion,
+    place: Place,
+    lately: Lately,
+}
+
+impl GateCase {
+    /// `completion` at byte `offset_bytes`; `None` where nothing is ever shown.
+    pub fn new(completion: Completion, document: &Document, offset_bytes: usize) -> Option<Self> {
+        let now = Instant::now();
+        Some(Self {
+            completion,
+            place: Place::at(document, offset_bytes)?,
+            lately: Lately {
+                accept: Some(now),
+                was_accepted: true,
+                key: Some(now),
+            },
+        })
     }
 }
 
@@ -99,6 +124,16 @@ impl Gate {
     /// Whether it has seen enough to judge.
     pub fn is_on(&self) -> bool {
         self.accepted.min(self.rejected) >= ENOUGH
+    }
+
+    /// Whether `case` would be shown: all that a decision costs.
+    pub fn judge(&mut self, case: &GateCase) -> bool {
+        let GateCase {
+            completion,
+            place,
+            lately,
+        } = case;
+        self.shows(&Features::of(completion, place, lately))
     }
 
     /// Whether to show a completion with these features.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -67,8 +67,8 @@ pub(super) struct Live {
 
 /// What a generation begins with.
 pub(super) struct Start {
-    /// The generation in whose place it comes: it lets go of the backend first.
-    pub(super) older: Option<Live>,
+    /// The backend's one slot, held until the stream has closed, however that comes.
+    pub(super) slot: Arc<Semaphore>,
     pub(super) stream: ChunkStream,
     pub(super) origin: Place,
     pub(super) shape: Shape,
@@ -117,7 +117,7 @@ impl Live {
         failed: impl FnOnce(crate::backend::BackendError) + Send + 'static,
     ) -> Self {
         let Start {
-            older,
+            slot,
             stream,
             origin,
             shape,
@@ -142,11 +142,7 @@ impl Live {
             cache,
         };
         let task = tokio::spawn(async move {
-            if let Some(mut older) = older {
-                older.task.abort();
-                // Ends with the drop of its stream, whether it was aborted or had finished.
-                let _ = (&mut older.task).await;
-            }
+            let _turn = slot.acquire_owned().await;
             if let Err(error) = reader.run().await {
                 failed(error);
             }
@@ -372,8 +368,12 @@ impl Watch {
             Fit::Ahead | Fit::Correcting | Fit::Diverged => return Err(Waited::Diverged),
         };
         let rest = progress.text.get(typed..).unwrap_or_default();
-        if whole && rest.trim().is_empty() {
+        if whole && progress.text.trim().is_empty() {
             return Err(Waited::Empty);
+        }
+        // Typed to its end: what comes next is another question.
+        if whole && rest.trim().is_empty() {
+            return Err(Waited::Diverged);
         }
         let shown = if whole {
             Some(rest)

@@ -26,8 +26,8 @@ const CORRECTION_CHARS: usize = 3;
 pub(super) struct Place {
     /// The document.
     pub(super) uri: Arc<str>,
-    /// Hashes of the nearest lines above, nearest first, trailing whitespace ignored; 0 above the
-    /// first line.
+    /// Hashes of the nearest lines above, nearest first, without the whitespace at both ends, which a
+    /// model may leave out; 0 above the first line.
     above: [u64; LINES_ABOVE],
     /// The current line up to the cursor.
     pub(super) line_prefix: String,
@@ -127,7 +127,7 @@ pub(super) fn indent_of(line: &str) -> usize {
 
 fn line_hash(line: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    hasher.write(line.as_bytes());
+    hasher.write(line.trim().as_bytes());
     // 0 is "no such line".
     hasher.finish().max(1)
 }
@@ -251,19 +251,8 @@ fn correction(origin: &Place, text: &str, now: &Place) -> Fit {
     if agreed == 0 {
         return Fit::Diverged;
     }
-    let lost = origin
-        .line_prefix
-        .get(agreed..)
-        .unwrap_or_default()
-        .chars()
-        .count();
-    let changed = now
-        .line_prefix
-        .get(agreed..)
-        .unwrap_or_default()
-        .chars()
-        .count();
-    if lost + changed <= CORRECTION_CHARS {
+    let past = |line: &str| line.get(agreed..).unwrap_or_default().chars().count();
+    if past(&origin.line_prefix) + past(&now.line_prefix) <= CORRECTION_CHARS {
         Fit::Correcting
     } else {
         Fit::Diverged
@@ -351,6 +340,8 @@ pub(in crate::inline) mod tests {
                 "if a {\n    d;\n    |\n}",
                 Fit::Diverged,
             ),
+            // The model left out the indentation that stood there.
+            ("{\n  |\n}", "b;\n  c;", "{\n  b;\n  |\n}", Fit::Typed(5)),
             // Indenting a blank line anew.
             ("a\n    |\nz", "b;", "a\n  |\nz", Fit::Typed(0)),
             // Whitespace left of the cursor belongs to the text.

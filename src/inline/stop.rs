@@ -9,11 +9,13 @@
 //! by what can no longer change.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use super::lines::{is_row, is_word, says_something};
 use super::place::{Place, indent_of};
 use super::syntax::Scene;
 use crate::config::MultiLine;
+use crate::prompt::fim;
 
 /// Lines of a multi-line completion. A block longer than this is read more slowly than it is typed.
 const MOST_LINES: usize = 12;
@@ -22,32 +24,27 @@ const LONGEST_REPEATED_BLOCK_LINES: usize = 4;
 /// How often a line stands in a row before it is a loop. Two are a person's own habit.
 const LOOP_LINES: usize = 3;
 
-/// Sentinels of the families that a model may produce although its own family has others: it was
-/// trained on them or the template is of another family. Each is unmistakable in code.
-const SPECIALS: &[&str] = &[
-    "<|endoftext|>",
-    "<|fim_prefix|>",
-    "<|fim_suffix|>",
-    "<|fim_middle|>",
-    "<|fim_pad|>",
-    "<|file_sep|>",
-    "<|file_separator|>",
-    "<|repo_name|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|eot_id|>",
-    "<|EOT|>",
-    "<fim_prefix>",
-    "<fim_suffix>",
-    "<fim_middle>",
-    "<file_sep>",
-    "<｜fim▁begin｜>",
-    "<｜fim▁hole｜>",
-    "<｜fim▁end｜>",
-    "<｜end▁of▁sentence｜>",
-    "<think>",
-    "</think>",
-];
+/// Sentinels that a model may produce although its own family has others: it was trained on them, or
+/// the template is of another family. All that no code holds of all families' stops, and thoughts.
+static SPECIALS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let stops = fim::FAMILIES.iter().chain([&fim::PREFIX_ONLY]);
+    let mut all: Vec<_> = stops
+        .flat_map(|family| family.stops)
+        .copied()
+        .filter(|stop| is_unmistakable(stop))
+        .chain(["<think>", "</think>"])
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+});
+
+/// Whether a sentinel has a shape that no language has: `</s>` is HTML and `[PREFIX]` an index.
+fn is_unmistakable(stop: &str) -> bool {
+    ["<|", "<｜", "<fim_", "<file_sep"]
+        .iter()
+        .any(|shape| stop.starts_with(shape))
+}
 
 /// What a generation may become. Fixed when it starts.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +54,7 @@ pub(super) struct Shape {
     /// Columns of the line that opened the block: a line no deeper ends it.
     base_columns: usize,
     /// Whether a fence is part of the text: in Markdown, in comments and in strings.
-    fences_are_text: bool,
+    pub(super) fences_are_text: bool,
     /// Texts of the model's family that end a generation.
     stops: &'static [&'static str],
     /// The next lines below that are not empty, trimmed.

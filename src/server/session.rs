@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tower_lsp::Client;
 use tower_lsp::gen_lsp_types::{InitializeParams, WorkspaceFolders};
@@ -15,9 +15,9 @@ use super::model_commands::{self, Pulls};
 use super::transport::Outbox;
 use super::{inline_completion, settings_watch, status};
 use crate::config::{Candidate, Role, Settings};
-use crate::document::Store;
 use crate::document::position::Encoding;
-use crate::inline::{Engine, Gate, Update};
+use crate::document::{Document, Store};
+use crate::inline::{Engine, Gate, Skip, Update};
 use crate::metrics::Metrics;
 use crate::router::{Choices, Router};
 
@@ -72,6 +72,8 @@ pub(super) struct Session {
     progress_number: AtomicU64,
     /// Folders and the editor's settings. A std mutex: held for a copy, never across an await.
     sources: Mutex<Sources>,
+    /// The document asked about last, where it is kept out of prompts: said once, not per key.
+    kept_out: watch::Sender<Option<(Arc<str>, Skip)>>,
     gate_at_start: Gate,
     /// Ghost texts that have grown; taken once, by [`Session::start`].
     updates: Mutex<Option<mpsc::UnboundedReceiver<Update>>>,
@@ -145,6 +147,7 @@ impl Session {
             progress_number: AtomicU64::new(0),
             pulls: Pulls::default(),
             sources: Mutex::new(sources),
+            kept_out: watch::Sender::default(),
             gate_at_start,
             updates: Mutex::new(updates),
             background: Mutex::default(),
@@ -157,14 +160,11 @@ impl Session {
     /// Starts what runs beside the handlers.
     pub(super) fn start(self: &Arc<Self>) {
         let checks = tokio::spawn(self.router.clone().run());
-        let mut roles = self.router.subscribe();
-        let outbox = self.outbox.clone();
-        let notices = tokio::spawn(async move {
-            while roles.changed().await.is_ok() {
-                let status = status::status(&roles.borrow_and_update(), false);
-                outbox.notify(super::ext::STATUS_CHANGED, &status);
-            }
-        });
+        let notices = tokio::spawn(status::tell(
+            self.router.subscribe(),
+            self.kept_out.subscribe(),
+            self.outbox.clone(),
+        ));
         let updates = self
             .updates
             .lock()
@@ -242,7 +242,28 @@ impl Session {
     }
 
     pub(super) fn status(&self) -> Value {
-        status::status(&self.router.subscribe().borrow(), self.engine.is_busy())
+        let kept_out = self.kept_out.borrow().as_ref().map(|(_, skip)| *skip);
+        let roles = self.router.subscribe();
+        status::status(&roles.borrow(), kept_out, self.engine.is_busy())
+    }
+
+    /// A document is gone: nothing more is said of it.
+    pub(super) fn closed(&self, uri: &str) {
+        self.kept_out
+            .send_if_modified(|last| last.take_if(|(of, _)| of.as_ref() == uri).is_some());
+    }
+
+    /// A completion is asked for in `document`: the status tells whether it is kept out of prompts.
+    pub(super) fn asked_in(&self, document: &Document) {
+        let now = self
+            .engine
+            .kept_out(&document.uri)
+            .map(|skip| (document.uri.clone(), skip));
+        self.kept_out.send_if_modified(|last| {
+            let news = *last != now;
+            *last = now;
+            news
+        });
     }
 
     /// `workspace/didChangeConfiguration`.

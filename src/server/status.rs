@@ -1,18 +1,45 @@
 //! `ghostline/status` and its notification: how every role stands, in words.
 
-use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+
+use super::transport::Outbox;
 use crate::config::Role;
+use crate::inline::Skip;
+use crate::prompt::fim::Layout;
 use crate::router::{RoleState, Roles, Route};
 
-/// The answer to `ghostline/status`.
-pub(super) fn status(roles: &Roles, busy: bool) -> Value {
-    let (state, message) = summary(roles);
+/// The answer to `ghostline/status`. `kept_out` is why the document asked about last gets nothing.
+pub(super) fn status(roles: &Roles, kept_out: Option<Skip>, busy: bool) -> Value {
+    let (state, mut message) = summary(roles);
+    if let Some(sentence) = kept_out.and_then(Skip::sentence) {
+        message = format!("{sentence}. {message}");
+    }
     let roles: Map<String, Value> = roles
         .iter()
         .map(|(role, state)| (role.to_string(), role_json(state)))
         .collect();
     json!({ "state": state, "message": message, "roles": roles, "busy": busy })
+}
+
+/// Tells the client how the roles stand and what is kept out of prompts, whenever one of them changes.
+pub(super) async fn tell(
+    mut roles: watch::Receiver<Roles>,
+    mut kept_out: watch::Receiver<Option<(Arc<str>, Skip)>>,
+    outbox: Outbox,
+) {
+    loop {
+        tokio::select! {
+            Ok(()) = roles.changed() => {}
+            Ok(()) = kept_out.changed() => {}
+            else => return,
+        }
+        let skip = kept_out.borrow_and_update().as_ref().map(|(_, skip)| *skip);
+        let now = status(&roles.borrow_and_update(), skip, false);
+        outbox.notify(super::ext::STATUS_CHANGED, &now);
+    }
 }
 
 /// One state for all: completions are what is missed first.
@@ -32,7 +59,13 @@ fn summary(roles: &Roles) -> (&'static str, String) {
                      the cursor",
                 );
             }
-            let degraded = route.family_unknown || unserved(Role::Chat);
+            let prefix_only = route.family.layout == Layout::PrefixOnly;
+            if prefix_only && !route.family_unknown {
+                message.push_str(
+                    "; it cannot fill in the middle, so it only sees the text before the cursor",
+                );
+            }
+            let degraded = prefix_only || unserved(Role::Chat);
             if unserved(Role::Chat) {
                 message.push_str("; no model for chat");
             }

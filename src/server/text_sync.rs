@@ -129,5 +129,6 @@ pub(super) fn close(session: &Session, params: &Value) {
 
 fn close_document(session: &Session, uri: &str) {
     session.store.close(uri);
+    session.closed(uri);
     session.engine.document_closed(uri);
 }

@@ -2,15 +2,20 @@
 
 mod attacks;
 mod bench;
+mod command_line;
 mod completion;
 mod context;
 mod doctor;
+mod families;
 mod infill;
+mod kept_out;
 mod llama_server;
 mod model_commands;
 mod models;
 mod ollama;
 mod protocol;
+mod reuse;
 mod sandbox;
 mod shaping;
+mod soak;
 mod support;

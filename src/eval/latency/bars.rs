@@ -73,6 +73,12 @@ const BARS: &[Bar] = &[
         figure: |r| r.did_change_and_prompt_per_second,
     },
     Bar {
+        name: "gate, p99",
+        unit: "µs",
+        limit: Limit::AtMost(20.0),
+        figure: |r| r.gate_us.p99,
+    },
+    Bar {
         name: "100,000 lines over 1,000",
         unit: "x",
         limit: Limit::AtMost(2.0),
@@ -91,7 +97,7 @@ const BARS: &[Bar] = &[
 pub struct Verdict {
     /// What was measured.
     pub name: &'static str,
-    /// `ms`, `/s` or `x`.
+    /// `ms`, `µs`, `/s` or `x`.
     pub unit: &'static str,
     /// What was measured.
     pub measured: f64,

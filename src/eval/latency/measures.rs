@@ -66,6 +66,7 @@ pub(super) async fn all(options: &Options) -> Result<Report, LatencyError> {
         divergence_to_close_ms: Quantiles::of(divergence_to_close),
         did_change_per_second,
         did_change_and_prompt_per_second: in_process::did_change_and_prompt_per_second(LINES),
+        gate_us: Quantiles::of_us(in_process::gate_judgements()),
         large_file_ratio,
         start_to_initialize_ms: median(starts),
         rss_bytes,

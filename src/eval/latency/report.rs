@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::eval::machine::Machine;
 use crate::metrics::ms;
 
-/// What was measured. Times are in milliseconds.
+/// What was measured. Times are in milliseconds unless the name says otherwise.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// Where, with the load before the first sample.
@@ -26,6 +26,8 @@ pub struct Report {
     pub did_change_per_second: f64,
     /// Changes applied and prompts built on one core, without pipe and protocol.
     pub did_change_and_prompt_per_second: f64,
+    /// How long the gate takes to decide whether a completion is shown, in microseconds.
+    pub gate_us: Quantiles,
     /// Median cost of a key in 100,000 lines over that in 1,000 lines.
     pub large_file_ratio: f64,
     /// From starting the process to its answer to `initialize`; the median.
@@ -34,7 +36,7 @@ pub struct Report {
     pub rss_bytes: Option<u64>,
 }
 
-/// How a latency is spread, in milliseconds. A shared machine's scheduler decides what lies beyond.
+/// How a latency is spread, in the unit of its name. A shared machine's scheduler decides what lies beyond.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Quantiles {
     /// The median.
@@ -46,12 +48,21 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    /// Nearest-rank quantiles; zeros for no samples.
-    pub fn of(mut samples: Vec<Duration>) -> Self {
+    /// Nearest-rank quantiles in milliseconds; zeros for no samples.
+    pub fn of(samples: Vec<Duration>) -> Self {
+        Self::in_unit(samples, ms)
+    }
+
+    /// The same in microseconds, to the nanosecond.
+    pub fn of_us(samples: Vec<Duration>) -> Self {
+        Self::in_unit(samples, |sample| (sample.as_secs_f64() * 1e9).round() / 1e3)
+    }
+
+    fn in_unit(mut samples: Vec<Duration>, unit: impl Fn(Duration) -> f64) -> Self {
         samples.sort_unstable();
         let at = |percent: usize| {
             let rank = (samples.len() * percent).div_ceil(100).max(1);
-            ms(samples.get(rank - 1).copied().unwrap_or_default())
+            unit(samples.get(rank - 1).copied().unwrap_or_default())
         };
         Self {
             p50: at(50),
@@ -84,5 +95,7 @@ mod tests {
             let expected = Quantiles { p50, p95, p99 };
             assert_eq!(quantiles(count), expected, "{count}");
         }
+        let nanos = Quantiles::of_us(vec![Duration::from_nanos(1500)]);
+        assert!((nanos.p99 - 1.5).abs() < f64::EPSILON, "{nanos:?}");
     }
 }

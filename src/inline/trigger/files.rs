@@ -1,8 +1,8 @@
 //! Which files are kept out of prompts: by name, by the settings, by the workspace's ignore files.
 //!
-//! Built when settings or folders change. A file is judged once and remembered, so that no key reads
-//! the disk; the ignore files themselves are read then, between the file and the top of its repository
-//! or workspace folder.
+//! Built when settings, folders or ignore files change. A file is judged once and remembered, so that no
+//! key reads the disk; the ignore files themselves are read then, between the file and the top of its
+//! repository or workspace folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -112,6 +112,11 @@ impl Files {
         }
         self.judged.insert(uri.clone(), refusal);
         refusal
+    }
+
+    /// Judges the document anew when it is asked about next: its ignore files may have changed.
+    pub(in crate::inline) fn forget(&self, uri: &str) {
+        self.judged.remove(uri);
     }
 
     fn judge(&self, uri: &str) -> Option<Skip> {

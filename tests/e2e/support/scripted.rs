@@ -21,6 +21,8 @@ pub(crate) struct Scripted {
     most_running: Arc<AtomicUsize>,
     /// The next `stream` panics.
     pub panics: AtomicBool,
+    /// The one model that is installed.
+    pub model: Installed,
 }
 
 /// The test's end: the generations that were started.
@@ -46,8 +48,8 @@ async fn within<T>(coming: impl Future<Output = T>) -> T {
         .expect("nothing came within 10 s")
 }
 
-/// A backend and its script.
-pub(crate) fn scripted() -> (Arc<Scripted>, Script) {
+/// A backend with one model, and its script; `fim` is what the model's metadata says.
+pub(crate) fn scripted_with(model: &str, fim: Option<bool>) -> (Arc<Scripted>, Script) {
     let (sender, started) = mpsc::unbounded_channel();
     let most_running = Arc::<AtomicUsize>::default();
     let backend = Scripted {
@@ -55,6 +57,11 @@ pub(crate) fn scripted() -> (Arc<Scripted>, Script) {
         running: Arc::default(),
         most_running: most_running.clone(),
         panics: AtomicBool::new(false),
+        model: Installed {
+            name: model.into(),
+            fim,
+            ..Installed::default()
+        },
     };
     (
         Arc::new(backend),
@@ -144,11 +151,7 @@ impl Backend for Scripted {
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Installed>, BackendError>> {
-        let model = Installed {
-            name: MODEL.into(),
-            fim: Some(true),
-            ..Installed::default()
-        };
+        let model = self.model.clone();
         async move { Ok(vec![model]) }.boxed()
     }
 

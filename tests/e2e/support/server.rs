@@ -5,7 +5,7 @@
     reason = "a test that cannot go on should stop there"
 )]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ghostline::client::Client;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::io::{DuplexStream, ReadHalf, WriteHalf};
 use tokio::task::JoinHandle;
 
-use super::scripted::{MODEL, Script, Scripted, scripted};
+use super::scripted::{MODEL, Script, Scripted, scripted_with};
 
 /// The document of most tests.
 pub(crate) const URI: &str = "file:///project/add.rs";
@@ -48,7 +48,11 @@ impl Host for TestHost {
     fn choices(&self, _: &Settings) -> (Choices, Vec<String>) {
         let candidate = Candidate {
             backend: Some("scripted".into()),
-            model: MODEL.into(),
+            model: self
+                .backend
+                .as_ref()
+                .map_or(MODEL, |b| b.model.name.as_str())
+                .into(),
         };
         let backends = self.backend.iter().map(|b| b.clone() as Arc<_>).collect();
         (
@@ -78,16 +82,44 @@ impl TestServer {
 
     /// The same with settings, without a backend, or with other client capabilities.
     pub(crate) async fn start(settings: Settings, with_backend: bool, capabilities: Value) -> Self {
-        let mut server = Self::unstarted(settings, with_backend);
-        let params = json!({ "processId": null, "rootUri": null, "capabilities": capabilities });
+        let server = Self::unstarted(settings, with_backend);
+        server.initialized(capabilities, Value::Null).await
+    }
+
+    /// The same in a workspace folder, with a backend.
+    pub(crate) async fn in_folder(settings: Settings, folder: &Path, capabilities: Value) -> Self {
+        let root = url::Url::from_file_path(folder).unwrap();
+        let server = Self::unstarted(settings, true);
+        server.initialized(capabilities, json!(root.as_str())).await
+    }
+
+    /// The same with another model; `fim` is what its metadata says.
+    pub(crate) async fn with_model(model: &str, fim: Option<bool>) -> Self {
+        let server = Self::unstarted_with(Settings::default(), true, model, fim);
+        server.initialized(json!({}), Value::Null).await
+    }
+
+    async fn initialized(mut self, capabilities: Value, root_uri: Value) -> Self {
+        let server = &mut self;
+        let params =
+            json!({ "processId": null, "rootUri": root_uri, "capabilities": capabilities });
         server.client.initialize(params).await.unwrap();
         server.client.settled_status().await.unwrap();
-        server
+        self
     }
 
     /// A server that nobody has spoken to.
     pub(crate) fn unstarted(settings: Settings, with_backend: bool) -> Self {
-        let (backend, script) = scripted();
+        Self::unstarted_with(settings, with_backend, MODEL, Some(true))
+    }
+
+    fn unstarted_with(
+        settings: Settings,
+        with_backend: bool,
+        model: &str,
+        fim: Option<bool>,
+    ) -> Self {
+        let (backend, script) = scripted_with(model, fim);
         let host = TestHost {
             settings,
             backend: with_backend.then(|| backend.clone()),
