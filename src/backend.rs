@@ -42,6 +42,14 @@ pub trait Backend: Send + Sync + Debug {
     /// cancelled by a request that gives up: a cancelled load would start from zero each time.
     fn warm_up(&self, model: &str) -> BoxFuture<'static, Result<(), BackendError>>;
 
+    /// Puts the prompt of `request` into the backend's cache while nobody waits, so that a request that
+    /// begins like it starts sooner; generates nothing, and whatever else is asked goes first. Dropping
+    /// the future gives it up; what was computed stays. Backends that have no cache of their own do
+    /// nothing.
+    fn prefill(&self, _request: Request) -> BoxFuture<'static, Result<(), BackendError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Starts a generation. Nothing is sent before the first poll; dropping the stream cancels. What
     /// the backend cannot do is an error of the kind [`BackendError::Unsupported`].
     fn stream(&self, request: Request) -> ChunkStream;

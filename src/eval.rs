@@ -12,6 +12,7 @@
 //! [`infilling`] and [`humaneval`] let a model write programs and run each problem's own test on them:
 //! [`problem`] → the model, and the engine in front of it → [`sandbox`] → [`passing`] with the intervals
 //! of [`statistics`]. [`compare`] says whether a result is worse than an older one.
+//! [`splice`] measures what moving cached text is worth, with the in-process engine and real weights.
 //!
 //! Called by `cli/bench` only.
 
@@ -35,6 +36,8 @@ pub mod report;
 pub mod rhythm;
 pub mod sandbox;
 pub mod script;
+#[cfg(feature = "embedded")]
+pub mod splice;
 pub mod statistics;
 pub mod trace;
 pub mod typist;

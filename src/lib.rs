@@ -61,6 +61,8 @@
 //!   **type-through**: typing what the ghost text says. **origin**: the place a text was generated for.
 //! - **snippet**: a piece of other text that helps with this one. **block**: the snippets in front of a
 //!   document's prompts; frozen while somebody types.
+//! - **splice**: moving what is cached of a text that stands at another place now, as after Enter, instead
+//!   of computing it. **refresh**: computing it all the same, while nobody waits.
 //! - **prefetch**: generating for the place after an accept, before anybody asks. **deadline**: when a
 //!   safe partial is answered instead of the whole.
 

@@ -82,8 +82,8 @@ const FENCES: &[Fence] = &[
     },
     Fence {
         library: "llama_cpp_sys_2",
-        only: &["models/quantize"],
-        why: "unsafe calls stay in one file",
+        only: &["models/quantize", "backend/embedded/interrupt"],
+        why: "unsafe calls stay in one file for each purpose",
     },
     Fence {
         library: "llama_cpp_2",

@@ -2,8 +2,8 @@
 //!
 //! Called by the router through [`Backend`]. One model is resident at a time; a request for another
 //! one loads that instead. Cheap where it counts: what the cache holds of a prompt is not computed
-//! again, a cancel is noticed within one step, and whoever waits for a completion goes before a chat
-//! that is being written, which goes on afterwards.
+//! again, also where it stands at another place since, a cancel is noticed within one step, and whoever
+//! waits for a completion goes before a chat that is being written, which goes on afterwards.
 //!
 //! | file | idea |
 //! |---|---|
@@ -12,7 +12,9 @@
 //! | `job` | one generation, resumable between any two steps |
 //! | `cache`, `slots` | the context and the books of what it holds |
 //! | `healing`, `recall` | a typed part that ends inside a token, without computing more per key |
+//! | `splice` | which parts of a cached prompt a new one has at other places |
 //! | `text`, `tokens` | bytes to text, segments to tokens |
+//! | `interrupt` | breaking a step off in its middle |
 //! | `speed` | measured speed, chunk size, prompt budget |
 //! | `weights` | the file: header, checks, load |
 //! | `shared`, `stream` | what the async side holds |
@@ -22,12 +24,14 @@
 
 mod cache;
 mod healing;
+mod interrupt;
 mod job;
 mod queue;
 mod recall;
 mod shared;
 mod slots;
 mod speed;
+mod splice;
 mod stream;
 mod text;
 mod tokens;
@@ -41,15 +45,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
 
 use self::shared::Shared;
 pub use self::speed::Speed;
 use self::stream::ChunkReceiver;
 use self::weights::Header;
-use super::{Backend, BackendError, ChunkStream, Installed, PromptBudget, Request};
+use super::{Backend, BackendError, ChunkStream, Installed, Priority, PromptBudget, Request};
 
 /// Weights on this machine's disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +82,20 @@ pub struct EngineOptions {
     /// Goes back to the last sure token boundary of a typed part, and lets the model spell the word's
     /// beginning again in tokens of its own choice. Off only to measure what it gives.
     pub healing: bool,
+    /// What becomes of text that stands at another place than when it was cached, as after Enter.
+    pub splicing: Splicing,
+}
+
+/// What becomes of cached text that a new prompt has at another place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Splicing {
+    /// It is computed. An answer is then the same whatever was asked before.
+    Off,
+    /// It is moved, and computed anew while nobody waits.
+    #[default]
+    Refreshed,
+    /// It is moved and stays so, for measurements.
+    Unrefreshed,
 }
 
 impl Default for EngineOptions {
@@ -88,6 +106,7 @@ impl Default for EngineOptions {
             context_tokens: 8192,
             unload_after: None,
             healing: true,
+            splicing: Splicing::default(),
         }
     }
 }
@@ -176,7 +195,8 @@ impl Embedded {
         **self.shared.speed.load()
     }
 
-    /// Decode calls since the start: a chunk of a prompt, or one generated token each.
+    /// Decode calls since the start: a chunk of a prompt, or one generated token each; those that were
+    /// broken off included.
     pub fn steps_decoded(&self) -> u64 {
         self.shared.steps_decoded.load(Ordering::Relaxed)
     }
@@ -185,12 +205,30 @@ impl Embedded {
     pub fn tokens_decoded(&self) -> u64 {
         self.shared.tokens_decoded.load(Ordering::Relaxed)
     }
+
+    /// Tokens of prompts since the start that were cached at another place and moved. They count among
+    /// [`Finish::cached_tokens`](super::Finish::cached_tokens) as well.
+    pub fn tokens_moved(&self) -> u64 {
+        self.shared.tokens_moved.load(Ordering::Relaxed)
+    }
+
+    /// Tokens of cached prompts that have not seen the text that stands in front of them now, because
+    /// they or others before them were moved.
+    pub fn tokens_stale(&self) -> u64 {
+        self.shared.tokens_stale.load(Ordering::Relaxed)
+    }
+
+    /// Tokens computed anew since the start, while nobody waited, because they had been moved.
+    pub fn tokens_refreshed(&self) -> u64 {
+        self.shared.tokens_refreshed.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Embedded {
     /// Waits for the thread: at the process's end llama.cpp must not compute any more.
     fn drop(&mut self) {
         self.shared.queue.close();
+        self.shared.interrupt.closing();
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }
@@ -225,6 +263,21 @@ impl Backend for Embedded {
             submitted?
                 .await
                 .unwrap_or_else(|_| Err(shared.interrupted()))
+        }
+        .boxed()
+    }
+
+    fn prefill(&self, request: Request) -> BoxFuture<'static, Result<(), BackendError>> {
+        let mut stream = self.stream(Request {
+            max_tokens: 0,
+            priority: Priority::WarmUp,
+            ..request
+        });
+        async move {
+            while let Some(chunk) = stream.next().await {
+                chunk?;
+            }
+            Ok(())
         }
         .boxed()
     }

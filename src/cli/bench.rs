@@ -9,6 +9,8 @@ pub mod humaneval;
 pub mod infill;
 pub mod latency;
 pub mod replay;
+#[cfg(feature = "embedded")]
+pub mod splice;
 
 /// Arguments of `ghostline bench`.
 #[derive(Debug, Clone, clap::Args)]
@@ -34,6 +36,9 @@ pub enum Bench {
     /// Become another program with few rights; started by `infill` and `humaneval`.
     #[command(hide = true)]
     Confined(confined::Args),
+    /// Write source files line by line on real weights, with and without moving what is cached.
+    #[cfg(feature = "embedded")]
+    Splice(splice::Args),
 }
 
 /// Measures what was asked for.
@@ -45,5 +50,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Bench::Humaneval(args) => humaneval::run(args).await,
         Bench::Compare(args) => compare::run(&args),
         Bench::Confined(args) => confined::run(&args),
+        #[cfg(feature = "embedded")]
+        Bench::Splice(args) => splice::run(args).await,
     }
 }

@@ -51,8 +51,8 @@ pub(crate) async fn a_cancel_stops_and_leaves_a_valid_cache(weights: &Path) {
         let chunk_tokens = u64::try_from(engine.speed().unwrap().chunk_tokens).unwrap();
         let before = engine.tokens_decoded();
         let mut stream = engine.stream(request(prompt.clone(), 24));
-        // The first poll sends the request.
-        assert!(stream.next().now_or_never().is_none());
+        // The first poll sends the request; on a quick machine what the prompt costs is told at once.
+        drop(stream.next().now_or_never());
         computed_since(&engine, before, cancel_at).await;
         drop(stream);
         let at_cancel = engine.tokens_decoded();

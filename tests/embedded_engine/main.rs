@@ -10,10 +10,12 @@
 mod answers;
 mod caching;
 mod context;
+mod filling;
 mod healing;
 mod loading;
 mod measure;
 mod queueing;
+mod splicing;
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +26,7 @@ const WEIGHTS: &str = "GHOSTLINE_TEST_WEIGHTS";
 
 type Case = fn(&Path) -> Result<(), Failed>;
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn main() {
     let weights = std::env::var_os(WEIGHTS)
         .map(PathBuf::from)
@@ -54,6 +57,32 @@ fn main() {
         (
             "context::a_declaration_of_another_file_is_used",
             |weights| on_runtime(context::a_declaration_of_another_file_is_used(weights)),
+        ),
+        ("splicing::a_line_more_computes_little", |weights| {
+            on_runtime(splicing::a_line_more_computes_little(weights))
+        }),
+        ("splicing::moved_there_and_back_is_as_before", |weights| {
+            on_runtime(splicing::moved_there_and_back_is_as_before(weights))
+        }),
+        ("splicing::refreshed_is_as_computed_whole", |weights| {
+            on_runtime(splicing::refreshed_is_as_computed_whole(weights))
+        }),
+        ("splicing::nothing_is_moved_when_off", |weights| {
+            on_runtime(splicing::nothing_is_moved_when_off(weights))
+        }),
+        (
+            "splicing::any_order_of_edits_and_cancels_works",
+            |weights| on_runtime(splicing::any_order_of_edits_and_cancels_works(weights)),
+        ),
+        ("filling::a_prefilled_prompt_is_cached", |weights| {
+            on_runtime(filling::a_prefilled_prompt_is_cached(weights))
+        }),
+        ("filling::a_prompt_survives_many_completions", |weights| {
+            on_runtime(filling::a_prompt_survives_many_completions(weights))
+        }),
+        (
+            "filling::ten_thousand_requests_leave_nothing_behind",
+            |weights| on_runtime(filling::ten_thousand_requests_leave_nothing_behind(weights)),
         ),
         ("queueing::a_completion_goes_before_a_chat", |weights| {
             on_runtime(queueing::a_completion_goes_before_a_chat(weights))

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use ghostline::backend::embedded::{Embedded, EmbeddedModel, EngineOptions};
+use ghostline::backend::embedded::{Embedded, EmbeddedModel, EngineOptions, Splicing};
 use ghostline::backend::{Backend, BackendError, Chunk, ChunkStream, Finish, Priority, Request};
 use ghostline::prompt::Segment;
 
@@ -106,6 +106,24 @@ pub(crate) fn document(name: &str) -> String {
         .unwrap();
     }
     text
+}
+
+pub(crate) fn engine_splicing(weights: &Path, splicing: Splicing) -> Embedded {
+    engine_with(
+        weights,
+        EngineOptions {
+            context_tokens: 2048,
+            splicing,
+            ..EngineOptions::default()
+        },
+    )
+}
+
+/// Waits until all that was moved in the cache is computed anew.
+pub(crate) async fn refreshed(engine: &Embedded) {
+    while engine.tokens_stale() > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Waits until the engine has computed `tokens` more than `since`.

@@ -1,26 +1,48 @@
 //! The llama.cpp context together with the books of what it holds.
 //!
-//! Owned by the engine's thread, called by the worker. Invariant: at every return the KV cache and
-//! [`Slots`] agree exactly. When llama.cpp fails, both are emptied, so the next prompt is computed
-//! from its start rather than on top of an unknown state.
+//! Owned by the engine's thread, called by the worker. Invariants: at every return the KV cache and
+//! [`Slots`] agree exactly; cells are moved only in a sequence that shares them with no other. When
+//! llama.cpp fails, both are emptied, so the next prompt is computed from its start rather than on top
+//! of an unknown state.
+//!
+//! `place` finds what is cached of a prompt and moves what stands elsewhere; `refresh` computes anew
+//! what was moved, when nobody waits.
+
+mod place;
+mod refresh;
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use llama_cpp_2::DecodeError;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
-use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::{LlamaModel, RopeType};
 use llama_cpp_2::token::LlamaToken;
+use tracing::subscriber::NoSubscriber;
 
+use self::refresh::Refresh;
+pub(super) use self::refresh::Refreshed;
+use super::Splicing;
+use super::interrupt::Interrupt;
 use super::recall::Recall;
-use super::slots::{Choice, Slots};
+use super::slots::Slots;
 use super::speed::{BATCH_TOKENS, Speed};
+use super::splice::MOST_RUNS;
 
 /// Sequences kept at once: two or three files in turn, and a chat. They share the context's cells,
 /// so one more costs nothing until it is used.
-const SEQUENCES: u32 = 4;
+const SEQUENCES: usize = 4;
+
+/// Sequences for the runs of unfinished splices: two prompts can be put aside in the middle of one.
+/// They come after the others.
+const SPARE_SEQUENCES: usize = 2 * MOST_RUNS;
+
+/// The sequence in which a prompt is computed anew.
+const REFRESH_SEQUENCE: usize = SEQUENCES + SPARE_SEQUENCES;
 
 /// Tokens of the batch that is timed. Enough for the batched kernels, and little enough that a slow
 /// CPU (52 tokens per second: 1.5B, one thread) spends well under a second on it.
@@ -35,13 +57,35 @@ pub(super) type Failure = String;
 /// A context and its books.
 pub(super) struct Cache<'model> {
     context: LlamaContext<'model>,
+    model: &'model LlamaModel,
     batch: LlamaBatch<'static>,
     slots: Slots,
     recall: Recall,
+    refresh: Refresh,
     /// Cells of the context, in tokens, shared by all sequences.
     capacity_tokens: usize,
     /// Whether a sequence can be cut and copied in part. A recurrent state cannot.
     divisible: bool,
+    /// What becomes of cached text at other positions. Off where the model's keys cannot be turned.
+    splicing: Splicing,
+    /// Tokens computed since the start.
+    computed_tokens: u64,
+    /// Whether the next decode turns keys before it computes. Broken off in that, some layers would be
+    /// turned and some not.
+    turns_keys: bool,
+    /// The context asks it, so it must live longer: fields are dropped in this order.
+    _interrupt: Arc<Interrupt>,
+}
+
+/// `llama_decode`'s result when the abort callback said so. The cells of the batch are removed again
+/// (llama.cpp's `llama.h`, November 2026).
+const ABORTED: i32 = 2;
+
+/// What became of a decode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Decoded {
+    Whole,
+    Interrupted,
 }
 
 /// What one call of [`Cache::extend`] came to.
@@ -49,6 +93,8 @@ pub(super) struct Cache<'model> {
 pub(super) enum Extended {
     /// There is more to compute.
     Partly,
+    /// The step was broken off; nothing of it stays.
+    Interrupted,
     /// All is computed, and this is the chosen next token.
     Next(LlamaToken),
     /// The context is full: not even this sequence alone fits with more.
@@ -63,29 +109,45 @@ impl<'model> Cache<'model> {
         model: &'model LlamaModel,
         context_tokens: u32,
         threads: i32,
+        splicing: Splicing,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<Self, Failure> {
         let batch_tokens = u32::try_from(BATCH_TOKENS).unwrap_or(u32::MAX);
-        let params = LlamaContextParams::default()
+        let mut params = LlamaContextParams::default()
             .with_n_ctx(NonZeroU32::new(
                 context_tokens.clamp(1, model.n_ctx_train()),
             ))
             .with_n_batch(batch_tokens)
             .with_n_ubatch(batch_tokens)
-            .with_n_seq_max(SEQUENCES)
+            .with_n_seq_max(u32::try_from(REFRESH_SEQUENCE + 1).unwrap_or(u32::MAX))
             .with_kv_unified(true)
             .with_n_threads(threads)
             .with_n_threads_batch(threads);
+        Interrupt::listen(interrupt, &mut params);
         let context = model
             .new_context(backend, params)
             .map_err(|error| error.to_string())?;
         let capacity_tokens = context.n_ctx() as usize;
+        let divisible = !model.is_recurrent() && !model.is_hybrid();
+        // llama.cpp ends the process when it is to turn keys with several positions each.
+        let turnable = matches!(model.rope_type(), Some(RopeType::Norm | RopeType::NeoX));
         Ok(Self {
             context,
+            model,
             batch: LlamaBatch::new(BATCH_TOKENS, 1),
-            slots: Slots::new(SEQUENCES as usize),
+            slots: Slots::new(SEQUENCES),
             recall: Recall::default(),
+            refresh: Refresh::default(),
             capacity_tokens,
-            divisible: !model.is_recurrent() && !model.is_hybrid(),
+            divisible,
+            splicing: if divisible && turnable {
+                splicing
+            } else {
+                Splicing::Off
+            },
+            computed_tokens: 0,
+            turns_keys: false,
+            _interrupt: Arc::clone(interrupt),
         })
     }
 
@@ -94,48 +156,24 @@ impl<'model> Cache<'model> {
         self.capacity_tokens
     }
 
-    /// How many tokens the sequence holds.
-    pub(super) fn held_tokens(&self, slot: usize) -> usize {
-        self.slots.tokens(slot).len()
+    /// Tokens computed since the start, prompts and answers, measurements left out.
+    pub(super) fn computed_tokens(&self) -> u64 {
+        self.computed_tokens
     }
 
-    /// Makes a sequence hold a beginning of `history`, as much as is cached anywhere. Gives the
-    /// sequence and the number of tokens it holds, which is below `history.len()` unless the logits
-    /// after `history` are remembered.
-    pub(super) fn place(&mut self, history: &[LlamaToken]) -> Result<(usize, usize), Failure> {
-        let placed = self.try_place(history);
-        self.or_forget(placed)
+    /// Whether the next step may be broken off in its middle.
+    pub(super) fn can_be_interrupted(&self) -> bool {
+        !self.turns_keys
     }
 
-    fn try_place(&mut self, history: &[LlamaToken]) -> Result<(usize, usize), Failure> {
-        let Choice {
-            slot,
-            mut keep,
-            copy_from,
-        } = self
-            .slots
-            .choose(history, self.recall.after(history).is_some());
-        match copy_from {
-            None if keep == self.slots.tokens(slot).len() => {}
-            None if self.divisible => self.remove(slot, keep)?,
-            Some(other) if self.divisible => {
-                self.remove(slot, 0)?;
-                self.context
-                    .kv_cache_seq_cp(seq_id(other), seq_id(slot), Some(0), Some(position(keep)))
-                    .map_err(|error| error.to_string())?;
-            }
-            None | Some(_) => {
-                self.remove(slot, 0)?;
-                keep = 0;
-            }
-        }
-        self.slots
-            .set(slot, history.iter().take(keep).copied().collect());
-        Ok((slot, keep))
+    /// Tokens of cached prompts that have not seen what is in front of them now.
+    pub(super) fn stale_tokens(&self) -> usize {
+        self.slots.stale_tokens()
     }
 
     /// Computes at most `chunk_tokens` more tokens of `history`, of which the sequence holds a
-    /// beginning, as [`place`](Self::place) left it. Once all are, `choose` picks from the logits.
+    /// beginning, as [`place`](Self::place) left it. What was moved joins the sequence on the way.
+    /// Once all are, `choose` picks from the logits.
     pub(super) fn extend(
         &mut self,
         slot: usize,
@@ -143,6 +181,8 @@ impl<'model> Cache<'model> {
         chunk_tokens: usize,
         choose: impl Fn(&[f32]) -> Option<LlamaToken>,
     ) -> Result<Extended, Failure> {
+        let joined = self.join_what_is_home(slot);
+        self.or_forget(joined)?;
         let held = self.slots.tokens(slot).len();
         if held == history.len() {
             let known = self.recall.after(history).and_then(choose);
@@ -152,9 +192,15 @@ impl<'model> Cache<'model> {
             history.starts_with(self.slots.tokens(slot)),
             "the books are wrong"
         );
+        let until = self
+            .slots
+            .parked(slot)
+            .first()
+            .map_or(history.len(), |next| next.at);
         let chunk_tokens = chunk_tokens.clamp(1, BATCH_TOKENS);
         let chunk: Vec<_> = history
             .iter()
+            .take(until)
             .skip(held)
             .take(chunk_tokens)
             .copied()
@@ -164,7 +210,10 @@ impl<'model> Cache<'model> {
         }
         let is_last = held + chunk.len() == history.len();
         let decoded = self.decode(slot, held, &chunk, is_last);
-        self.or_forget(decoded)?;
+        if self.or_forget(decoded)? == Decoded::Interrupted {
+            return Ok(Extended::Interrupted);
+        }
+        self.computed_tokens += chunk.len() as u64;
         self.slots.extend(slot, &chunk);
         if !is_last {
             return Ok(Extended::Partly);
@@ -221,13 +270,15 @@ impl<'model> Cache<'model> {
 
     /// Gives up sequences until `tokens` more fit. `false` when they do not fit beside `slot` alone.
     fn make_room(&mut self, slot: usize, tokens: usize) -> Result<bool, Failure> {
-        while self.slots.total_tokens() + tokens > self.capacity_tokens {
-            let Some(victim) = self.slots.victim(slot) else {
+        while self.cells_in_use() + tokens > self.capacity_tokens {
+            let gone = if self.refresh.is_begun() {
+                self.drop_refresh(0)
+            } else if let Some(victim) = self.slots.victim(slot) {
+                self.cut(victim, 0)
+            } else {
                 return Ok(false);
             };
-            let removed = self.remove(victim, 0);
-            self.or_forget(removed)?;
-            self.slots.set(victim, Vec::new());
+            self.or_forget(gone)?;
         }
         Ok(true)
     }
@@ -239,7 +290,7 @@ impl<'model> Cache<'model> {
         start: usize,
         tokens: &[LlamaToken],
         last_logits: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<Decoded, Failure> {
         self.batch.clear();
         for (at, &token) in tokens.iter().enumerate() {
             let wants_logits = last_logits && at + 1 == tokens.len();
@@ -248,9 +299,21 @@ impl<'model> Cache<'model> {
                 .add(token, at, &[seq_id(slot)], wants_logits)
                 .map_err(|error| error.to_string())?;
         }
-        self.context
-            .decode(&mut self.batch)
-            .map_err(|error| error.to_string())
+        // llama.cpp logs each interruption as an error; what is one is told by the result.
+        let decoded = tracing::subscriber::with_default(NoSubscriber::default(), || {
+            self.context.decode(&mut self.batch)
+        });
+        self.turns_keys = false;
+        match decoded {
+            Ok(()) => Ok(Decoded::Whole),
+            Err(DecodeError::Unknown(ABORTED)) => Ok(Decoded::Interrupted),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Never too low: a cell that two sequences share counts twice.
+    fn cells_in_use(&self) -> usize {
+        self.slots.total_tokens() + self.refresh.held_tokens()
     }
 
     /// Removes the cells of a sequence from position `keep` on. The books are the caller's.
@@ -266,6 +329,7 @@ impl<'model> Cache<'model> {
             self.context.clear_kv_cache();
             self.slots.clear();
             self.recall.clear();
+            self.refresh = Refresh::default();
         }
         result
     }

@@ -16,6 +16,7 @@ use super::EmbeddedModel;
 use super::cache::likeliest;
 use super::healing::{self, Pieces};
 use super::queue::Abandon;
+use super::speed::Pace;
 use super::text::{Pushed, TextOut};
 use super::tokens;
 use crate::backend::{BackendError, Chunk, Finish, Request, StopReason};
@@ -41,6 +42,8 @@ pub(super) struct Load {
 /// A generation, not begun or put aside.
 #[derive(Debug)]
 pub(super) struct Job {
+    /// Tells it from other jobs of this engine.
+    pub(super) number: u64,
     pub(super) model: Arc<EmbeddedModel>,
     request: Request,
     chunks: ChunkSender,
@@ -54,6 +57,7 @@ pub(super) struct Job {
     generated_tokens: u32,
     /// Time spent loading for this job.
     pub(super) load: Option<Duration>,
+    pub(super) pace: Pace,
 }
 
 /// Whether a job goes on.
@@ -92,12 +96,14 @@ impl Abandon for Task {
 
 impl Job {
     pub(super) fn new(
+        number: u64,
         model: Arc<EmbeddedModel>,
         mut request: Request,
         chunks: ChunkSender,
     ) -> Self {
         let text = TextOut::new(std::mem::take(&mut request.stop));
         Self {
+            number,
             model,
             request,
             chunks,
@@ -108,6 +114,7 @@ impl Job {
             cached_tokens: None,
             generated_tokens: 0,
             load: None,
+            pace: Pace::default(),
         }
     }
 
@@ -174,6 +181,21 @@ impl Job {
             Some(pieces) if !self.typed.is_empty() => pieces.likeliest(logits, &self.typed),
             _ => likeliest(logits),
         }
+    }
+
+    /// Whether only the cache is to be filled.
+    pub(super) fn generates_nothing(&self) -> bool {
+        self.request.max_tokens == 0
+    }
+
+    /// Whether the prompt is computed and the answer begun.
+    pub(super) fn is_answering(&self) -> bool {
+        self.generated_tokens > 0
+    }
+
+    /// Tokens of the prompt, known once it is encoded.
+    pub(super) fn prompt_tokens(&self) -> usize {
+        self.prompt_tokens
     }
 
     /// Notes how much of the prompt the cache had when the job began, and says so.

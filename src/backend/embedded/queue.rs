@@ -141,6 +141,12 @@ impl<T: Abandon> Queue<T> {
             .any(|(ticket, item)| ticket.priority < priority && !item.is_abandoned())
     }
 
+    /// Whether nobody waits, and the end has not come.
+    pub(super) fn is_empty(&self) -> bool {
+        let line = self.lock();
+        !line.closed && line.waiting.iter().all(|(_, item)| item.is_abandoned())
+    }
+
     /// Drops all that waits, and refuses all that comes.
     pub(super) fn close(&self) {
         let mut line = self.lock();

@@ -10,6 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::interrupt::Interrupt;
 use super::job::{Job, Load, Task};
 use super::queue::{Queue, Refused};
 use super::speed::Speed;
@@ -20,6 +21,9 @@ use crate::backend::{BackendError, Chunk, Priority, PromptBudget, Request};
 /// caller that does not look at its answers.
 const QUEUE_CAPACITY: usize = 32;
 
+/// Where a job's chunks come out.
+pub(super) type ChunkReceiving = mpsc::UnboundedReceiver<Result<Chunk, BackendError>>;
+
 type Lister = Box<dyn Fn() -> Vec<EmbeddedModel> + Send + Sync>;
 
 pub(super) struct Shared {
@@ -28,6 +32,10 @@ pub(super) struct Shared {
     lister: Lister,
     models: ArcSwap<Vec<Arc<EmbeddedModel>>>,
     pub(super) queue: Queue<Task>,
+    /// Kept by each context as well.
+    pub(super) interrupt: Arc<Interrupt>,
+    /// Numbers the jobs.
+    submitted: AtomicU64,
     pub(super) state: watch::Sender<EngineState>,
     /// Of the loaded model.
     pub(super) speed: ArcSwap<Option<Speed>>,
@@ -35,6 +43,9 @@ pub(super) struct Shared {
     pub(super) budget: OnceLock<PromptBudget>,
     pub(super) steps_decoded: AtomicU64,
     pub(super) tokens_decoded: AtomicU64,
+    pub(super) tokens_moved: AtomicU64,
+    pub(super) tokens_refreshed: AtomicU64,
+    pub(super) tokens_stale: AtomicU64,
 }
 
 impl fmt::Debug for Shared {
@@ -60,11 +71,16 @@ impl Shared {
             lister: Box::new(models),
             models: ArcSwap::from_pointee(first),
             queue: Queue::new(QUEUE_CAPACITY),
+            interrupt: Arc::default(),
+            submitted: AtomicU64::new(0),
             state: watch::Sender::new(EngineState::Unloaded),
             speed: ArcSwap::from_pointee(None),
             budget: OnceLock::new(),
             steps_decoded: AtomicU64::new(0),
             tokens_decoded: AtomicU64::new(0),
+            tokens_moved: AtomicU64::new(0),
+            tokens_refreshed: AtomicU64::new(0),
+            tokens_stale: AtomicU64::new(0),
         }
     }
 
@@ -75,17 +91,16 @@ impl Shared {
         models
     }
 
-    /// Queues a generation. The receiver's drop is its cancel.
-    pub(super) fn submit(
-        &self,
-        request: Request,
-    ) -> Result<mpsc::UnboundedReceiver<Result<Chunk, BackendError>>, BackendError> {
+    /// Queues a generation. The receiver's drop is its cancel; telling [`Interrupt::given_up`] the
+    /// job's number as well ends the step that is computed for it.
+    pub(super) fn submit(&self, request: Request) -> Result<(u64, ChunkReceiving), BackendError> {
         let model = self.find(&request.model)?;
         let (sender, receiver) = mpsc::unbounded_channel();
         let priority = request.priority;
-        let job = Box::new(Job::new(model, request, sender));
+        let number = self.submitted.fetch_add(1, Ordering::Relaxed) + 1;
+        let job = Box::new(Job::new(number, model, request, sender));
         self.push(priority, Task::Generate(job))?;
-        Ok(receiver)
+        Ok((number, receiver))
     }
 
     /// Queues a load. In front of guesses and behind what a person waits for, which loads as well.
@@ -113,10 +128,22 @@ impl Shared {
         }
     }
 
-    pub(super) fn count_step(&self, tokens: usize) {
+    pub(super) fn count_step(&self, tokens: u64) {
         self.steps_decoded.fetch_add(1, Ordering::Relaxed);
-        self.tokens_decoded
+        self.tokens_decoded.fetch_add(tokens, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_moved(&self, tokens: usize) {
+        self.tokens_moved
             .fetch_add(tokens as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_refreshed(&self, tokens: u64) {
+        self.tokens_refreshed.fetch_add(tokens, Ordering::Relaxed);
+    }
+
+    pub(super) fn show_stale(&self, tokens: usize) {
+        self.tokens_stale.store(tokens as u64, Ordering::Relaxed);
     }
 
     pub(super) fn unload_after(&self) -> Option<Duration> {
@@ -143,6 +170,8 @@ impl Shared {
                     backend: self.name.clone(),
                 },
                 Refused::Closed => self.interrupted(),
-            })
+            })?;
+        self.interrupt.arrived(priority);
+        Ok(())
     }
 }

@@ -93,11 +93,51 @@ impl Speed {
     }
 }
 
+/// How much of a prompt is computed at once, where steps may be broken off. A step that never gets to its
+/// end gets half as long, so that work goes on however often somebody comes in between.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pace {
+    /// Halvings of the chunk.
+    halved: u32,
+}
+
+impl Pace {
+    /// The next chunk, in tokens.
+    pub(super) fn chunk_tokens(self, speed: Speed) -> usize {
+        (speed.chunk_tokens >> self.halved).max(1)
+    }
+
+    /// A step was broken off.
+    pub(super) fn slow_down(&mut self) {
+        // 2^9 is the largest batch.
+        self.halved = (self.halved + 1).min(9);
+    }
+
+    /// A step came to its end.
+    pub(super) fn speed_up(&mut self) {
+        self.halved = self.halved.saturating_sub(1);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::Speed;
+    use super::{Pace, Speed};
+
+    #[test]
+    fn a_chunk_gets_smaller_until_it_is_finished() {
+        let speed = Speed::measured(32, Duration::from_secs(1));
+        let mut pace = Pace::default();
+        for expect in [16, 8, 4, 2, 1, 1] {
+            assert_eq!(pace.chunk_tokens(speed), expect);
+            pace.slow_down();
+        }
+        for expect in [1, 1, 2, 4, 8, 16, 16] {
+            pace.speed_up();
+            assert_eq!(pace.chunk_tokens(speed), expect);
+        }
+    }
 
     #[test]
     fn chunk_and_budget_follow_the_speed() {

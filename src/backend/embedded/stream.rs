@@ -9,9 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
-use tokio::sync::mpsc;
 
-use super::shared::Shared;
+use super::shared::{ChunkReceiving, Shared};
 use crate::backend::{BackendError, Chunk, Request};
 
 /// See the file's page.
@@ -19,8 +18,25 @@ use crate::backend::{BackendError, Chunk, Request};
 pub(super) enum ChunkReceiver {
     /// Not polled yet.
     Unsent(Arc<Shared>, Box<Request>),
-    Running(String, mpsc::UnboundedReceiver<Result<Chunk, BackendError>>),
+    Running(Running),
     Ended,
+}
+
+/// A job in the engine.
+#[derive(Debug)]
+pub(super) struct Running {
+    shared: Arc<Shared>,
+    /// The job's.
+    number: u64,
+    chunks: ChunkReceiving,
+}
+
+impl Drop for Running {
+    /// Closed first: the step that is broken off looks for the reason.
+    fn drop(&mut self) {
+        self.chunks.close();
+        self.shared.interrupt.given_up(self.number);
+    }
 }
 
 impl Stream for ChunkReceiver {
@@ -30,22 +46,25 @@ impl Stream for ChunkReceiver {
         let this = &mut *self;
         if let Self::Unsent(shared, request) = this {
             match shared.submit((**request).clone()) {
-                Ok(chunks) => *this = Self::Running(shared.name.clone(), chunks),
+                Ok((number, chunks)) => {
+                    let shared = Arc::clone(shared);
+                    *this = Self::Running(Running {
+                        shared,
+                        number,
+                        chunks,
+                    });
+                }
                 Err(error) => {
                     *this = Self::Ended;
                     return Poll::Ready(Some(Err(error)));
                 }
             }
         }
-        let Self::Running(name, chunks) = this else {
+        let Self::Running(running) = this else {
             return Poll::Ready(None);
         };
-        let item = ready!(chunks.poll_recv(cx)).unwrap_or_else(|| {
-            Err(BackendError::Interrupted {
-                backend: name.clone(),
-                message: "the engine was shut down".to_owned(),
-            })
-        });
+        let item = ready!(running.chunks.poll_recv(cx))
+            .unwrap_or_else(|| Err(running.shared.interrupted()));
         if matches!(item, Ok(Chunk::Done(_)) | Err(_)) {
             *this = Self::Ended;
         }

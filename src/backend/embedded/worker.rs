@@ -4,22 +4,22 @@
 //! live on this thread's stack, the context in a frame inside the model's, so the borrow between them
 //! is an ordinary one and nothing has to be `Send`. Between two steps, which are one chunk of prompt
 //! or one token, it looks whether the job was given up, the engine is closing, or somebody more
-//! important waits.
+//! important waits; a step can be broken off for the same reasons.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::vocab::LlamaVocab;
 
-use super::cache::{Cache, Extended};
+use super::cache::{Cache, Extended, Refreshed};
 use super::healing::Pieces;
 use super::job::{Accepted, Job, Task};
 use super::queue::{Abandon, Popped, Ticket};
 use super::shared::Shared;
-use super::speed::Speed;
+use super::speed::{Pace, Speed};
 use super::{EmbeddedModel, EngineState, weights};
-use crate::backend::{BackendError, StopReason};
+use crate::backend::{BackendError, Priority, StopReason};
 
 /// The thread's body.
 pub(super) fn run(shared: &Arc<Shared>) {
@@ -101,6 +101,7 @@ fn with_model(shared: &Arc<Shared>, ticket: Ticket, mut task: Task) -> Option<(T
         pieces: shared.options.healing.then(|| Pieces::of(&model.vocab())),
         cache,
         speed,
+        refresh_pace: Pace::default(),
     };
     let next = engine.serve(ticket, task);
     drop(engine);
@@ -116,7 +117,14 @@ fn prepare<'model>(
 ) -> Result<(Cache<'model>, Speed), String> {
     let options = &shared.options;
     let threads = i32::try_from(options.thread_count()).unwrap_or(i32::MAX);
-    let mut cache = Cache::new(weights::backend()?, model, options.context_tokens, threads)?;
+    let mut cache = Cache::new(
+        weights::backend()?,
+        model,
+        options.context_tokens,
+        threads,
+        options.splicing,
+        &shared.interrupt,
+    )?;
     let speed = cache.measure()?;
     Ok((cache, speed))
 }
@@ -141,6 +149,7 @@ struct Engine<'a> {
     pieces: Option<Pieces>,
     cache: Cache<'a>,
     speed: Speed,
+    refresh_pace: Pace,
 }
 
 /// What became of a job.
@@ -167,11 +176,46 @@ impl Engine<'_> {
                     Err(message) => job.fail(self.shared.failed(message)),
                 },
             }
-            current = match self.shared.queue.pop(self.shared.unload_after()) {
+            current = match self.wait() {
                 Popped::Item(ticket, task) => (ticket, task),
                 Popped::Idle | Popped::Closed => return None,
             };
         }
+    }
+
+    /// Waits for work. Meanwhile computes anew what was spliced, chunk by chunk.
+    fn wait(&mut self) -> Popped<Task> {
+        loop {
+            match self.shared.queue.pop(Some(Duration::ZERO)) {
+                Popped::Idle => {}
+                popped => return popped,
+            }
+            let chunk_tokens = self.refresh_pace.chunk_tokens(self.speed);
+            let before = self.cache.computed_tokens();
+            let step = self.shared.interrupt.nobodys_work();
+            // Whoever came before the step began is not told that it did.
+            let refreshed = if self.shared.queue.is_empty() {
+                self.cache.refresh(chunk_tokens)
+            } else {
+                Ok(Refreshed::Interrupted)
+            };
+            drop(step);
+            match refreshed {
+                Ok(Refreshed::Chunk) => {
+                    self.refresh_pace.speed_up();
+                    let computed = self.cache.computed_tokens() - before;
+                    self.shared.count_refreshed(computed);
+                    self.shared.show_stale(self.cache.stale_tokens());
+                }
+                Ok(Refreshed::Interrupted) => self.refresh_pace.slow_down(),
+                Ok(Refreshed::Nothing) => break,
+                Err(message) => {
+                    tracing::warn!(%message, "cannot refresh the cache");
+                    break;
+                }
+            }
+        }
+        self.shared.queue.pop(self.shared.unload_after())
     }
 
     /// Prompt and answer are one loop: compute what is not computed of the history; once all is, the
@@ -179,27 +223,53 @@ impl Engine<'_> {
     fn work_on(&mut self, job: &mut Job, ticket: Ticket) -> Result<Turn, String> {
         let pieces = self.pieces.as_ref();
         job.encode_prompt(&self.vocab, pieces, self.cache.capacity_tokens())?;
-        let (slot, cached) = self.cache.place(&job.history)?;
-        job.note_cached(cached);
-        let mut held = cached;
+        // An answer that a person asked for is not built on cells that saw other text.
+        let may_move = ticket.priority != Priority::Chat;
+        let placed = self
+            .cache
+            .place(&job.history, job.prompt_tokens(), may_move)?;
+        if job.cached_tokens.is_none() {
+            self.shared.count_moved(placed.moved_tokens);
+        }
+        self.shared.show_stale(self.cache.stale_tokens());
+        job.note_cached(placed.cached_tokens);
+        if job.generates_nothing() && placed.cached_tokens + 1 >= job.history.len() {
+            job.finish(StopReason::Length);
+            return Ok(Turn::Ended);
+        }
         loop {
+            // The chunk of a completion's prompt is finished when nobody waits for it any more: the next
+            // key asks for the same prompt and a little more.
+            let ends_with_asker = ticket.priority != Priority::Completion || job.is_answering();
+            let interruptible = self.cache.can_be_interrupted().then(|| {
+                let interrupt = &self.shared.interrupt;
+                interrupt.work(job.number, ticket.priority, ends_with_asker)
+            });
+            // Looked at after the step began: whoever came before is not told that it did.
             if job.is_abandoned() || self.shared.queue.is_closed() {
                 return Ok(Turn::Ended);
             }
             if self.shared.queue.waits_before(ticket.priority) {
                 return Ok(Turn::PutAside);
             }
+            let chunk_tokens = job.pace.chunk_tokens(self.speed);
+            let before = self.cache.computed_tokens();
             let choose = |logits: &[f32]| job.choose(pieces, logits);
             let step = self
                 .cache
-                .extend(slot, &job.history, self.speed.chunk_tokens, choose)?;
-            let now_held = self.cache.held_tokens(slot);
-            if now_held > held {
-                self.shared.count_step(now_held - held);
+                .extend(placed.slot, &job.history, chunk_tokens, choose)?;
+            drop(interruptible);
+            let computed = self.cache.computed_tokens() - before;
+            if computed > 0 {
+                self.shared.count_step(computed);
             }
-            held = now_held;
             match step {
-                Extended::Partly => {}
+                Extended::Partly => job.pace.speed_up(),
+                Extended::Interrupted => job.pace.slow_down(),
+                Extended::Next(_) if job.generates_nothing() => {
+                    job.finish(StopReason::Length);
+                    return Ok(Turn::Ended);
+                }
                 Extended::Next(token) => {
                     if job.is_at_typed_text() {
                         self.cache.remember(&job.history);

@@ -1,0 +1,111 @@
+//! `ghostline bench splice`: what moving cached text is worth, on real weights.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::cli::{Exit, Usage, output};
+use crate::eval::splice::{self, Options, Report, Variant};
+use crate::models::Store;
+use crate::prompt::fim;
+
+/// Arguments of `ghostline bench splice`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Source files; a block in the middle of each is written line by line
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// An installed model
+    #[arg(long, default_value = "qwen2.5-coder-1.5b")]
+    pub model: String,
+    /// A GGUF file of that model, instead of the installed one
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Lines that are written in each file
+    #[arg(long, default_value_t = 24)]
+    pub lines: usize,
+    /// Threads that compute; the engine's own choice without it
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Also write the figures to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// Measures and prints.
+pub async fn run(args: Args) -> anyhow::Result<Exit> {
+    let family = fim::family_of(&args.model, None).ok_or_else(|| {
+        Usage(format!(
+            "--model: {} is of no known family; name one as `ghostline models list` does",
+            args.model
+        ))
+    })?;
+    let weights = match args.weights {
+        Some(weights) => weights,
+        None => installed(&args.model)?,
+    };
+    let options = Options {
+        model: args.model,
+        weights,
+        files: args.files,
+        lines: args.lines,
+        threads: args.threads,
+    };
+    let report = splice::measure(&options, family).await?;
+    if let Some(path) = &args.json {
+        let text = serde_json::to_string_pretty(&report)? + "\n";
+        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    show(&report);
+    Ok(Exit::Success)
+}
+
+fn installed(model: &str) -> anyhow::Result<PathBuf> {
+    let store = Store::open_default()?;
+    let installed = store.installed().into_iter();
+    installed
+        .filter(|(installed, _)| installed.name == model)
+        .map(|(_, path)| path)
+        .next()
+        .with_context(|| {
+            format!("{model} is not installed; fetch it with `ghostline models pull {model}`")
+        })
+}
+
+fn show(report: &Report) {
+    let machine = &report.machine;
+    output::line(&format!(
+        "{}, {} lines, {} build, {} × {}, load {}",
+        report.model,
+        report.lines,
+        machine.build,
+        machine.cores,
+        machine.cpu.as_deref().unwrap_or(machine.arch),
+        machine
+            .load_1min
+            .map_or_else(|| "?".to_owned(), |load| load.to_string()),
+    ));
+    output::line(&format!("{:<40}{:>12}{:>12}", "", "computed", "moved"));
+    let row = |name: &str, figure: &dyn Fn(&Variant) -> f64, digits: usize| {
+        let (full, spliced) = (figure(&report.full), figure(&report.spliced));
+        output::line(&format!(
+            "{name:<40}{full:>12.digits$}{spliced:>12.digits$}"
+        ));
+    };
+    row("prompt tokens computed, p50", &|v| v.computed_tokens.p50, 0);
+    row("prompt tokens computed, p95", &|v| v.computed_tokens.p95, 0);
+    row(
+        "prompt tokens computed, mean",
+        &|v| v.computed_tokens.mean,
+        1,
+    );
+    row("first token, p50, ms", &|v| v.first_token_ms.p50, 0);
+    row("first token, p95, ms", &|v| v.first_token_ms.p95, 0);
+    row("share of the next line reproduced", &|v| v.agreement, 3);
+    #[expect(clippy::cast_precision_loss, reason = "a count of lines")]
+    row("lines reproduced whole", &|v| v.whole_lines as f64, 0);
+    output::line(&format!(
+        "the same answer for {} of {} lines",
+        report.same, report.lines
+    ));
+}
