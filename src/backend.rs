@@ -13,6 +13,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 
 use crate::prompt::{Message, Segment};
 
+mod budget;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod events;
@@ -24,6 +25,8 @@ mod permits;
 mod thinking;
 mod vectors;
 pub(crate) mod wire;
+
+pub use self::budget::PromptBudget;
 
 pub use self::http::{AddressError, Limits};
 
@@ -74,33 +77,6 @@ pub trait Backend: Send + Sync + Debug {
 
     /// How much prompt is worth sending, which depends on how fast it is computed.
     fn prompt_budget(&self) -> PromptBudget;
-}
-
-/// Token budgets of a prompt. Estimates of a text's length use
-/// [`BYTES_PER_TOKEN`](crate::prompt::BYTES_PER_TOKEN), which is a low estimate for code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PromptBudget {
-    /// For the lines above the cursor's line.
-    pub prefix_tokens: usize,
-    /// For the text after the cursor.
-    pub suffix_tokens: usize,
-}
-
-impl PromptBudget {
-    /// Below this many tokens of prefix nothing is spared for other text: a backend with so little
-    /// computes fewer than about 250 prompt tokens a second, and a block that changes makes it compute
-    /// all of its prompt again.
-    const LEAST_FOR_CONTEXT: usize = 768;
-
-    /// How much of the prefix may be text of elsewhere: a third, so that the prompt as a whole, which
-    /// the backend's speed allows, does not grow; nothing on a slow backend.
-    pub fn context_tokens(self) -> usize {
-        if self.prefix_tokens < Self::LEAST_FOR_CONTEXT {
-            0
-        } else {
-            self.prefix_tokens / 3
-        }
-    }
 }
 
 /// What a backend can do.

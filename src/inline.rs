@@ -125,24 +125,8 @@ impl Engine {
         self
     }
 
-    /// What was learned of this person's accepts.
-    pub fn gate(&self) -> Gate {
-        lock(&self.outcomes).gate.clone()
-    }
-
-    /// Goes on from what was learned earlier, or from nothing.
-    pub fn set_gate(&self, gate: Gate) {
-        lock(&self.outcomes).gate = gate;
-    }
-
-    /// The editor inserted the completion `id`.
-    pub fn accepted(&self, id: u64) {
-        self.metrics.completion_accepted();
-        lock(&self.outcomes).accepted(id);
-    }
-
     /// Answers `ask`. Everything up to the first await happens in the order of the calls.
-    pub async fn complete(&self, ask: Ask) -> Result<Completion, Nothing> {
+    pub async fn complete(self: &Arc<Self>, ask: Ask) -> Result<Completion, Nothing> {
         let started = Instant::now();
         let turn = self.begin_turn(&ask.document.uri);
         self.surroundings.touched(&ask.document, ask.offset_bytes);
@@ -156,7 +140,7 @@ impl Engine {
     }
 
     async fn answer(
-        &self,
+        self: &Arc<Self>,
         ask: Ask,
         started: Instant,
         turn: &CancellationToken,
@@ -174,6 +158,10 @@ impl Engine {
         if let Some(completion) = self.cached(&place, &target) {
             self.prefetch_end_of(&place, &target, &completion, &settings);
             return self.shown(completion, &place, explicit);
+        }
+        let origin = place.origin();
+        if !explicit && lock(&self.cache).is_barren(&origin) {
+            return Err(Nothing::Empty);
         }
         let deadline = if self.updates.is_some() {
             started
@@ -199,7 +187,6 @@ impl Engine {
             .ready(Role::Completion)
             .await
             .ok_or(Nothing::NoBackend)?;
-        let origin = place.origin();
         let mut watch = self.generate(&route, origin, &target, &settings, None);
         // The stream opens first; the parser works while the model does.
         tokio::task::yield_now().await;
@@ -252,7 +239,7 @@ impl Engine {
 
     /// Sees to what comes after an answer: growth of a partial, or the next completion ahead of need.
     fn follow_up(
-        &self,
+        self: &Arc<Self>,
         completion: &Completion,
         watch: Watch,
         place: &Place,
@@ -270,12 +257,17 @@ impl Engine {
             };
             let (updates, shown) = (updates.clone(), completion.clone());
             let (turn, metrics) = (turn.clone(), self.metrics.clone());
+            let engine = self.clone();
             let send = move |update: Update| {
                 metrics.completion_grown(&update.completion);
                 updates.send(update).is_ok()
             };
             tokio::spawn(async move {
-                turn.run_until_cancelled(growth.follow(shown, send)).await;
+                let grown = turn.run_until_cancelled(growth.follow(shown, send)).await;
+                if let Some(Some((growth, shown))) = grown {
+                    let settings = engine.settings.load();
+                    engine.prefetch_end_of(&growth.place, &growth.target, &shown, &settings);
+                }
             });
         }
     }

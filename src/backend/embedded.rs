@@ -297,7 +297,7 @@ impl Backend for Embedded {
             .budget
             .get()
             .copied()
-            .unwrap_or(speed::UNMEASURED_BUDGET)
+            .unwrap_or(PromptBudget::SMALLEST)
     }
 }
 

@@ -37,13 +37,6 @@ use crate::prompt::{Segment, render};
 mod answer;
 mod api;
 
-/// What a prompt may cost at most. A server's speed is not known ahead; 1280 tokens take a second
-/// where a prompt is read at 1300 tokens per second, and a key costs few of them once they are cached.
-const PROMPT_BUDGET: PromptBudget = PromptBudget {
-    prefix_tokens: 1024,
-    suffix_tokens: 256,
-};
-
 /// One part in so many of a slot's context that a prompt may fill: the rest is for the answer and for
 /// an estimate of the length that is too low.
 const CONTEXT_SHARE: usize = 2;
@@ -145,12 +138,15 @@ impl Backend for LlamaServer {
 /// Half of the context at most.
 fn budget(context_tokens: Option<usize>) -> PromptBudget {
     let most = context_tokens.map_or(usize::MAX, |tokens| tokens / CONTEXT_SHARE);
-    if PROMPT_BUDGET.prefix_tokens + PROMPT_BUDGET.suffix_tokens <= most {
-        return PROMPT_BUDGET;
+    let usual = PromptBudget::UNMEASURED;
+    if usual.context_tokens + usual.prefix_tokens + usual.suffix_tokens <= most {
+        return usual;
     }
+    let most = most.min(usual.prefix_tokens + usual.suffix_tokens);
     PromptBudget {
         prefix_tokens: most - most / SUFFIX_SHARE,
         suffix_tokens: most / SUFFIX_SHARE,
+        context_tokens: 0,
     }
 }
 
@@ -305,17 +301,21 @@ mod tests {
 
     #[test]
     fn a_small_context_makes_a_small_budget() {
-        for (context, prefix, suffix) in [
-            (None, 1024, 256),
-            (Some(4096), 1024, 256),
-            (Some(2560), 1024, 256),
-            (Some(1000), 400, 100),
-            (Some(0), 0, 0),
+        for (context, prefix, suffix, around) in [
+            (None, 768, 192, 384),
+            (Some(4096), 768, 192, 384),
+            (Some(2560), 768, 192, 0),
+            (Some(1000), 400, 100, 0),
+            (Some(0), 0, 0, 0),
         ] {
             let budget = budget(context);
             assert_eq!(
-                (budget.prefix_tokens, budget.suffix_tokens),
-                (prefix, suffix),
+                (
+                    budget.prefix_tokens,
+                    budget.suffix_tokens,
+                    budget.context_tokens
+                ),
+                (prefix, suffix, around),
                 "{context:?}"
             );
         }

@@ -52,14 +52,6 @@ pub use self::address::{AddressError, base_url, is_loopback};
 pub use self::names::{find, normalise};
 pub use self::options::{KeepAlive, OllamaOptions};
 
-/// What a prompt may cost. With [`OllamaOptions::num_ctx`] of 4096 this leaves room for snippets, the
-/// answer and a bad estimate; a prompt over the context length would be cut by Ollama without a word,
-/// sentinels included. The suffix is short because plain FIM order computes it again at every key.
-const PROMPT_BUDGET: PromptBudget = PromptBudget {
-    prefix_tokens: 1024,
-    suffix_tokens: 256,
-};
-
 /// An Ollama, at one of several addresses.
 pub struct Ollama {
     inner: Arc<Inner>,
@@ -147,8 +139,10 @@ impl Backend for Ollama {
         stream::once(opened).try_flatten().boxed()
     }
 
+    /// With [`OllamaOptions::num_ctx`] of 4096 this leaves room for the answer and a bad estimate: a
+    /// prompt over the context length would be cut by Ollama without a word, sentinels included.
     fn prompt_budget(&self) -> PromptBudget {
-        PROMPT_BUDGET
+        PromptBudget::UNMEASURED
     }
 
     fn capabilities(&self) -> Capabilities {

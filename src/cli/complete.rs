@@ -51,11 +51,11 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     settings.inline.enabled = true;
     let router = Router::new(choices);
     let checks = tokio::spawn(router.clone().run());
-    let engine = Engine::new(
+    let engine = Arc::new(Engine::new(
         router.clone(),
         Arc::new(settings),
         Arc::<Metrics>::default(),
-    );
+    ));
     engine.set_folders(&folders);
     let uri =
         url::Url::from_file_path(&file).map_err(|()| anyhow!("{} has no URI", path.display()))?;

@@ -131,7 +131,7 @@ fn drawn_lines(text: &str, task_id: &str, seed: u64) -> (usize, usize) {
 /// Fills holes with one model.
 #[derive(Debug)]
 pub struct Filler {
-    engine: Engine,
+    engine: Arc<Engine>,
     recorder: Arc<Recorder>,
     seed: u64,
 }
@@ -159,7 +159,7 @@ impl Filler {
         settings.inline.prefetch = false;
         settings.inline.max_tokens = max_tokens;
         Self {
-            engine: Engine::new(router, Arc::new(settings), Arc::default()),
+            engine: Arc::new(Engine::new(router, Arc::new(settings), Arc::default())),
             recorder,
             seed,
         }

@@ -35,12 +35,6 @@ use ledger::Slots;
 /// for Qwen2.5-Coder.
 pub const MODEL: &str = "qwen2.5-coder-oracle";
 
-/// As for an Ollama whose speed is unknown: the prompts that most people's backends see.
-const PROMPT_BUDGET: PromptBudget = PromptBudget {
-    prefix_tokens: 1024,
-    suffix_tokens: 256,
-};
-
 /// The oracle. Shared between the replay, which tells it the future, and the policy, which asks.
 #[derive(Debug, Clone)]
 pub struct Oracle {
@@ -124,7 +118,7 @@ impl Backend for Oracle {
     }
 
     fn prompt_budget(&self) -> PromptBudget {
-        PROMPT_BUDGET
+        PromptBudget::at_speed(1_000.0 / self.options.prefill_ms)
     }
 }
 

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::oracle::{MODEL, Oracle};
 use crate::config::Settings;
 use crate::document::Document;
-use crate::inline::{Ask, Engine};
+use crate::inline::{Ask, Engine, Update};
 use crate::metrics::Metrics;
 use crate::router::Router;
 
@@ -106,15 +107,18 @@ impl Name {
         Self::all().into_iter().find(|p| p.as_str() == name)
     }
 
-    /// Builds it over `oracle`.
-    pub fn build(self, oracle: &Oracle, settings: &Arc<Settings>) -> Box<dyn Policy> {
-        match self {
+    /// Builds it over `oracle`. What grows after it was answered comes out of the receiver.
+    pub fn build(
+        self,
+        oracle: &Oracle,
+        settings: &Arc<Settings>,
+    ) -> (Box<dyn Policy>, UnboundedReceiver<Update>) {
+        let (updates, grown) = unbounded_channel();
+        let policy: Box<dyn Policy> = match self {
             Self::Engine => {
                 let router = Router::fixed(Arc::new(oracle.clone()), MODEL);
                 let metrics = Arc::<Metrics>::default();
-                // As for an editor that draws a ghost text as it grows; what grows later is not
-                // counted, so nobody listens.
-                let (updates, _) = tokio::sync::mpsc::unbounded_channel();
+                // As for an editor that draws a ghost text as it grows.
                 let engine = Engine::new(router, settings.clone(), metrics).with_updates(updates);
                 Box::new(Ours(Arc::new(engine)))
             }
@@ -123,7 +127,8 @@ impl Name {
                 Arc::new(oracle.clone()),
                 settings.inline.max_tokens,
             )),
-        }
+        };
+        (policy, grown)
     }
 }
 

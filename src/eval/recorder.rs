@@ -18,6 +18,7 @@ use crate::backend::{
 const BUDGET: PromptBudget = PromptBudget {
     prefix_tokens: 2048,
     suffix_tokens: 1024,
+    context_tokens: 0,
 };
 
 /// All that a model said to one request.

@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::ready;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -25,7 +27,7 @@ use super::trace::{Trace, TraceError};
 use super::{figures, rhythm, wanted};
 use crate::config::Settings;
 use crate::document::{Document, Edit, Store};
-use crate::inline::Ask;
+use crate::inline::{Ask, Update};
 
 /// The document that is typed.
 const URI: &str = "file:///replay.rs";
@@ -109,9 +111,10 @@ fn one(
     let runtime = paused()?;
     Ok(runtime.block_on(async {
         let oracle = Oracle::new(options.oracle, options.seed);
-        let policy = name.build(&oracle, &options.settings);
+        let (policy, grown) = name.build(&oracle, &options.settings);
         let mut person = Person::new(script, policy.as_ref(), &oracle, options.seed);
         person.accepts = accepts;
+        tokio::spawn(grow(grown, person.screen.clone(), oracle.clone()));
         person.type_all().await
     }))
 }
@@ -185,6 +188,26 @@ struct Screen {
     version: i32,
     ghost: Option<(Ghost, Duration)>,
     stale_items: u64,
+}
+
+/// Draws what has grown since it was answered, as an editor does.
+async fn grow(mut grown: UnboundedReceiver<Update>, screen: Arc<Mutex<Screen>>, oracle: Oracle) {
+    while let Some(Update {
+        document,
+        completion,
+    }) = grown.recv().await
+    {
+        let mut screen = lock(&screen);
+        let here = screen.version == document.version;
+        match &mut screen.ghost {
+            Some((ghost, _)) if here && ghost.range_bytes == completion.range_bytes => {
+                oracle.shown(&completion.insert_text);
+                ghost.text = completion.insert_text;
+            }
+            // An editor drops what is for a text that is no more, by its version.
+            _ => screen.stale_items += u64::from(here),
+        }
+    }
 }
 
 /// Types the script.
@@ -312,12 +335,8 @@ impl<'s> Person<'s> {
         // Messages are heard in order: this request is known before an older one can wake up.
         let at_once = (&mut answer).now_or_never();
         let (screen, oracle) = (self.screen.clone(), self.oracle.clone());
-        tokio::spawn(async move {
-            let answered = match at_once {
-                Some(answered) => answered,
-                None => answer.await,
-            };
-            let Some(ghost) = answered else { return };
+        let draw = move |ghost: Option<Ghost>| {
+            let Some(ghost) = ghost else { return };
             let mut screen = lock(&screen);
             // The cursor is at the end of the edit: a range elsewhere is not of this place.
             if screen.version != version || ghost.range_bytes != (offset_bytes..offset_bytes) {
@@ -326,6 +345,13 @@ impl<'s> Person<'s> {
             }
             oracle.shown(&ghost.text);
             screen.ghost = Some((ghost, asked.elapsed()));
+        };
+        tokio::spawn(match at_once {
+            Some(answered) => {
+                draw(answered);
+                ready(()).left_future()
+            }
+            None => answer.map(draw).right_future(),
         })
     }
 

@@ -39,6 +39,7 @@ impl Backend for Silent {
         PromptBudget {
             prefix_tokens: 1,
             suffix_tokens: 1,
+            context_tokens: 0,
         }
     }
 }
@@ -46,7 +47,11 @@ impl Backend for Silent {
 /// Sets [`skip`](super::script::Step::skip) of each step.
 pub(super) async fn mark(script: &mut Script, uri: &str, settings: &Arc<Settings>) {
     let router = Router::fixed(Arc::new(Silent), super::oracle::MODEL);
-    let engine = Engine::new(router, settings.clone(), Arc::<Metrics>::default());
+    let engine = Arc::new(Engine::new(
+        router,
+        settings.clone(),
+        Arc::<Metrics>::default(),
+    ));
     let mut document = Document::new(uri, 0, "rust", &script.start);
     for step in &mut script.steps {
         for edit in &step.edits {

@@ -21,6 +21,20 @@ const BYTES: usize = 1 << 20;
 pub(super) struct Entry {
     pub(super) text: Arc<str>,
     pub(super) trace: Trace,
+    /// Whether the person has been where it belongs. A text generated ahead of need belongs further on
+    /// in the line, which looks as if the line had been shortened.
+    pub(super) reached: bool,
+}
+
+impl Entry {
+    pub(super) fn new(text: &str, trace: Trace, reached: bool) -> Self {
+        let text = text.into();
+        Self {
+            text,
+            trace,
+            reached,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -61,7 +75,9 @@ impl Cache {
                 .iter()
                 .find_map(|(origin, entry)| match fit(origin, &entry.text, now) {
                     Fit::Typed(bytes) if bytes < entry.text.len() => Some((origin.clone(), bytes)),
-                    Fit::Correcting if origin.line_prefix.starts_with(&now.line_prefix) => {
+                    Fit::Correcting
+                        if entry.reached && origin.line_prefix.starts_with(&now.line_prefix) =>
+                    {
                         unwanted = Some(origin.clone());
                         None
                     }
@@ -71,9 +87,23 @@ impl Cache {
             self.bytes -= old.text.len();
         }
         let (origin, bytes) = found?;
-        self.entries
-            .get(&origin)
-            .map(|entry| (entry.clone(), bytes))
+        let entry = self.entries.get_mut(&origin)?;
+        entry.reached = true;
+        Some((entry.clone(), bytes))
+    }
+
+    /// Whether the model had nothing to say at `origin`.
+    pub(super) fn is_barren(&self, origin: &Place) -> bool {
+        let entry = self.entries.peek(origin);
+        entry.is_some_and(|entry| entry.text.is_empty())
+    }
+
+    /// Whether something is known of `origin` or continues it: a text, or that there is none.
+    pub(super) fn knows(&self, origin: &Place) -> bool {
+        self.entries.contains(origin)
+            || self.entries.iter().any(|(from, entry)| {
+                matches!(fit(from, &entry.text, origin), Fit::Typed(bytes) if bytes < entry.text.len())
+            })
     }
 }
 
@@ -98,6 +128,7 @@ mod tests {
                 total: Duration::ZERO,
                 stop: StopReason::Stop,
             },
+            reached: true,
         }
     }
 
@@ -115,5 +146,30 @@ mod tests {
             let held: usize = cache.entries.iter().map(|(_, e)| e.text.len()).sum();
             assert_eq!(cache.bytes, held);
         }
+    }
+    #[test]
+    fn what_lies_ahead_stays_and_what_was_taken_back_goes() {
+        let (ahead, here) = (place("let abc|"), place("let ab|"));
+        for (reached, kept) in [(false, true), (true, false)] {
+            let mut cache = Cache::default();
+            let entry = Entry {
+                reached,
+                ..entry(3)
+            };
+            cache.insert(ahead.clone(), entry);
+            assert!(cache.find(&here).is_none());
+            assert_eq!(cache.knows(&ahead), kept, "{reached}");
+        }
+    }
+
+    #[test]
+    fn that_there_is_nothing_is_known_and_never_shown() {
+        let mut cache = Cache::default();
+        let at = place("let a|");
+        assert!(!cache.knows(&at));
+        cache.insert(at.clone(), entry(0));
+        assert!(cache.knows(&at) && cache.is_barren(&at));
+        assert!(cache.find(&at).is_none());
+        assert!(!cache.is_barren(&place("let ab|")));
     }
 }

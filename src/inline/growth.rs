@@ -18,13 +18,15 @@ pub(super) struct Growth {
 }
 
 impl Growth {
-    /// Sends every longer text, and the last one in any case.
-    pub(super) async fn follow(mut self, mut shown: Completion, send: impl Fn(Update) -> bool) {
+    /// Sends every longer text, and the last one in any case, which is given back.
+    pub(super) async fn follow(
+        mut self,
+        mut shown: Completion,
+        send: impl Fn(Update) -> bool,
+    ) -> Option<(Self, Completion)> {
         let mut text = String::new();
         while !shown.whole {
-            let Ok(rest) = self.watch.more_at(&self.place, &text).await else {
-                return;
-            };
+            let rest = self.watch.more_at(&self.place, &text).await.ok()?;
             text.clone_from(&rest.text);
             let whole = rest.whole;
             let grown = self
@@ -49,9 +51,10 @@ impl Growth {
                     document,
                     completion,
                 }) {
-                    return;
+                    return None;
                 }
             }
         }
+        Some((self, shown))
     }
 }

@@ -241,6 +241,7 @@ impl Reader {
         let Self {
             stream,
             origin,
+            wanted,
             sender,
             cache,
             ..
@@ -251,14 +252,14 @@ impl Reader {
             let progress = sender.borrow();
             (progress.text.clone(), progress.trace.clone())
         };
-        if !text.trim().is_empty() {
-            let entry = Entry {
-                text: text.into(),
-                trace,
-            };
-            let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-            cache.insert(origin.as_ref().clone(), entry);
+        // That there is nothing to say is worth remembering too, unless the stream broke off.
+        if trace.stop == StopReason::Cut && trace.generated_tokens == 0 {
+            return Ok(());
         }
+        let text = if text.trim().is_empty() { "" } else { &text };
+        let entry = Entry::new(text, trace, !wanted.is_speculative());
+        let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.insert(origin.as_ref().clone(), entry);
         Ok(())
     }
 

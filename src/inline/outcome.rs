@@ -11,9 +11,28 @@ use tokio::time::Instant;
 use super::ask::Completion;
 use super::gate::{Features, Gate, Lately};
 use super::place::{Fit, Place, fit};
+use super::{Engine, lock};
 
 /// An item gone sooner than this was not read, so its end says nothing; continue's editors use the same.
 const READ_AFTER: Duration = Duration::from_millis(250);
+
+impl Engine {
+    /// What was learned of this person's accepts.
+    pub fn gate(&self) -> Gate {
+        lock(&self.outcomes).gate.clone()
+    }
+
+    /// Goes on from what was learned earlier, or from nothing.
+    pub fn set_gate(&self, gate: Gate) {
+        lock(&self.outcomes).gate = gate;
+    }
+
+    /// The editor inserted the completion `id`.
+    pub fn accepted(&self, id: u64) {
+        self.metrics.completion_accepted();
+        lock(&self.outcomes).accepted(id);
+    }
+}
 
 /// The item shown last.
 #[derive(Debug)]
@@ -23,16 +42,38 @@ struct Shown {
     text: String,
     features: Features,
     since: Instant,
+    /// Characters of it that are not in the document yet.
+    left: usize,
 }
 
+/// How much one more outcome counts for [`Outcomes::takes_what_is_shown`]: about the last twenty.
+const WEIGHT: f64 = 0.05;
+/// The least share of items taken by one stroke of a person who accepts: one in the last twenty.
+const LEAST_TAKEN: f64 = 0.03;
+
 /// Watches outcomes and teaches the gate.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Outcomes {
+    /// Share of the last items that were inserted at once rather than typed or left.
+    taken: f64,
     pub(super) gate: Gate,
     lately: Lately,
     shown: Option<Shown>,
     /// The item whose text was inserted last, by accepting or by typing it.
     typed: Option<Shown>,
+}
+
+impl Default for Outcomes {
+    fn default() -> Self {
+        Self {
+            // A person nobody knows yet is taken for one who accepts.
+            taken: 1.0,
+            gate: Gate::default(),
+            lately: Lately::default(),
+            shown: None,
+            typed: None,
+        }
+    }
 }
 
 impl Outcomes {
@@ -54,6 +95,7 @@ impl Outcomes {
             (shown.features, shown.since)
         });
         self.shown = Some(Shown {
+            left: text.trim_end().chars().count(),
             id: completion.id,
             place: place.clone(),
             text,
@@ -61,6 +103,11 @@ impl Outcomes {
             since,
         });
         true
+    }
+
+    /// Whether this person accepts items, rather than typing them out.
+    pub(super) fn takes_what_is_shown(&self) -> bool {
+        self.taken >= LEAST_TAKEN
     }
 
     /// Whether an item is shown in the document.
@@ -75,14 +122,20 @@ impl Outcomes {
     pub(super) fn moved(&mut self, now: &Place) -> bool {
         let Some(shown) = self
             .shown
-            .as_ref()
+            .as_mut()
             .filter(|shown| shown.place.uri == now.uri)
         else {
             return false;
         };
         match fit(&shown.place, &shown.text, now) {
-            Fit::Typed(typed) if typed < shown.text.trim_end().len() => false,
+            Fit::Typed(typed) if typed < shown.text.trim_end().len() => {
+                let left = shown.text.trim_end().get(typed..).unwrap_or_default();
+                shown.left = left.chars().count();
+                false
+            }
             Fit::Typed(_) | Fit::Ahead => {
+                let at_once = shown.left > 1;
+                self.taken += WEIGHT * (if at_once { 1.0 } else { 0.0 } - self.taken);
                 // Accepted or typed to its end: the editor tells of accepts itself, and typing says
                 // that the text was right, not that it was wanted.
                 self.typed = self.shown.take();
@@ -90,6 +143,7 @@ impl Outcomes {
             }
             Fit::Correcting => false,
             Fit::Diverged => {
+                self.taken -= WEIGHT * self.taken;
                 self.ended(false);
                 false
             }

@@ -2,7 +2,7 @@
 //!
 //! Two places are worth a guess. While a whole ghost text is shown: the end of it, where the editor will
 //! ask as soon as it is accepted; the prompt differs from the one before in a few last tokens, so the
-//! guess costs little. And once a statement was accepted: the line below, where the person goes with
+//! guess costs little; from a person who types everything, only once little of the ghost text is left. And once a statement was accepted: the line below, where the person goes with
 //! Enter. Both run at the lowest priority, in the one slot there is, and only while nothing else wants
 //! it; any real request that they do not fit ends them.
 
@@ -10,6 +10,10 @@ use super::{Completion, Engine, Place, Prediction, Skip, Target, lock, trigger};
 use crate::config::{Role, Settings};
 use crate::document::{Document, Edit};
 use crate::router::RoleState;
+
+/// Characters of a ghost text that a person who types everything is likely to type as shown: about six
+/// tokens. Longer ones are mostly wrong by their end, and so is what would follow them.
+const SURE_CHARS: usize = 24;
 
 impl Engine {
     /// `completion` is shown at `now`: prepares the place at its end, if one would be asked for there.
@@ -23,7 +27,9 @@ impl Engine {
         let inserted = completion
             .insert_text
             .strip_prefix(target.selected.as_str());
-        if let Some(inserted) = inserted.filter(|_| now.at_line_end()) {
+        let takes = lock(&self.outcomes).takes_what_is_shown();
+        let likely = |text: &&str| takes || text.trim().chars().count() <= SURE_CHARS;
+        if let Some(inserted) = inserted.filter(|text| now.at_line_end() && likely(text)) {
             self.prefetch(
                 now,
                 &target.document,
@@ -73,7 +79,7 @@ impl Engine {
             return;
         };
         let asked_there = self.check(&place, &next.document, settings).is_ok();
-        if asked_there && lock(&self.cache).find(&place).is_none() {
+        if asked_there && !lock(&self.cache).knows(&place.origin()) {
             let predicted = Prediction {
                 place: now.clone(),
                 text: text.to_owned(),

@@ -164,7 +164,7 @@ impl Surroundings {
     }
 }
 
-/// Cuts the window to what the block leaves of the budget and lays both out. Text is cut before it is
+/// Cuts the window and lays it out behind the block. Text is cut before it is
 /// laid out, so no sentinel is ever cut.
 fn prompt(
     route: &Route,
@@ -174,11 +174,11 @@ fn prompt(
 ) -> Vec<Segment> {
     let budget = route.backend.prompt_budget();
     // A block made for a faster backend is too much for this one.
-    let block = block.filter(|block| block.tokens() <= budget.context_tokens());
+    let block = block.filter(|block| block.tokens() <= budget.context_tokens);
     let mut window = window::cut(
         &document.text,
         offset_bytes,
-        budget.prefix_tokens - block.map_or(0, Block::tokens),
+        budget.prefix_tokens,
         budget.suffix_tokens,
     );
     window.typed.truncate(window.typed.trim_end().len());
@@ -253,7 +253,7 @@ impl Shared {
         let disabled = &settings.inline.disabled_languages;
         settings.inline.enabled
             && !disabled.iter().any(|id| **id == *document.language_id)
-            && route.backend.prompt_budget().context_tokens() > 0
+            && route.backend.prompt_budget().context_tokens > 0
             && self.parts.files.load().refusal(&document.uri).is_none()
     }
 
@@ -281,7 +281,7 @@ impl Shared {
             offset_bytes: *offset_bytes,
             window_lines: line.saturating_sub(window.above.lines().count())
                 ..line + window.after.lines().count().max(1),
-            budget_tokens: budget.context_tokens(),
+            budget_tokens: budget.context_tokens,
             settings: &settings.context,
             folders: files.folders(),
             allowed: &|uri| files.refusal(uri).is_none(),

@@ -57,7 +57,7 @@ pub type Stamp = Option<(std::time::SystemTime, u64)>;
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) store: Store,
-    pub(super) engine: Engine,
+    pub(super) engine: Arc<Engine>,
     pub(super) router: Arc<Router>,
     pub(super) pulls: Pulls,
     metrics: Arc<Metrics>,
@@ -127,9 +127,9 @@ impl Session {
         let engine = Engine::new(router.clone(), settings.clone(), metrics.clone());
         let (engine, updates) = if grows(params) {
             let (sender, updates) = mpsc::unbounded_channel();
-            (engine.with_updates(sender), Some(updates))
+            (Arc::new(engine.with_updates(sender)), Some(updates))
         } else {
-            (engine, None)
+            (Arc::new(engine), None)
         };
         let gate_at_start = host.stored_gate();
         engine.set_gate(gate_at_start.clone());

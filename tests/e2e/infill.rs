@@ -57,6 +57,7 @@ impl Backend for Says {
         PromptBudget {
             prefix_tokens: 16,
             suffix_tokens: 16,
+            context_tokens: 0,
         }
     }
 }

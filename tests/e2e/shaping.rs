@@ -100,6 +100,7 @@ impl Backend for Streaming {
         PromptBudget {
             prefix_tokens: 4096,
             suffix_tokens: 1024,
+            context_tokens: 0,
         }
     }
 }
@@ -123,11 +124,11 @@ async fn accepted(case: &Case, chunk_chars: usize) -> Option<String> {
         .map(|c| c.iter().collect())
         .collect();
     let router = Router::fixed(Arc::new(Streaming { chunks }), MODEL);
-    let engine = Engine::new(
+    let engine = Arc::new(Engine::new(
         router,
         Arc::new(Settings::default()),
         Arc::<Metrics>::default(),
-    );
+    ));
     let ask = Ask {
         document: document.clone(),
         offset_bytes,
@@ -175,11 +176,11 @@ async fn a_later_block_gets_many_lines_as_the_first_did() {
     let document = Document::new("file:///project/x.rs", 1, "rust", &plain);
     let chunks = vec!["d();\n".to_owned(), "    e();\n".to_owned(), "}".to_owned()];
     let router = Router::fixed(Arc::new(Streaming { chunks }), MODEL);
-    let engine = Engine::new(
+    let engine = Arc::new(Engine::new(
         router,
         Arc::new(Settings::default()),
         Arc::<Metrics>::default(),
-    );
+    ));
     for (n, expected) in ["d();\n    e();", "d();", "d();\n    e();"]
         .iter()
         .enumerate()
@@ -199,11 +200,11 @@ async fn a_later_block_gets_many_lines_as_the_first_did() {
 #[tokio::test(start_paused = true)]
 async fn a_secret_file_gets_nothing_even_when_asked_for() {
     let router = Router::fixed(Arc::new(Streaming { chunks: Vec::new() }), MODEL);
-    let engine = Engine::new(
+    let engine = Arc::new(Engine::new(
         router,
         Arc::new(Settings::default()),
         Arc::<Metrics>::default(),
-    );
+    ));
     for (uri, expected) in [
         (
             "file:///project/deploy/id_rsa",

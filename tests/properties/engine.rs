@@ -125,6 +125,7 @@ impl Backend for Knowing {
         PromptBudget {
             prefix_tokens: 4096,
             suffix_tokens: 1024,
+            context_tokens: 0,
         }
     }
 }
@@ -157,6 +158,7 @@ impl Backend for Saying {
         PromptBudget {
             prefix_tokens: 4096,
             suffix_tokens: 1024,
+            context_tokens: 0,
         }
     }
 }

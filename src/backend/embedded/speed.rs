@@ -23,33 +23,6 @@ const SMALLEST_CHUNK_TOKENS: usize = 16;
 /// buffers; larger ones gain nothing on a CPU and a few percent on a GPU.
 pub(super) const BATCH_TOKENS: usize = 512;
 
-/// How long a prompt of which nothing is cached may take before its first token.
-const COLD_PROMPT_TIME: Duration = Duration::from_secs(4);
-
-/// The budgets to choose from, in tokens of prefix and suffix, ascending. Steps and not a formula, so
-/// that two measurements of one machine mostly give one budget.
-const BUDGETS: [PromptBudget; 4] = [
-    PromptBudget {
-        prefix_tokens: 384,
-        suffix_tokens: 96,
-    },
-    PromptBudget {
-        prefix_tokens: 768,
-        suffix_tokens: 192,
-    },
-    PromptBudget {
-        prefix_tokens: 1536,
-        suffix_tokens: 384,
-    },
-    PromptBudget {
-        prefix_tokens: 2048,
-        suffix_tokens: 512,
-    },
-];
-
-/// The budget while nothing is measured: what a slow CPU can do.
-pub(super) const UNMEASURED_BUDGET: PromptBudget = BUDGETS[0];
-
 /// How fast a loaded model computes prompts here.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Speed {
@@ -78,18 +51,9 @@ impl Speed {
         }
     }
 
-    /// The largest budget whose prompt takes less than [`COLD_PROMPT_TIME`], else the smallest.
+    /// The budget of a prompt on this machine.
     pub(super) fn budget(&self) -> PromptBudget {
-        let affordable_tokens = self.prompt_tokens_per_second * COLD_PROMPT_TIME.as_secs_f64();
-        let affords = |budget: &PromptBudget| {
-            #[expect(clippy::cast_precision_loss, reason = "a few thousand tokens")]
-            let tokens = (budget.prefix_tokens + budget.suffix_tokens) as f64;
-            tokens <= affordable_tokens
-        };
-        BUDGETS
-            .into_iter()
-            .rfind(affords)
-            .unwrap_or(UNMEASURED_BUDGET)
+        PromptBudget::at_speed(self.prompt_tokens_per_second)
     }
 }
 
@@ -145,11 +109,12 @@ mod tests {
         let cases = [
             ((32, 800), (16, 384)),
             ((32, 320), (16, 384)),
-            ((32, 130), (16, 768)),
-            ((32, 64), (16, 1536)),
-            ((32, 25), (25, 2048)),
-            ((512, 100), (102, 2048)),
-            ((512, 1), (512, 2048)),
+            ((32, 64), (16, 384)),
+            ((32, 25), (25, 384)),
+            ((512, 100), (102, 384)),
+            ((512, 25), (409, 768)),
+            ((512, 13), (512, 1536)),
+            ((512, 9), (512, 2048)),
             ((32, 0), (512, 2048)),
         ];
         for ((tokens, elapsed_ms), expect) in cases {

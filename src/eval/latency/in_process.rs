@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::backend::MODEL;
 use super::source::{Source, uri};
-use crate::backend::StopReason;
+use crate::backend::{PromptBudget, StopReason};
 use crate::document::{Document, Edit};
 use crate::inline::{Completion, Gate, GateCase, Source as InlineSource, Trace};
 use crate::prompt::fim::{PREFIX_ONLY, family_of};
@@ -18,9 +18,8 @@ const TIME: Duration = Duration::from_secs(1);
 const LINES_JUDGED: usize = 1_000;
 /// The longest completion judged: about what 64 tokens hold.
 const MOST_WORDS: usize = 48;
-/// As the Ollama backend asks for; see its `PROMPT_BUDGET`.
-const PREFIX_TOKENS: usize = 1024;
-const SUFFIX_TOKENS: usize = 256;
+/// As the Ollama backend asks for.
+const BUDGET: PromptBudget = PromptBudget::UNMEASURED;
 
 /// Judgements of the gate that are timed one by one.
 const JUDGEMENTS: usize = 20_000;
@@ -101,7 +100,12 @@ pub(super) fn did_change_and_prompt_per_second(lines: usize) -> f64 {
         });
         // The store keeps one and hands out another, as after every change.
         let snapshot = document.clone();
-        let cut = window::cut(&snapshot.text, end, PREFIX_TOKENS, SUFFIX_TOKENS);
+        let cut = window::cut(
+            &snapshot.text,
+            end,
+            BUDGET.prefix_tokens,
+            BUDGET.suffix_tokens,
+        );
         black_box(render(&family.lay_out(cut.above, cut.typed, cut.after)));
         rounds += 1;
     }

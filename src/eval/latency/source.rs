@@ -1,4 +1,5 @@
-//! Generated documents: code-like lines, all different, so that no sample finds another's completion.
+//! Generated documents: Rust that parses, its lines all different, so that no sample finds another's
+//! completion.
 
 use std::fmt::Write as _;
 
@@ -31,9 +32,10 @@ impl Source {
             // Writing to a string cannot fail.
             let _ = match n % BLOCK_LINES {
                 0 => write!(text, "fn step_{n:06}(input: &[f64]) -> f64 {{"),
-                8 => write!(text, "    total_{n:06}"),
+                1 => write!(text, "    weight_{n:06} * input[{n}] + bias"),
+                8 => write!(text, "        + total_{n:06}"),
                 9 => write!(text, "}}"),
-                _ => write!(text, "    total += weight_{n:06} * input[{n}] + bias"),
+                _ => write!(text, "        + weight_{n:06} * input[{n}] + bias"),
             };
             columns.push(text.len() - start);
             text.push('\n');

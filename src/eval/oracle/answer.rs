@@ -33,7 +33,8 @@ impl Answer {
         let mut chance = Chance::new(seed, "oracle", fingerprint(place.as_bytes()));
         let most = usize::try_from(request.max_tokens).unwrap_or(usize::MAX);
         let mut rest = truth;
-        let mut wrong = rest.is_empty().then(Wrong::default);
+        // Whitespace, and then the person goes elsewhere: no model says that.
+        let mut wrong = rest.trim().is_empty().then(Wrong::default);
         let mut answer = Self {
             tokens: Vec::new(),
             stop: StopReason::Length,

@@ -186,6 +186,7 @@ impl Backend for Scripted {
         PromptBudget {
             prefix_tokens: 4096,
             suffix_tokens: 1024,
+            context_tokens: 1365,
         }
     }
 }
