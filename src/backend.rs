@@ -65,6 +65,12 @@ pub trait Backend: Send + Sync + Debug {
         }
     }
 
+    /// What a person should know about `model` while it is loaded or used. Cheap: it is asked at each
+    /// change of the status.
+    fn standing(&self, _model: &str) -> Standing {
+        Standing::default()
+    }
+
     /// Turns texts into vectors of length 1, all in one space. Dropping the future cancels.
     fn embed(&self, request: EmbedRequest) -> BoxFuture<'_, Result<Embeddings, BackendError>> {
         let error = BackendError::Unsupported {
@@ -93,6 +99,15 @@ pub struct Capabilities {
     pub embedding: bool,
     /// Tells what a prompt costs ([`Chunk::Prompt`]) before its first token.
     pub counts_tokens: bool,
+}
+
+/// What is worth telling about a model beside that it serves.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// How much of it is loaded, while it is being loaded.
+    pub loaded_percent: Option<u8>,
+    /// A remark on how it serves, as the end of a sentence about it.
+    pub remark: Option<String>,
 }
 
 /// A model a backend can run now. `None` where the backend cannot tell.

@@ -25,6 +25,8 @@ pub struct LocalHost {
     /// Backends by name with the settings they were built from: a reload keeps those whose settings
     /// stay, and with them loaded weights and open connections.
     built: Mutex<BTreeMap<String, Built>>,
+    /// GGUF files that candidates name. A workspace's file names none: its trust rules refuse paths.
+    files: Arc<Mutex<Vec<PathBuf>>>,
 }
 
 type Built = (BackendSettings, Arc<dyn Backend>);
@@ -61,13 +63,14 @@ impl Host for LocalHost {
     }
 
     fn choices(&self, settings: &Settings) -> (Choices, Vec<String>) {
+        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files_of(settings);
         let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = BTreeMap::new();
         let mut problems = Vec::new();
         for (name, settings) in &settings.backends {
             let backend = match built.remove(name) {
                 Some((old, backend)) if old == *settings => Ok(backend),
-                _ => build(name, settings),
+                _ => build(name, settings, &self.files),
             };
             match backend {
                 Ok(backend) => {
@@ -155,12 +158,35 @@ fn gate_file() -> Option<PathBuf> {
     )
 }
 
-fn build(name: &str, settings: &BackendSettings) -> Result<Arc<dyn Backend>, String> {
+/// The GGUF files that the settings name as models of the embedded engine: `embedded/` and an absolute path.
+fn files_of(settings: &Settings) -> Vec<PathBuf> {
+    let is_embedded = |name: &str| {
+        let backend = settings.backends.get(name);
+        backend.is_some_and(|backend| backend.kind == BackendKind::Embedded)
+    };
+    let candidates = settings.roles.values().flat_map(|role| &role.candidates);
+    let mut files: Vec<_> = candidates
+        .filter(|candidate| candidate.backend.as_deref().is_some_and(is_embedded))
+        .map(|candidate| PathBuf::from(&candidate.model))
+        .filter(|path| path.is_absolute())
+        .collect();
+    files.sort();
+    files.dedup();
+    files
+}
+
+type Files = Arc<Mutex<Vec<PathBuf>>>;
+
+fn build(
+    name: &str,
+    settings: &BackendSettings,
+    files: &Files,
+) -> Result<Arc<dyn Backend>, String> {
     match settings.kind {
         BackendKind::Ollama => Ollama::new(name, &settings.urls, OllamaOptions::default())
             .map(|backend| Arc::new(backend) as Arc<dyn Backend>)
             .map_err(|error| format!("backends.{name}: {error}")),
-        BackendKind::Embedded => embedded(name, settings),
+        BackendKind::Embedded => embedded(name, settings, files),
         BackendKind::LlamaServer => {
             llama_server(name, settings).map_err(|error| format!("backends.{name}: {error}"))
         }
@@ -184,7 +210,11 @@ fn key(settings: &BackendSettings) -> Option<String> {
 }
 
 #[cfg(feature = "embedded")]
-fn embedded(name: &str, settings: &BackendSettings) -> Result<Arc<dyn Backend>, String> {
+fn embedded(
+    name: &str,
+    settings: &BackendSettings,
+    files: &Files,
+) -> Result<Arc<dyn Backend>, String> {
     use crate::backend::embedded::{Embedded, EmbeddedModel, EngineOptions};
     use crate::models::Store;
 
@@ -207,11 +237,40 @@ fn embedded(name: &str, settings: &BackendSettings) -> Result<Arc<dyn Backend>, 
         threads: settings.threads,
         ..EngineOptions::default()
     };
-    Ok(Arc::new(Embedded::new(name, installed, options)))
+    Ok(Arc::new(Embedded::new(
+        name,
+        with_others(installed, Arc::clone(files)),
+        options,
+    )))
+}
+
+/// Adds what an Ollama on this machine has fetched, and the files that candidates name.
+#[cfg(feature = "embedded")]
+fn with_others(
+    own: impl Fn() -> Vec<crate::backend::embedded::EmbeddedModel> + Send + Sync + 'static,
+    files: Files,
+) -> impl Fn() -> Vec<crate::backend::embedded::EmbeddedModel> + Send + Sync + 'static {
+    use crate::backend::embedded::EmbeddedModel;
+
+    move || {
+        let of_ollama = crate::models::ollama_models();
+        let of_ollama = of_ollama.into_iter().map(|model| EmbeddedModel {
+            name: model.name,
+            path: model.path,
+            digest: Some(model.sha256),
+        });
+        let files = files.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let named = files.into_iter().map(|path| EmbeddedModel {
+            name: path.to_string_lossy().into_owned(),
+            path,
+            digest: None,
+        });
+        own().into_iter().chain(of_ollama).chain(named).collect()
+    }
 }
 
 #[cfg(not(feature = "embedded"))]
-fn embedded(name: &str, _: &BackendSettings) -> Result<Arc<dyn Backend>, String> {
+fn embedded(name: &str, _: &BackendSettings, _: &Files) -> Result<Arc<dyn Backend>, String> {
     Err(format!(
         "backends.{name}: this ghostline was built without the feature `embedded`"
     ))

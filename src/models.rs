@@ -7,6 +7,9 @@
 //! Invariants: a file under its final name has its full size and had the right hash when it was
 //! put there; only the hash makes a source trusted; nothing that was fetched is ever run.
 
+mod ollama_store;
+pub use ollama_store::{OllamaModel, models_in, ollama_models};
+
 mod blocking;
 mod catalogue;
 mod error;

@@ -294,6 +294,7 @@ fn choose(
                 let model = models.iter().find(|m| {
                     candidate.matches(&m.name)
                         && usable(backend.as_ref(), m)
+                        && can_serve(role, m)
                         // A pattern may match what cannot fill in the middle; a name was chosen.
                         && !(role == Role::Completion
                             && candidate.is_pattern()
@@ -309,6 +310,15 @@ fn choose(
                 })
             })
     })
+}
+
+/// Whether the model can do what the role needs, as far as its backend can tell.
+fn can_serve(role: Role, model: &Installed) -> bool {
+    match role {
+        Role::Completion | Role::Embedding => true,
+        Role::Chat | Role::Reasoning => model.chat != Some(false),
+        Role::Vision => model.vision != Some(false),
+    }
 }
 
 fn unavailable(role: Role, candidates: &[Candidate], failure: Option<&String>) -> String {

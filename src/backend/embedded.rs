@@ -8,6 +8,8 @@
 //! | file | idea |
 //! |---|---|
 //! | `worker` | the thread: load, place, compute, put aside |
+//! | `chat` | a conversation laid out by the model's own template |
+//! | `embedder` | texts to vectors |
 //! | `queue` | who goes first |
 //! | `job` | one generation, resumable between any two steps |
 //! | `cache`, `slots` | the context and the books of what it holds |
@@ -16,13 +18,18 @@
 //! | `text`, `tokens` | bytes to text, segments to tokens |
 //! | `interrupt` | breaking a step off in its middle |
 //! | `speed` | measured speed, chunk size, prompt budget |
-//! | `weights` | the file: header, checks, load |
+//! | `gguf`, `weights`, `headers`, `gpu` | the file: header, checks, load, and where to |
 //! | `shared`, `stream` | what the async side holds |
 //!
 //! Invariants: only the thread touches the model; nothing is printed; a panic there ends the engine
 //! and not the server.
 
 mod cache;
+mod chat;
+mod embedder;
+mod gguf;
+mod gpu;
+mod headers;
 mod healing;
 mod interrupt;
 mod job;
@@ -38,17 +45,19 @@ mod tokens;
 mod weights;
 mod worker;
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
 
+use crate::backend::{Capabilities, EmbedRequest, Embeddings, Prompt, Standing};
+
+use self::headers::Headers;
 use self::shared::Shared;
 pub use self::speed::Speed;
 use self::stream::ChunkReceiver;
@@ -131,6 +140,8 @@ pub enum EngineState {
     Loading {
         /// Its name.
         model: String,
+        /// How much of it is there, in percent.
+        percent: u8,
     },
     /// A model is in memory.
     Ready {
@@ -188,6 +199,11 @@ impl Embedded {
     /// Follows what the engine is doing.
     pub fn watch_state(&self) -> watch::Receiver<EngineState> {
         self.shared.state.subscribe()
+    }
+
+    /// What a person should know about the loaded model's chat template.
+    pub fn complaint(&self) -> Option<String> {
+        (**self.shared.complaint.load()).clone()
     }
 
     /// How fast the loaded model is here; `None` while none is loaded.
@@ -283,10 +299,53 @@ impl Backend for Embedded {
     }
 
     fn stream(&self, request: Request) -> ChunkStream {
+        if let Prompt::Chat(conversation) = &request.prompt
+            && conversation.messages.iter().any(|m| !m.images.is_empty())
+        {
+            let error = BackendError::Unsupported {
+                backend: self.shared.name.clone(),
+                model: request.model,
+                what: "look at images",
+            };
+            return futures_util::stream::once(async { Err(error) }).boxed();
+        }
         Box::pin(ChunkReceiver::Unsent(
             Arc::clone(&self.shared),
             Box::new(request),
         ))
+    }
+
+    fn standing(&self, model: &str) -> Standing {
+        let (loaded_percent, is_loaded) = match &*self.shared.state.borrow() {
+            EngineState::Loading { model: m, percent } if m == model => (Some(*percent), false),
+            EngineState::Ready { model: m } => (None, m == model),
+            _ => (None, false),
+        };
+        let place = (**self.shared.place_remark.load()).clone();
+        let remarks: Vec<_> = place.into_iter().chain(self.complaint()).collect();
+        Standing {
+            loaded_percent,
+            remark: (is_loaded && !remarks.is_empty()).then(|| remarks.join("; ")),
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            fim: true,
+            chat: true,
+            vision: false,
+            embedding: true,
+            counts_tokens: true,
+        }
+    }
+
+    fn embed(&self, request: EmbedRequest) -> BoxFuture<'_, Result<Embeddings, BackendError>> {
+        async move {
+            let done = self.shared.submit_embed(request)?;
+            done.await
+                .unwrap_or_else(|_| Err(self.shared.interrupted()))
+        }
+        .boxed()
     }
 
     /// Small until the first load has measured the machine, then as large as a prompt may be that is
@@ -298,50 +357,5 @@ impl Backend for Embedded {
             .get()
             .copied()
             .unwrap_or(PromptBudget::SMALLEST)
-    }
-}
-
-/// Headers already read, by path, size and time of change. A std mutex: held for a lookup, never while
-/// a file is read.
-#[derive(Debug, Default)]
-struct Headers(Mutex<HashMap<PathBuf, (FileStamp, Option<Header>)>>);
-
-/// Tells whether a file was replaced.
-type FileStamp = (u64, Option<SystemTime>);
-
-impl Headers {
-    fn installed(&self, model: &EmbeddedModel) -> Option<Installed> {
-        let header = self.read(&model.path)?;
-        Some(Installed {
-            name: model.name.clone(),
-            digest: model.digest.clone(),
-            size_bytes: Some(header.size_bytes),
-            quantization: header.quantization,
-            architecture: header.architecture,
-            fim: header.fim,
-            ..Installed::default()
-        })
-    }
-
-    fn read(&self, path: &Path) -> Option<Header> {
-        let file = path.metadata().ok()?;
-        let stamp = (file.len(), file.modified().ok());
-        let known = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(path)
-            .cloned();
-        if let Some((known_stamp, header)) = known
-            && known_stamp == stamp
-        {
-            return header;
-        }
-        let header = weights::inspect(path)
-            .inspect_err(|message| tracing::warn!(%message, "a model is not listed"))
-            .ok();
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(path.to_owned(), (stamp, header.clone()));
-        header
     }
 }

@@ -1,5 +1,6 @@
 //! `ghostline/status` and its notification: how every role stands, in words.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -47,7 +48,13 @@ fn summary(roles: &Roles) -> (&'static str, String) {
     let unserved = |role: Role| matches!(roles.get(&role), Some(RoleState::Unavailable(_)));
     match roles.get(&Role::Completion) {
         None | Some(RoleState::Starting) => ("starting", "Looking for models".into()),
-        Some(RoleState::Loading(route)) => ("loading", format!("Loading {}", place_of(route))),
+        Some(RoleState::Loading(route)) => {
+            let mut message = format!("Loading {}", place_of(route));
+            if let Some(percent) = route.backend.standing(&route.model).loaded_percent {
+                let _ = write!(message, ", {percent} %");
+            }
+            ("loading", message)
+        }
         Some(RoleState::Ready(route)) => {
             let mut message = format!("Completions from {}", place_of(route));
             if route.fallback {
@@ -69,6 +76,10 @@ fn summary(roles: &Roles) -> (&'static str, String) {
             if unserved(Role::Chat) {
                 message.push_str("; no model for chat");
             }
+            for remark in remarks(roles) {
+                message.push_str("; ");
+                message.push_str(&remark);
+            }
             (if degraded { "degraded" } else { "ready" }, message)
         }
         Some(RoleState::Unavailable(why)) => {
@@ -76,6 +87,17 @@ fn summary(roles: &Roles) -> (&'static str, String) {
             (if any { "degraded" } else { "unavailable" }, sentence(why))
         }
     }
+}
+
+/// What the backends remark on the models that serve, each remark once.
+fn remarks(roles: &Roles) -> Vec<String> {
+    let mut remarks = Vec::new();
+    for route in roles.values().filter_map(RoleState::route) {
+        let remark = route.backend.standing(&route.model).remark;
+        let remark = remark.map(|remark| format!("of {}: {remark}", place_of(route)));
+        remarks.extend(remark.filter(|new| !remarks.contains(new)));
+    }
+    remarks
 }
 
 fn place_of(route: &Route) -> String {
@@ -98,8 +120,10 @@ fn role_json(state: &RoleState) -> Value {
         RoleState::Unavailable(_) => "unavailable",
     };
     let route = state.route();
+    let standing = route.map(|r| r.backend.standing(&r.model));
     json!({
         "state": name,
+        "loadedPercent": standing.and_then(|standing| standing.loaded_percent),
         "model": route.map(|r| &r.model),
         "backend": route.map(|r| r.backend.name()),
         "fallback": route.is_some_and(|r| r.fallback),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ghostline::backend::embedded::{Embedded, EmbeddedModel, EngineOptions, EngineState};
-use ghostline::backend::{Backend, BackendError};
+use ghostline::backend::{Backend, BackendError, Request};
 
 use crate::support::{MODEL, answer, collect, engine, engine_with, fim, request};
 
@@ -59,6 +59,49 @@ pub(crate) async fn bad_files_are_load_errors(weights: &Path) {
         matches!(error, BackendError::ModelMissing { .. }),
         "{error}"
     );
+}
+
+/// Nothing is fetched twice: a manifest leads to the blob, and that is run.
+pub(crate) async fn a_model_of_ollamas_store_is_run(weights: &Path) {
+    let store = tempfile::tempdir().unwrap();
+    let hash = "a".repeat(64);
+    let blobs = store.path().join("blobs");
+    std::fs::create_dir_all(&blobs).unwrap();
+    let size = std::fs::copy(weights, blobs.join(format!("sha256-{hash}"))).unwrap();
+    let tags = store
+        .path()
+        .join("manifests/registry.ollama.ai/library/coder");
+    std::fs::create_dir_all(&tags).unwrap();
+    let manifest = format!(
+        r#"{{"layers":[{{"mediaType":"application/vnd.ollama.image.model","digest":"sha256:{hash}","size":{size}}}]}}"#
+    );
+    std::fs::write(tags.join("0.5b"), manifest).unwrap();
+    let folder = store.path().to_owned();
+    let list = move || {
+        let models = ghostline::models::models_in(&folder).into_iter();
+        let model = models.map(|model| EmbeddedModel {
+            name: model.name,
+            path: model.path,
+            digest: Some(model.sha256),
+        });
+        model.collect()
+    };
+    let options = EngineOptions {
+        context_tokens: 512,
+        ..EngineOptions::default()
+    };
+    let engine = Embedded::new("embedded", list, options);
+    let installed = engine.probe().await.unwrap();
+    assert_eq!(
+        installed.first().map(|m| m.name.as_str()),
+        Some("coder:0.5b")
+    );
+    let request = Request {
+        model: "coder:0.5b".to_owned(),
+        ..request(fim("fn add(a: i32, b: i32) -> i32 {\n", "\n}\n", "    "), 8)
+    };
+    let (text, _) = collect(engine.stream(request)).await.unwrap();
+    assert!(text.contains("a + b"), "{text:?}");
 }
 
 pub(crate) async fn the_installed_model_is_described(weights: &Path) {

@@ -18,6 +18,8 @@ mod queueing;
 mod splicing;
 mod support;
 
+mod conversing;
+
 use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -119,7 +121,7 @@ fn main() {
     if weights.is_none() {
         eprintln!(
             "SKIPPED: {} tests of the in-process engine, because {WEIGHTS} names no file",
-            cases.len()
+            cases.len() + conversing::CASES.len()
         );
     }
     let trial = |&(name, case): &(&str, Case)| {
@@ -128,6 +130,7 @@ fn main() {
     };
     let trials = cases
         .iter()
+        .chain(conversing::CASES)
         .map(|case| trial(case).with_ignored_flag(weights.is_none()))
         .chain(
             measurements

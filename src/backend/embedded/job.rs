@@ -14,12 +14,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::EmbeddedModel;
 use super::cache::likeliest;
+use super::chat::LaidOut;
+use super::embedder::EmbedJob;
 use super::healing::{self, Pieces};
 use super::queue::Abandon;
 use super::speed::Pace;
 use super::text::{Pushed, TextOut};
 use super::tokens;
-use crate::backend::{BackendError, Chunk, Finish, Request, StopReason};
+use crate::backend::thinking::ThinkSplitter;
+use crate::backend::{BackendError, Chunk, Conversation, Finish, Prompt, Request, StopReason};
 
 /// Where a generation's chunks go. Unbounded, because the engine must not wait for a slow reader; a
 /// generation is bounded by its `max_tokens`.
@@ -29,6 +32,7 @@ pub(super) type ChunkSender = mpsc::UnboundedSender<Result<Chunk, BackendError>>
 #[derive(Debug)]
 pub(super) enum Task {
     Generate(Box<Job>),
+    Embed(Box<EmbedJob>),
     Load(Load),
 }
 
@@ -48,6 +52,8 @@ pub(super) struct Job {
     request: Request,
     chunks: ChunkSender,
     text: TextOut,
+    /// Of a conversation: what is thought goes apart from what is answered.
+    splitter: Option<ThinkSplitter>,
     pub(super) history: Vec<LlamaToken>,
     prompt_tokens: usize,
     /// The end of the prompt's text that was taken back, as far as it was not generated again.
@@ -71,6 +77,7 @@ impl Task {
     pub(super) fn model(&self) -> &Arc<EmbeddedModel> {
         match self {
             Self::Generate(job) => &job.model,
+            Self::Embed(job) => &job.model,
             Self::Load(load) => &load.model,
         }
     }
@@ -79,6 +86,7 @@ impl Task {
     pub(super) fn fail(self, error: BackendError) {
         match self {
             Self::Generate(job) => job.fail(error),
+            Self::Embed(job) => job.fail(error),
             Self::Load(load) => drop(load.done.send(Err(error))),
         }
     }
@@ -89,6 +97,7 @@ impl Abandon for Task {
     fn is_abandoned(&self) -> bool {
         match self {
             Self::Generate(job) => job.is_abandoned(),
+            Self::Embed(job) => job.is_abandoned(),
             Self::Load(_) => false,
         }
     }
@@ -108,6 +117,7 @@ impl Job {
             request,
             chunks,
             text,
+            splitter: None,
             history: Vec::new(),
             prompt_tokens: 0,
             typed: Vec::new(),
@@ -125,6 +135,28 @@ impl Job {
 
     pub(super) fn fail(&self, error: BackendError) {
         drop(self.chunks.send(Err(error)));
+    }
+
+    /// The conversation that has to be laid out before anything is computed.
+    pub(super) fn conversation(&self) -> Option<&Conversation> {
+        match &self.request.prompt {
+            Prompt::Chat(conversation) if self.prompt_tokens == 0 => Some(conversation),
+            Prompt::Chat(_) | Prompt::Fim(_) => None,
+        }
+    }
+
+    /// Tokens of a context of `capacity_tokens` that its prompt may have, so that an answer fits too:
+    /// the whole one, as far as that is not most of the context.
+    pub(super) fn prompt_room_tokens(&self, capacity_tokens: usize) -> usize {
+        let answer_tokens = usize::try_from(self.request.max_tokens).unwrap_or(usize::MAX);
+        capacity_tokens - answer_tokens.clamp(1, (capacity_tokens / 2).max(1))
+    }
+
+    /// Takes the conversation as it was laid out.
+    pub(super) fn begin_conversation(&mut self, laid_out: LaidOut) {
+        self.prompt_tokens = laid_out.tokens.len();
+        self.history = laid_out.tokens;
+        self.splitter = Some(ThinkSplitter::new(laid_out.thinks));
     }
 
     /// Encodes the prompt, the first time this is called, and with `pieces` takes back what may be the
@@ -250,13 +282,24 @@ impl Job {
         self.send_finish(stop)
     }
 
-    fn send_text(&self, text: String) {
-        if !text.is_empty() {
-            drop(self.chunks.send(Ok(Chunk::Text(text))));
+    fn send_text(&mut self, text: String) {
+        if text.is_empty() {
+            return;
+        }
+        match &mut self.splitter {
+            None => drop(self.chunks.send(Ok(Chunk::Text(text)))),
+            Some(splitter) => {
+                for chunk in splitter.push(&text) {
+                    drop(self.chunks.send(Ok(chunk)));
+                }
+            }
         }
     }
 
-    fn send_finish(&self, stop: StopReason) -> Accepted {
+    fn send_finish(&mut self, stop: StopReason) -> Accepted {
+        if let Some(rest) = self.splitter.as_mut().and_then(ThinkSplitter::finish) {
+            drop(self.chunks.send(Ok(rest)));
+        }
         let finish = Finish {
             stop,
             prompt_tokens: count(self.prompt_tokens),

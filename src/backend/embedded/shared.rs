@@ -15,7 +15,9 @@ use super::job::{Job, Load, Task};
 use super::queue::{Queue, Refused};
 use super::speed::Speed;
 use super::{EmbeddedModel, EngineOptions, EngineState};
-use crate::backend::{BackendError, Chunk, Priority, PromptBudget, Request};
+use crate::backend::{
+    BackendError, Chunk, EmbedRequest, Embeddings, Priority, PromptBudget, Request,
+};
 
 /// Requests that may wait. A person has one completion, one chat and a prefetch or two; more is a
 /// caller that does not look at its answers.
@@ -39,6 +41,10 @@ pub(super) struct Shared {
     pub(super) state: watch::Sender<EngineState>,
     /// Of the loaded model.
     pub(super) speed: ArcSwap<Option<Speed>>,
+    /// What is wrong with the loaded model's chat template.
+    pub(super) complaint: ArcSwap<Option<String>>,
+    /// Where it runs, if not all of it runs where it should.
+    pub(super) place_remark: ArcSwap<Option<String>>,
     /// From the first measurement of this run.
     pub(super) budget: OnceLock<PromptBudget>,
     pub(super) steps_decoded: AtomicU64,
@@ -75,6 +81,8 @@ impl Shared {
             submitted: AtomicU64::new(0),
             state: watch::Sender::new(EngineState::Unloaded),
             speed: ArcSwap::from_pointee(None),
+            complaint: ArcSwap::from_pointee(None),
+            place_remark: ArcSwap::from_pointee(None),
             budget: OnceLock::new(),
             steps_decoded: AtomicU64::new(0),
             tokens_decoded: AtomicU64::new(0),
@@ -103,6 +111,19 @@ impl Shared {
         Ok((number, receiver))
     }
 
+    /// Queues texts to embed. The receiver's drop is the cancel.
+    pub(super) fn submit_embed(
+        &self,
+        request: EmbedRequest,
+    ) -> Result<oneshot::Receiver<Result<Embeddings, BackendError>>, BackendError> {
+        let model = self.find(&request.model)?;
+        let (done, receiver) = oneshot::channel();
+        let priority = request.priority;
+        let job = Box::new(super::embedder::EmbedJob::new(model, request.texts, done));
+        self.push(priority, Task::Embed(job))?;
+        Ok(receiver)
+    }
+
     /// Queues a load. In front of guesses and behind what a person waits for, which loads as well.
     pub(super) fn submit_load(
         &self,
@@ -112,6 +133,23 @@ impl Shared {
         let (done, receiver) = oneshot::channel();
         self.push(Priority::Chat, Task::Load(Load { model, done }))?;
         Ok(receiver)
+    }
+
+    /// Notes the share of the weights that is loaded, from 0 to 1, where it is another percentage.
+    pub(super) fn show_loaded(&self, share: f32) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from 0 to 100"
+        )]
+        let now = (share.clamp(0.0, 1.0) * 100.0) as u8;
+        self.state.send_if_modified(|state| match state {
+            EngineState::Loading { percent, .. } if *percent != now => {
+                *percent = now;
+                true
+            }
+            _ => false,
+        });
     }
 
     pub(super) fn failed(&self, message: impl Into<String>) -> BackendError {

@@ -21,6 +21,8 @@ use super::speed::{Pace, Speed};
 use super::{EmbeddedModel, EngineState, weights};
 use crate::backend::{BackendError, Priority, StopReason};
 
+mod words;
+
 /// The thread's body.
 pub(super) fn run(shared: &Arc<Shared>) {
     let _closing = CloseAtEnd(shared);
@@ -64,13 +66,20 @@ fn with_model(shared: &Arc<Shared>, ticket: Ticket, mut task: Task) -> Option<(T
     let name = wanted.name.clone();
     shared.state.send_replace(EngineState::Loading {
         model: name.clone(),
+        percent: 0,
     });
     let started = Instant::now();
     let closing = Arc::clone(shared);
     let context_tokens = shared.options.context_tokens;
-    let go_on = move || !closing.queue.is_closed();
-    let model = match weights::load(&name, &wanted.path, context_tokens, go_on) {
-        Ok(model) => model,
+    let progress = move |share| {
+        closing.show_loaded(share);
+        !closing.queue.is_closed()
+    };
+    let model = match weights::load(&name, &wanted.path, context_tokens, progress) {
+        Ok(weights::Loaded { model, remark }) => {
+            shared.place_remark.store(Arc::new(remark));
+            model
+        }
         Err(message) => {
             load_failed(shared, task, message);
             return None;
@@ -99,6 +108,9 @@ fn with_model(shared: &Arc<Shared>, ticket: Ticket, mut task: Task) -> Option<(T
         model: &wanted,
         vocab: model.vocab(),
         pieces: shared.options.healing.then(|| Pieces::of(&model.vocab())),
+        weights: &model,
+        chat: super::chat::Chat::of(&model),
+        embedder: None,
         cache,
         speed,
         refresh_pace: Pace::default(),
@@ -106,6 +118,8 @@ fn with_model(shared: &Arc<Shared>, ticket: Ticket, mut task: Task) -> Option<(T
     let next = engine.serve(ticket, task);
     drop(engine);
     shared.speed.store(Arc::new(None));
+    shared.complaint.store(Arc::new(None));
+    shared.place_remark.store(Arc::new(None));
     drop(model);
     shared.state.send_replace(EngineState::Unloaded);
     next
@@ -147,6 +161,10 @@ struct Engine<'a> {
     vocab: LlamaVocab<'a>,
     /// `None` when token healing is off.
     pieces: Option<Pieces>,
+    weights: &'a LlamaModel,
+    chat: super::chat::Chat,
+    /// Made when the first text is embedded.
+    embedder: Option<super::embedder::Embedder<'a>>,
     cache: Cache<'a>,
     speed: Speed,
     refresh_pace: Pace,
@@ -173,6 +191,11 @@ impl Engine<'_> {
                 Task::Generate(mut job) => match self.work_on(&mut job, ticket) {
                     Ok(Turn::Ended) => {}
                     Ok(Turn::PutAside) => self.shared.queue.put_back(ticket, Task::Generate(job)),
+                    Err(message) => job.fail(self.shared.failed(message)),
+                },
+                Task::Embed(mut job) => match self.embed(&mut job, ticket) {
+                    Ok(Turn::Ended) => {}
+                    Ok(Turn::PutAside) => self.shared.queue.put_back(ticket, Task::Embed(job)),
                     Err(message) => job.fail(self.shared.failed(message)),
                 },
             }
@@ -221,6 +244,7 @@ impl Engine<'_> {
     /// Prompt and answer are one loop: compute what is not computed of the history; once all is, the
     /// last logits give the next token, which joins the history.
     fn work_on(&mut self, job: &mut Job, ticket: Ticket) -> Result<Turn, String> {
+        self.lay_out(job)?;
         let pieces = self.pieces.as_ref();
         job.encode_prompt(&self.vocab, pieces, self.cache.capacity_tokens())?;
         // An answer that a person asked for is not built on cells that saw other text.

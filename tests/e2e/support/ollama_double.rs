@@ -121,7 +121,12 @@ impl Model {
                 "parent_model": "", "format": "gguf", "family": "qwen2", "families": null,
                 "parameter_size": "1.5B", "quantization_level": "Q4_K_M",
             }),
-            capabilities: Some(vec!["completion", "insert"]),
+            // As the real ones say of themselves: models of code fill gaps, the others see pictures.
+            capabilities: Some(if name.contains("vision") {
+                vec!["completion", "vision"]
+            } else {
+                vec!["completion", "insert"]
+            }),
         }
     }
 }
