@@ -21,13 +21,15 @@ mod failure;
 mod http;
 pub mod llama_server;
 pub mod ollama;
+pub mod openai;
 mod permits;
+pub mod pool;
+mod text;
 mod thinking;
 mod vectors;
 pub(crate) mod wire;
 
 pub use self::budget::PromptBudget;
-
 pub use self::http::{AddressError, Limits};
 
 /// A stream of chunks; the last item is [`Chunk::Done`] or an error.
@@ -97,6 +99,8 @@ pub struct Capabilities {
     pub vision: bool,
     /// Has [`Backend::embed`].
     pub embedding: bool,
+    /// Goes on with a conversation whose last message is the model's own.
+    pub continues: bool,
     /// Tells what a prompt costs ([`Chunk::Prompt`]) before its first token.
     pub counts_tokens: bool,
 }

@@ -11,7 +11,9 @@ use serde_json::Value;
 
 use crate::backend::llama_server::LlamaServer;
 use crate::backend::ollama::{Ollama, OllamaOptions};
-use crate::backend::{AddressError, Backend, Limits};
+use crate::backend::openai::OpenAi;
+use crate::backend::pool::Pool;
+use crate::backend::{Backend, Limits};
 use crate::config::{
     self, BackendKind, BackendSettings, Candidate, Environment, Role, Settings, Sources, edit,
 };
@@ -182,24 +184,43 @@ fn build(
     settings: &BackendSettings,
     files: &Files,
 ) -> Result<Arc<dyn Backend>, String> {
-    match settings.kind {
-        BackendKind::Ollama => Ollama::new(name, &settings.urls, OllamaOptions::default())
-            .map(|backend| Arc::new(backend) as Arc<dyn Backend>)
-            .map_err(|error| format!("backends.{name}: {error}")),
-        BackendKind::Embedded => embedded(name, settings, files),
-        BackendKind::LlamaServer => {
-            llama_server(name, settings).map_err(|error| format!("backends.{name}: {error}"))
-        }
-        kind @ BackendKind::Openai => Err(format!(
-            "backends.{name}: this version has no backend of kind {kind:?}; use `ollama` or `embedded`"
-        )),
+    if settings.kind == BackendKind::Embedded {
+        return embedded(name, settings, files);
     }
+    let several = settings.urls.len() > 1;
+    let members = settings.urls.iter().enumerate().map(|(index, url)| {
+        // Errors say which one, without its address.
+        let member = if several {
+            format!("{name}#{}", index + 1)
+        } else {
+            name.to_owned()
+        };
+        endpoint(&member, url, settings).map_err(|error| format!("backends.{name}: {error}"))
+    });
+    let pool = Pool::new(name, members.collect::<Result<_, _>>()?);
+    let pool = pool.ok_or_else(|| format!("backends.{name} has no address; set `urls`"))?;
+    Ok(match settings.kind {
+        // Its batches take in what comes.
+        BackendKind::Openai => Arc::new(pool),
+        _ => Arc::new(pool.sharing_devices()),
+    })
 }
 
-fn llama_server(name: &str, settings: &BackendSettings) -> Result<Arc<dyn Backend>, AddressError> {
-    let url = settings.urls.first().map_or("", String::as_str);
-    let server = LlamaServer::new(name, url, key(settings), Limits::default())?;
-    Ok(Arc::new(server))
+/// One server.
+fn endpoint(
+    name: &str,
+    url: &str,
+    settings: &BackendSettings,
+) -> Result<Arc<dyn Backend>, Box<dyn std::error::Error>> {
+    let limits = Limits::default();
+    Ok(match settings.kind {
+        BackendKind::LlamaServer => Arc::new(LlamaServer::new(name, url, key(settings), limits)?),
+        BackendKind::Openai => Arc::new(OpenAi::new(name, url, key(settings), limits)?),
+        BackendKind::Ollama | BackendKind::Embedded => {
+            let urls = [url.to_owned()];
+            Arc::new(Ollama::new(name, &urls, OllamaOptions::default())?)
+        }
+    })
 }
 
 /// The key, read from the environment; none where the variable is not set. Settings that a workspace

@@ -18,6 +18,7 @@
 //! | which languages have a grammar | `grammar`, one row each |
 //! | which model serves a role | [`router`] |
 //! | how a backend is spoken to | [`backend`], one file per backend |
+//! | several servers used as one, circuit breakers | [`backend::pool`] |
 //! | the engine in this process | [`backend::embedded`] |
 //! | what weights there are and where they come from | [`models`] |
 //! | a setting, its layers, what a workspace may set | [`config`] |

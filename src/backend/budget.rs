@@ -15,6 +15,13 @@ pub struct PromptBudget {
     pub context_tokens: usize,
 }
 
+/// One part in so many of a model's context that a prompt may fill: the rest is for the answer and for
+/// an estimate of the length that is too low.
+const CONTEXT_SHARE: usize = 2;
+
+/// One part in so many of a prompt that is suffix, where the model's context is small.
+const SUFFIX_SHARE: usize = 5;
+
 /// How long the text of elsewhere may take to compute, in an idle moment.
 const CONTEXT_TIME: Duration = Duration::from_millis(250);
 /// Most tokens of text of elsewhere. More takes a small model's eye off the code at the cursor.
@@ -66,6 +73,21 @@ impl PromptBudget {
         };
         Self::of_prefix(prefix_tokens, context_tokens)
     }
+
+    /// This, or less where half of what a model can read at once, `window_tokens`, is less.
+    #[must_use]
+    pub fn within(self, window_tokens: Option<usize>) -> Self {
+        let most = window_tokens.map_or(usize::MAX, |tokens| tokens / CONTEXT_SHARE);
+        if self.context_tokens + self.prefix_tokens + self.suffix_tokens <= most {
+            return self;
+        }
+        let most = most.min(self.prefix_tokens + self.suffix_tokens);
+        Self {
+            prefix_tokens: most - most / SUFFIX_SHARE,
+            suffix_tokens: most / SUFFIX_SHARE,
+            context_tokens: 0,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -91,6 +113,25 @@ mod tests {
                 budget.context_tokens,
             );
             assert_eq!(tokens, expected, "{tokens_per_second}");
+        }
+    }
+
+    #[test]
+    fn a_small_window_makes_a_small_budget() {
+        for (window, expected) in [
+            (None, (768, 192, 384)),
+            (Some(4096), (768, 192, 384)),
+            (Some(2560), (768, 192, 0)),
+            (Some(1000), (400, 100, 0)),
+            (Some(0), (0, 0, 0)),
+        ] {
+            let budget = PromptBudget::UNMEASURED.within(window);
+            let tokens = (
+                budget.prefix_tokens,
+                budget.suffix_tokens,
+                budget.context_tokens,
+            );
+            assert_eq!(tokens, expected, "{window:?}");
         }
     }
 }

@@ -40,7 +40,7 @@ mod slots;
 mod speed;
 mod splice;
 mod stream;
-mod text;
+use super::text;
 mod tokens;
 mod weights;
 mod worker;
@@ -335,6 +335,7 @@ impl Backend for Embedded {
             chat: true,
             vision: false,
             embedding: true,
+            continues: false,
             counts_tokens: true,
         }
     }

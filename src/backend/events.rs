@@ -13,7 +13,7 @@ use super::failure::Asked;
 use super::http::Body;
 use super::permits::Permit;
 use super::wire::{Event, Sse};
-use super::{BackendError, Chunk, Finish};
+use super::{BackendError, Chunk};
 
 /// What a server's events mean.
 pub(super) trait Dialect: Send {
@@ -25,8 +25,8 @@ pub(super) trait Dialect: Send {
         out: &mut VecDeque<Chunk>,
     ) -> Result<(), BackendError>;
 
-    /// The bytes are over and no `Done` was put out: the end, if all that counts was there.
-    fn end(&mut self) -> Option<Finish>;
+    /// The bytes are over and no `Done` was put out: puts it out if all that counts was there.
+    fn end(&mut self, out: &mut VecDeque<Chunk>);
 }
 
 /// Who asked, for errors.
@@ -122,12 +122,12 @@ impl<D: Dialect> Answer<D> {
             if !matches!(read, Err(BackendError::Protocol { .. })) {
                 read?;
             }
-            if let Some(chunk) = self.out.pop_front() {
-                return Ok(chunk);
-            }
         }
-        match self.dialect.end() {
-            Some(finish) => Ok(Chunk::Done(finish)),
+        if !self.out.iter().any(|chunk| matches!(chunk, Chunk::Done(_))) {
+            self.dialect.end(&mut self.out);
+        }
+        match self.out.pop_front() {
+            Some(chunk) => Ok(chunk),
             None if self.events == 0 => Err(asked.protocol("an empty answer")),
             None => Err(asked.interrupted("the answer ended without its end")),
         }

@@ -3,7 +3,6 @@
 //! Called by the backends that are servers. Text that is not the server's own, such as a proxy's page,
 //! is never repeated, nor is an address.
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::BackendError;
@@ -50,12 +49,10 @@ impl Asked<'_> {
         }
     }
 
-    /// `what` as in "cannot embed texts".
-    pub(super) fn unsupported(self, what: &'static str) -> BackendError {
-        BackendError::Unsupported {
+    pub(super) fn missing(self) -> BackendError {
+        BackendError::ModelMissing {
             backend: self.backend.to_owned(),
             model: self.model.to_owned(),
-            what,
         }
     }
 
@@ -80,14 +77,14 @@ impl Asked<'_> {
     }
 }
 
-/// The message of a body such as `{"error": "…"}` or `{"error": {"message": "…"}}`.
+/// The message of a body such as `{"error": "…"}`, `{"error": {"message": "…"}}`, or, of servers made
+/// with `FastAPI`, `{"message": "…"}` and `{"detail": "…"}`.
 pub(super) fn error_message(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Refused {
-        error: Value,
-    }
-    let refused: Refused = serde_json::from_slice(body).ok()?;
-    Some(error_text(&refused.error))
+    let body: Value = serde_json::from_slice(body).ok()?;
+    ["error", "message", "detail"]
+        .iter()
+        .find_map(|field| body.get(field))
+        .map(error_text)
 }
 
 /// Some servers send a string, others an object with a `message`.

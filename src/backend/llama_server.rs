@@ -4,6 +4,7 @@
 //!
 //! - Completions go to `/completion` with our own prompt. `/infill` would cut the prefix to three
 //!   quarters and the suffix to one quarter of a batch without a word.
+//! - Conversations and vectors go to its `OpenAI` dialect ([`openai`](super::openai)).
 //! - The person's text is never read as a sentinel: where it holds something that looks like one, it is
 //!   tokenised apart, without special tokens, and sent as numbers.
 //! - As many requests at a time as the server has slots; the rest wait here, completions first. The
@@ -19,30 +20,22 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use self::api::{Completion, Health, Props, Tokenize, Tokens};
 use super::events::{self, Names};
-use super::failure::{Asked, error_message};
+use super::failure::Asked;
 use super::http::{Body, Endpoint, base_url};
 use super::permits::Permits;
 use super::{
-    AddressError, Backend, BackendError, ChunkStream, Installed, Limits, Prompt, PromptBudget,
-    Request,
+    AddressError, Backend, BackendError, Capabilities, ChunkStream, EmbedRequest, Embeddings,
+    Installed, Limits, Prompt, PromptBudget, Request, openai,
 };
 use crate::prompt::fim::{FAMILIES, Family, PREFIX_ONLY, family_of};
 use crate::prompt::{Segment, render};
 
 mod answer;
 mod api;
-
-/// One part in so many of a slot's context that a prompt may fill: the rest is for the answer and for
-/// an estimate of the length that is too low.
-const CONTEXT_SHARE: usize = 2;
-
-/// One part in so many of a prompt that is suffix, where the context is small.
-const SUFFIX_SHARE: usize = 5;
 
 /// Limit for turning a text into tokens: it takes milliseconds, but a slot in the middle of a batch
 /// may hold the server's thread.
@@ -92,7 +85,7 @@ impl LlamaServer {
         Ok(Self {
             inner: Arc::new(Inner {
                 name: name.into(),
-                endpoint: Endpoint::new(base, limits, key, refusal)?,
+                endpoint: Endpoint::new(base, limits, key, openai::refusal)?,
                 slots: Permits::new(1),
                 known: Mutex::default(),
             }),
@@ -131,22 +124,27 @@ impl Backend for LlamaServer {
     }
 
     fn prompt_budget(&self) -> PromptBudget {
-        budget(self.context_tokens())
+        PromptBudget::UNMEASURED.within(self.context_tokens())
     }
-}
 
-/// Half of the context at most.
-fn budget(context_tokens: Option<usize>) -> PromptBudget {
-    let most = context_tokens.map_or(usize::MAX, |tokens| tokens / CONTEXT_SHARE);
-    let usual = PromptBudget::UNMEASURED;
-    if usual.context_tokens + usual.prefix_tokens + usual.suffix_tokens <= most {
-        return usual;
+    /// Images and vectors need a server that was started for them.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            fim: true,
+            chat: true,
+            vision: true,
+            embedding: true,
+            continues: true,
+            counts_tokens: false,
+        }
     }
-    let most = most.min(usual.prefix_tokens + usual.suffix_tokens);
-    PromptBudget {
-        prefix_tokens: most - most / SUFFIX_SHARE,
-        suffix_tokens: most / SUFFIX_SHARE,
-        context_tokens: 0,
+
+    fn embed(&self, request: EmbedRequest) -> BoxFuture<'_, Result<Embeddings, BackendError>> {
+        async move {
+            let _permit = self.inner.slots.acquire(request.priority).await;
+            openai::embed(&self.inner.endpoint, &self.inner.name, &request).await
+        }
+        .boxed()
     }
 }
 
@@ -263,7 +261,7 @@ impl Inner {
         let asked = self.asked(&request.model);
         let permit = self.slots.acquire(request.priority).await;
         let Prompt::Fim(segments) = &request.prompt else {
-            return Err(asked.unsupported("hold a conversation"));
+            return openai::ask(&self.endpoint, &self.name, request, Some(permit)).await;
         };
         let prompt = self.prompt(&request.model, segments).await?;
         let body = Completion::new(&prompt, &request);
@@ -277,47 +275,5 @@ impl Inner {
             model: request.model,
         };
         Ok(events::chunks(names, body, answer::Completion, Some(permit)).boxed())
-    }
-}
-
-/// An answer whose status is not 200.
-fn refusal(asked: Asked<'_>, status: StatusCode, body: &[u8]) -> BackendError {
-    let Some(message) = error_message(body) else {
-        return asked.protocol(format!("status {status} without llama.cpp's error"));
-    };
-    match status {
-        // Its model is still being read, or no slot is free.
-        StatusCode::SERVICE_UNAVAILABLE => asked.busy(),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => asked.failed(&format!(
-            "{message}; set `api_key_env` to the key's variable"
-        )),
-        _ => asked.failed(&message),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_small_context_makes_a_small_budget() {
-        for (context, prefix, suffix, around) in [
-            (None, 768, 192, 384),
-            (Some(4096), 768, 192, 384),
-            (Some(2560), 768, 192, 0),
-            (Some(1000), 400, 100, 0),
-            (Some(0), 0, 0, 0),
-        ] {
-            let budget = budget(context);
-            assert_eq!(
-                (
-                    budget.prefix_tokens,
-                    budget.suffix_tokens,
-                    budget.context_tokens
-                ),
-                (prefix, suffix, around),
-                "{context:?}"
-            );
-        }
     }
 }

@@ -151,6 +151,7 @@ impl Backend for Ollama {
             chat: true,
             vision: true,
             embedding: true,
+            continues: false,
             counts_tokens: false,
         }
     }

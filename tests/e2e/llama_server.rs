@@ -18,7 +18,7 @@ const MODEL: &str = "qwen2.5-coder-1.5b";
 const PATH: &str = "/completion";
 
 /// A test that takes longer hangs.
-async fn within<T>(test: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(test: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), test)
         .await
         .expect("the test hangs")
@@ -31,7 +31,7 @@ async fn start(limits: Limits) -> (HttpDouble, LlamaServer) {
     (double, backend)
 }
 
-fn request(text: &str) -> Request {
+pub(crate) fn request(text: &str) -> Request {
     Request {
         model: MODEL.to_owned(),
         prompt: Prompt::Fim(vec![
@@ -60,7 +60,7 @@ fn stop() -> Piece {
     }))
 }
 
-async fn collect(mut stream: ChunkStream) -> (String, Result<Finish, BackendError>) {
+pub(crate) async fn collect(mut stream: ChunkStream) -> (String, Result<Finish, BackendError>) {
     let mut text = String::new();
     loop {
         match stream.next().await.expect("an end") {
@@ -136,7 +136,7 @@ async fn text_that_looks_like_a_sentinel_goes_as_tokens() {
 }
 
 /// The variant's name, for tables.
-fn kind(end: &Result<Finish, BackendError>) -> &'static str {
+pub(crate) fn kind(end: &Result<Finish, BackendError>) -> &'static str {
     match end {
         Ok(_) => "done",
         Err(BackendError::Unreachable { .. }) => "unreachable",

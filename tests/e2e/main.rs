@@ -13,6 +13,7 @@ mod llama_server;
 mod model_commands;
 mod models;
 mod ollama;
+mod openai;
 mod protocol;
 mod reuse;
 mod sandbox;

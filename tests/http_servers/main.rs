@@ -8,6 +8,8 @@
 #![expect(clippy::print_stderr, reason = "skipped tests are announced")]
 
 mod llama_server;
+mod openai;
+mod pool;
 mod support;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -29,6 +31,22 @@ fn main() {
         }),
         ("llama_server::killed_and_started_again", |machine| {
             on_runtime(llama_server::killed_and_started_again(machine))
+        }),
+        ("openai::a_gap_is_filled", |machine| {
+            on_runtime(openai::a_gap_is_filled(machine))
+        }),
+        (
+            "openai::a_conversation_is_answered_and_continued",
+            |machine| on_runtime(openai::a_conversation_is_answered_and_continued(machine)),
+        ),
+        ("openai::texts_become_vectors", |machine| {
+            on_runtime(openai::texts_become_vectors(machine))
+        }),
+        ("pool::a_completion_survives_a_killed_server", |machine| {
+            on_runtime(pool::a_completion_survives_a_killed_server(machine))
+        }),
+        ("pool::a_conversation_survives_a_killed_server", |machine| {
+            on_runtime(pool::a_conversation_survives_a_killed_server(machine))
         }),
     ];
     let machine = Machine::find().inspect_err(|why| {

@@ -32,7 +32,10 @@ def main():
     params.n_batch = params.n_ubatch = 128
     # Tests run side by side; threads that wait for each other would stand still.
     params.cpuparams.n_threads = 1
-    params.embedding = arguments.embedding
+    if arguments.embedding:
+        params.embedding = True
+        # One vector for a text; a model that was not made for it has no pooling of its own.
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     if arguments.alias:
         params.model_alias = {arguments.alias}
     server = xllamacpp.Server(params)

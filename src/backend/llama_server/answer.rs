@@ -44,9 +44,7 @@ impl Dialect for Completion {
         Ok(())
     }
 
-    fn end(&mut self) -> Option<Finish> {
-        None
-    }
+    fn end(&mut self, _: &mut VecDeque<Chunk>) {}
 }
 
 fn finish(event: &CompletionEvent) -> Finish {

@@ -64,7 +64,7 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         path: "backends.*.urls",
-        doc: "Where the backend listens; the first that answers is used.",
+        doc: "Where the backend listens; with several addresses the work is spread over them.",
         shape: Shape::List(Item::Url),
         reach: Reach::Trusted,
         get: |s, name| {

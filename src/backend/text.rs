@@ -7,7 +7,7 @@
 
 /// What a push gave.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Pushed {
+pub(crate) enum Pushed {
     /// Text that may be sent now; possibly empty.
     Text(String),
     /// The last text: a stop string follows it.
@@ -16,7 +16,7 @@ pub(super) enum Pushed {
 
 /// Assembles one generation's text.
 #[derive(Debug, Default)]
-pub(super) struct TextOut {
+pub(crate) struct TextOut {
     /// Not empty strings that end the text.
     stops: Vec<String>,
     /// The bytes of a character that has not ended yet; at most 3.
@@ -27,7 +27,7 @@ pub(super) struct TextOut {
 
 impl TextOut {
     /// Empty strings among `stops` are ignored: they would end every text at once.
-    pub(super) fn new(stops: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn new(stops: impl IntoIterator<Item = String>) -> Self {
         Self {
             stops: stops.into_iter().filter(|stop| !stop.is_empty()).collect(),
             ..Self::default()
@@ -35,7 +35,7 @@ impl TextOut {
     }
 
     /// Takes the bytes of the next token.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Pushed {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Pushed {
         self.decode(bytes);
         if let Some(start) = self.first_stop() {
             self.held.truncate(start);
@@ -46,7 +46,7 @@ impl TextOut {
     }
 
     /// The rest, when the generation ended for another reason. Half a character is dropped.
-    pub(super) fn finish(&mut self) -> String {
+    pub(crate) fn finish(&mut self) -> String {
         self.half_character.clear();
         std::mem::take(&mut self.held)
     }
