@@ -22,7 +22,8 @@ pub(crate) async fn a_prefilled_prompt_is_cached(weights: &Path) {
         "it was there already"
     );
     let (text, finish) = answer(&engine, &prompt, 8).await;
-    assert!(computed(&finish) <= 1, "{finish:?}");
+    // The last token, and one of the typed part that is taken back and spelled again.
+    assert!(computed(&finish) <= 2, "{finish:?}");
     assert!(text.contains("+ b"), "{text:?}");
 }
 

@@ -197,9 +197,11 @@ impl Slots {
         Some((at, self.exact(at)))
     }
 
-    /// Tokens of prompts that have not seen what is in front of them.
+    /// Tokens of prompts that have not seen what is in front of them. A splice that was not finished
+    /// counts when it is: nothing is computed anew before.
     pub(super) fn stale_tokens(&self) -> usize {
         (0..self.slots.len())
+            .filter(|&at| self.parked(at).is_empty())
             .map(|at| {
                 self.held(at)
                     .min(self.prompt_len(at))

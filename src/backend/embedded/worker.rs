@@ -255,7 +255,6 @@ impl Engine<'_> {
         if job.cached_tokens.is_none() {
             self.shared.count_moved(placed.moved_tokens);
         }
-        self.shared.show_stale(self.cache.stale_tokens());
         job.note_cached(placed.cached_tokens);
         if job.generates_nothing() && placed.cached_tokens + 1 >= job.history.len() {
             job.finish(StopReason::Length);
@@ -287,6 +286,8 @@ impl Engine<'_> {
             if computed > 0 {
                 self.shared.count_step(computed);
             }
+            // Before the asker hears of the end, so that it can wait for the refresh.
+            self.shared.show_stale(self.cache.stale_tokens());
             match step {
                 Extended::Partly => job.pace.speed_up(),
                 Extended::Interrupted => job.pace.slow_down(),

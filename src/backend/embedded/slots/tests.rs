@@ -110,6 +110,7 @@ fn a_splice_is_written_down_step_by_step() {
     assert_eq!((slots.parked(0)[0].sequence, slots.parked(0)[0].at), (7, 6));
     assert!(slots.next_home(0).is_none(), "there is a gap");
     assert_eq!(slots.inexact(), None, "it is not finished");
+    assert_eq!(slots.stale_tokens(), 0, "nobody can wait for its refresh");
     // Broken off there, the same prompt goes on, and so does one with a longer typed part.
     for prompt in [prompt.clone(), format!("{prompt}xy")] {
         assert_eq!(choose(&slots, &prompt), choice(0, 3, Rest::Resumed));
@@ -132,6 +133,7 @@ fn a_splice_is_written_down_step_by_step() {
     slots.extend(0, &tokens("^"));
     assert_eq!(slots.tokens(0), tokens(&prompt));
     assert_eq!(slots.inexact(), Some((0, 6)));
+    assert_eq!(slots.stale_tokens(), prompt.len() - 6);
     slots.refreshed(0);
     assert_eq!(slots.inexact(), None);
 }
