@@ -8,7 +8,7 @@
 //!
 //! Invariants: nothing here waits, asks a model or reads a clock but for the time of the last key;
 //! nothing of a file that the caller does not allow gets into a block; equal inputs give equal blocks;
-//! a snippet that stays keeps its place before all that is new ([`slots`]).
+//! a snippet that stays keeps its place before all that is new (`slots`).
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -4,7 +4,7 @@
 //!
 //! - Completions go to `/completion` with our own prompt. `/infill` would cut the prefix to three
 //!   quarters and the suffix to one quarter of a batch without a word.
-//! - Conversations and vectors go to its `OpenAI` dialect ([`openai`](super::openai)).
+//! - Conversations and vectors go to its `OpenAI` dialect ([`openai`]).
 //! - The person's text is never read as a sentinel: where it holds something that looks like one, it is
 //!   tokenised apart, without special tokens, and sent as numbers.
 //! - As many requests at a time as the server has slots; the rest wait here, completions first. The
