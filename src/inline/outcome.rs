@@ -179,3 +179,48 @@ impl Outcomes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::StopReason;
+    use crate::inline::place::tests::place;
+    use crate::inline::{Source, Trace};
+
+    fn shown_at_a(outcomes: &mut Outcomes) {
+        let trace = Trace {
+            model: "m".into(),
+            backend: "b".into(),
+            prompt_tokens: None,
+            cached_tokens: None,
+            generated_tokens: 2,
+            first_token: None,
+            total: Duration::ZERO,
+            stop: StopReason::Stop,
+        };
+        let completion = Completion {
+            id: 1,
+            range_bytes: 1..1,
+            insert_text: "bc".to_owned(),
+            whole: true,
+            source: Source::Generated,
+            trace,
+        };
+        assert!(outcomes.show(&completion, &place("a|"), false));
+    }
+
+    #[test]
+    fn one_stroke_tells_an_accept_from_typing_the_same() {
+        let mut outcomes = Outcomes::default();
+        assert!(outcomes.takes_what_is_shown(), "nobody knows yet");
+        for _ in 0..100 {
+            shown_at_a(&mut outcomes);
+            assert!(!outcomes.moved(&place("ab|")));
+            assert!(outcomes.moved(&place("abc|")));
+        }
+        assert!(!outcomes.takes_what_is_shown(), "all was typed");
+        shown_at_a(&mut outcomes);
+        assert!(outcomes.moved(&place("abc|")));
+        assert!(outcomes.takes_what_is_shown(), "one was accepted");
+    }
+}

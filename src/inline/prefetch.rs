@@ -2,9 +2,10 @@
 //!
 //! Two places are worth a guess. While a whole ghost text is shown: the end of it, where the editor will
 //! ask as soon as it is accepted; the prompt differs from the one before in a few last tokens, so the
-//! guess costs little; from a person who types everything, only once little of the ghost text is left. And once a statement was accepted: the line below, where the person goes with
-//! Enter. Both run at the lowest priority, in the one slot there is, and only while nothing else wants
-//! it; any real request that they do not fit ends them.
+//! guess costs little. For a person who types everything that guess waits until little of the ghost text
+//! is left. And once a statement was accepted: the line below, where the person goes with Enter. Both
+//! run at the lowest priority, in the one slot there is, and only while nothing else wants it; any real
+//! request that they do not fit ends them.
 
 use super::{Completion, Engine, Place, Prediction, Skip, Target, lock, trigger};
 use crate::config::{Role, Settings};
