@@ -24,7 +24,6 @@ mod edits;
 mod gather;
 mod names;
 mod outline;
-mod secret;
 mod similar;
 mod slots;
 

@@ -15,6 +15,7 @@
 //! | a model family's fill-in-the-middle tokens | [`prompt::fim`], one row per family |
 //! | which part of a file is sent | [`prompt::window`] |
 //! | what other files add to a prompt, and when | [`context`], and `inline/surroundings` for the moment |
+//! | what counts as a secret in a text | [`redact`], one row per shape |
 //! | which languages have a grammar | `grammar`, one row each |
 //! | which model serves a role | [`router`] |
 //! | how a backend is spoken to | [`backend`], one file per backend |
@@ -81,5 +82,6 @@ pub mod inline;
 pub mod metrics;
 pub mod models;
 pub mod prompt;
+pub mod redact;
 pub mod router;
 pub mod server;

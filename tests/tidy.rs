@@ -27,7 +27,7 @@ const LAYERS: &[Layer] = &[
         ],
     },
     Layer {
-        of: &["context", "grammar"],
+        of: &["context", "grammar", "redact"],
         never: &[
             "cli", "server", "inline", "chat", "action", "index", "router", "backend",
         ],

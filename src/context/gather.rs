@@ -3,6 +3,7 @@
 //! Called in idle time on a thread of its own. Sources are asked in the order of their worth; each has
 //! its budget, and all together the one that the backend's speed allows.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -16,11 +17,12 @@ use super::names::{lines, share_within, telling_lines};
 use super::outline::{Outline, Reader};
 use super::similar::Near;
 use super::slots::{Room, Slot, Source, arrange};
-use super::{Copied, Seen, secret};
+use super::{Copied, Seen};
 use crate::config::ContextSettings;
 use crate::document::Document;
 use crate::grammar::Grammar;
 use crate::prompt::{Block, Snippet};
+use crate::redact::{may_be_password, redact};
 
 mod declarations;
 
@@ -51,6 +53,8 @@ pub struct Wish<'w> {
     pub budget_tokens: usize,
     /// Switches and budgets by source.
     pub settings: &'w ContextSettings,
+    /// Whether keys and tokens are taken out of snippets.
+    pub redact_secrets: bool,
     /// The workspace's folders.
     pub folders: &'w [PathBuf],
     /// Whether text of this document may be shown.
@@ -102,10 +106,13 @@ impl Gatherer {
         ];
         let mut near = telling_lines(&lines(&wish.document.text, wish.window_lines.clone()));
         let mut chosen: Vec<Slot> = Vec::new();
-        for slot in found.into_iter().flatten() {
+        for mut slot in found.into_iter().flatten() {
+            if wish.redact_secrets {
+                slot.snippet.text = without_secrets(slot.snippet.text);
+            }
             let text = telling_lines(&slot.snippet.text);
             let repeats = text.is_empty() || share_within(&text, &near) > MOST_REPEATED;
-            if !repeats && !secret::is_in(&slot.snippet.text) && room.take(&slot) {
+            if !repeats && room.take(&slot) {
                 near.extend(text);
                 chosen.push(slot);
             }
@@ -193,6 +200,13 @@ impl Gatherer {
     }
 }
 
+fn without_secrets(text: Arc<str>) -> Arc<str> {
+    match redact(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(redacted) => redacted.into(),
+    }
+}
+
 /// Windows of other files that resemble the text around the cursor, the most similar first.
 fn similar_windows(wish: &Wish<'_>, seen: &[&Seen]) -> Vec<Slot> {
     if !wish.settings.open_files {
@@ -222,7 +236,7 @@ fn similar_windows(wish: &Wish<'_>, seen: &[&Seen]) -> Vec<Slot> {
 
 fn of_copied(copied: &Copied, wish: &Wish<'_>) -> Vec<Slot> {
     let allowed = copied.uri.as_ref().is_none_or(|uri| (wish.allowed)(uri));
-    if !wish.settings.clipboard || !allowed || secret::may_be_password(&copied.text) {
+    if !wish.settings.clipboard || !allowed || may_be_password(&copied.text) {
         return Vec::new();
     }
     let mut text = copied.text.trim_end().to_owned();

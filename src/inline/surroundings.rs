@@ -283,6 +283,7 @@ impl Shared {
                 ..line + window.after.lines().count().max(1),
             budget_tokens: budget.context_tokens,
             settings: &settings.context,
+            redact_secrets: settings.privacy.redact_secrets,
             folders: files.folders(),
             allowed: &|uri| files.refusal(uri).is_none(),
         };

@@ -36,6 +36,7 @@ pub(crate) async fn a_declaration_of_another_file_is_used(weights: &Path) {
         window_lines: 0..7,
         budget_tokens: 512,
         settings: &settings,
+        redact_secrets: true,
         folders: &["/boat".into()],
         allowed: &|_| true,
     };

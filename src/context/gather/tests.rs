@@ -55,6 +55,7 @@ impl Given {
             window_lines: line.saturating_sub(20)..line + 5,
             budget_tokens,
             settings: &self.settings.context,
+            redact_secrets: self.settings.privacy.redact_secrets,
             folders: &["/project".into()],
             allowed: &|uri| !uri.contains(self.refused),
         };
