@@ -29,6 +29,7 @@ struct Inner {
     empty: u64,
     failed: u64,
     accepted: u64,
+    partly_accepted: u64,
     answer_us: Histogram<u64>,
     first_token_us: Histogram<u64>,
     last: Option<Last>,
@@ -72,6 +73,7 @@ impl Default for Metrics {
                 empty: 0,
                 failed: 0,
                 accepted: 0,
+                partly_accepted: 0,
                 answer_us: histogram(),
                 first_token_us: histogram(),
                 last: None,
@@ -137,6 +139,14 @@ impl Metrics {
             .accepted += 1;
     }
 
+    /// Counts a part of a completion that was accepted: a word or a line of it.
+    pub fn completion_partly_accepted(&self) {
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .partly_accepted += 1;
+    }
+
     /// Everything, as `ghostline/metrics` answers it. Times in milliseconds.
     pub fn to_json(&self) -> Value {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
@@ -152,6 +162,7 @@ impl Metrics {
                 "empty": inner.empty,
                 "failed": inner.failed,
                 "accepted": inner.accepted,
+                "partlyAccepted": inner.partly_accepted,
                 "answerMs": quantiles(&inner.answer_us),
                 "firstTokenMs": quantiles(&inner.first_token_us),
                 "last": inner.last.as_ref().map(|Last { trace, source, whole }| json!({

@@ -32,6 +32,17 @@ impl Engine {
         self.metrics.completion_accepted();
         lock(&self.outcomes).accepted(id);
     }
+
+    /// The editor drew the completion `id`; not all editors tell.
+    pub fn drawn(&self, id: u64) {
+        lock(&self.outcomes).drawn(id);
+    }
+
+    /// The editor inserted a part of the completion `id`.
+    pub fn partly_accepted(&self, id: u64) {
+        self.metrics.completion_partly_accepted();
+        lock(&self.outcomes).partly_accepted(id);
+    }
 }
 
 /// The item shown last.
@@ -44,6 +55,10 @@ struct Shown {
     since: Instant,
     /// Characters of it that are not in the document yet.
     left: usize,
+    /// Whether the editor said that it drew it.
+    drawn: bool,
+    /// Whether a part of it was inserted: the rest being left is no rejection.
+    partly_accepted: bool,
 }
 
 /// How much one more outcome counts for [`Outcomes::takes_what_is_shown`]: about the last twenty.
@@ -61,6 +76,8 @@ pub(super) struct Outcomes {
     shown: Option<Shown>,
     /// The item whose text was inserted last, by accepting or by typing it.
     typed: Option<Shown>,
+    /// Whether this editor tells what it draws: then nothing is learned of what it did not.
+    tells_what_it_draws: bool,
 }
 
 impl Default for Outcomes {
@@ -72,6 +89,7 @@ impl Default for Outcomes {
             lately: Lately::default(),
             shown: None,
             typed: None,
+            tells_what_it_draws: false,
         }
     }
 }
@@ -91,9 +109,13 @@ impl Outcomes {
             matches!(fit(&shown.place, &shown.text, place), Fit::Typed(typed)
                 if shown.text.get(typed..).is_some_and(|rest| rest.starts_with(&text)))
         });
-        let (features, since) = same.map_or((features, Instant::now()), |shown| {
-            (shown.features, shown.since)
-        });
+        let (features, since, drawn, partly_accepted) =
+            same.map_or((features, Instant::now(), false, false), |shown| {
+                let Shown {
+                    features, since, ..
+                } = *shown;
+                (features, since, shown.drawn, shown.partly_accepted)
+            });
         self.shown = Some(Shown {
             left: text.trim_end().chars().count(),
             id: completion.id,
@@ -101,6 +123,8 @@ impl Outcomes {
             text,
             features,
             since,
+            drawn,
+            partly_accepted,
         });
         true
     }
@@ -160,6 +184,26 @@ impl Outcomes {
         }
     }
 
+    /// The editor says that it drew the item `id`: only now can it be read.
+    fn drawn(&mut self, id: u64) {
+        self.tells_what_it_draws = true;
+        if let Some(shown) = self
+            .shown
+            .as_mut()
+            .filter(|shown| shown.id == id && !shown.drawn)
+        {
+            shown.drawn = true;
+            shown.since = Instant::now();
+        }
+    }
+
+    /// The editor says that it inserted a part of the item `id`.
+    fn partly_accepted(&mut self, id: u64) {
+        for shown in [&mut self.shown, &mut self.typed].into_iter().flatten() {
+            shown.partly_accepted |= shown.id == id;
+        }
+    }
+
     /// The document was closed: nobody knows what would have become of the item.
     pub(super) fn forget(&mut self, uri: &str) {
         self.shown.take_if(|shown| shown.place.uri.as_ref() == uri);
@@ -169,7 +213,10 @@ impl Outcomes {
         let Some(shown) = self.shown.take() else {
             return;
         };
-        if !accepted && shown.since.elapsed() < READ_AFTER {
+        let accepted = accepted || shown.partly_accepted;
+        let unread =
+            shown.since.elapsed() < READ_AFTER || (self.tells_what_it_draws && !shown.drawn);
+        if !accepted && unread {
             return;
         }
         self.gate.learn(&shown.features, accepted);
@@ -207,6 +254,27 @@ mod tests {
             trace,
         };
         assert!(outcomes.show(&completion, &place("a|"), false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_drawn_or_was_taken_in_part_is_not_rejected() {
+        // What the editor tells of the item, and what is learned when the person types something else.
+        type Tell = fn(&mut Outcomes);
+        let cases: [(Tell, u64, u64); 4] = [
+            (|_| {}, 0, 1),
+            (|outcomes| outcomes.drawn(1), 0, 1),
+            (|outcomes| outcomes.drawn(2), 0, 0),
+            (|outcomes| outcomes.partly_accepted(1), 1, 0),
+        ];
+        for (number, (tell, accepted, rejected)) in cases.into_iter().enumerate() {
+            let mut outcomes = Outcomes::default();
+            shown_at_a(&mut outcomes);
+            tell(&mut outcomes);
+            tokio::time::advance(READ_AFTER * 2).await;
+            assert!(!outcomes.moved(&place("ax|")));
+            let learned = (outcomes.gate.accepted, outcomes.gate.rejected);
+            assert_eq!(learned, (accepted, rejected), "case {number}");
+        }
     }
 
     #[test]

@@ -8,6 +8,10 @@ pub const STATUS_CHANGED: &str = "ghostline/statusChanged";
 pub const COMPLETION_UPDATED: &str = "ghostline/completionUpdated";
 /// Notification from the client: the person copied `text`, in the document `uri` where that is known.
 pub const DID_COPY: &str = "ghostline/didCopy";
+/// Notification from the client: it drew an item. Editors' plugins know it from Copilot's server.
+pub const DID_SHOW: &str = "textDocument/didShowCompletion";
+/// Notification from the client: it inserted a part of an item.
+pub const DID_PARTIALLY_ACCEPT: &str = "textDocument/didPartiallyAcceptCompletion";
 /// Request: counters and latencies of this process.
 pub const METRICS: &str = "ghostline/metrics";
 /// Command that editors run after inserting a completion.

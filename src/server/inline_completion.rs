@@ -95,3 +95,24 @@ pub(super) fn item(document: &Document, completion: &Completion, encoding: Encod
         },
     })
 }
+
+/// `textDocument/didShowCompletion {item}`.
+pub(super) fn drawn(session: &Session, params: &Value) {
+    if let Some(id) = id_of(params) {
+        session.engine.drawn(id);
+    }
+}
+
+/// `textDocument/didPartiallyAcceptCompletion {item, acceptedLength}`: UTF-16 units from the start of
+/// the item's text. Nothing was accepted below 1.
+pub(super) fn partly_accepted(session: &Session, params: &Value) {
+    let length = params.get("acceptedLength").and_then(Value::as_u64);
+    if let Some(id) = id_of(params).filter(|_| length != Some(0)) {
+        session.engine.partly_accepted(id);
+    }
+}
+
+/// Our own id of the item that a client sends back.
+fn id_of(params: &Value) -> Option<u64> {
+    params.pointer("/item/command/arguments/0")?.as_u64()
+}

@@ -45,6 +45,30 @@ async fn a_ghost_text_comes_with_a_range_on_one_line_and_an_accept_command() {
 }
 
 #[tokio::test]
+async fn an_editor_may_tell_what_it_draws_and_which_part_was_taken() {
+    let mut server = TestServer::ready().await;
+    server.open(ADD).await;
+    let id = server.ask((1, 4)).await;
+    server.script.next().await.say("a + b\n");
+    let answer = server.client.response(&id).await.unwrap();
+    let item = &answer["result"][0];
+    let partly = |length: u64| json!({ "item": item, "acceptedLength": length });
+    for (method, params) in [
+        ("textDocument/didShowCompletion", json!({ "item": item })),
+        ("textDocument/didPartiallyAcceptCompletion", partly(0)),
+        ("textDocument/didPartiallyAcceptCompletion", partly(1)),
+        // What is malformed is nothing to stumble over.
+        ("textDocument/didShowCompletion", json!({ "item": 3 })),
+        ("textDocument/didPartiallyAcceptCompletion", json!([])),
+    ] {
+        server.client.notify(method, params).await.unwrap();
+    }
+    let metrics = server.client.request("ghostline/metrics", json!({}));
+    assert_eq!(metrics.await.unwrap()["completions"]["partlyAccepted"], 1);
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn typing_along_asks_nobody_again() {
     let mut server = TestServer::ready().await;
     server.open(ADD).await;

@@ -1,0 +1,261 @@
+--- Chat in a split: the conversation above, what the person writes below.
+---
+--- The conversation's buffer only grows: each delta is appended where the last one ended, so a long
+--- answer costs no more per token than a short one.
+
+local client = require('ghostline.client')
+local config = require('ghostline.config')
+
+local M = {}
+
+---@class ghostline.Chat
+---@field bufnr integer the conversation
+---@field prompt integer the buffer to write in
+---@field conversation string? the server's name for it
+---@field running { id: integer, client: vim.lsp.Client, token: string }? the answer under way
+---@field thinking boolean whether the text that came last is the model's thinking
+
+---@type ghostline.Chat?
+local chat
+local tokens = 0
+
+local headings = { person = '## You', model = '## ghostline' }
+
+local function append(lines)
+  vim.bo[chat.bufnr].modifiable = true
+  local count = vim.api.nvim_buf_line_count(chat.bufnr)
+  local empty = count == 1 and vim.api.nvim_buf_get_lines(chat.bufnr, 0, 1, false)[1] == ''
+  vim.api.nvim_buf_set_lines(chat.bufnr, empty and 0 or count, -1, false, lines)
+  vim.bo[chat.bufnr].modifiable = false
+end
+
+--- Keeps the end in view for those who look at it.
+local function follow()
+  local last = vim.api.nvim_buf_line_count(chat.bufnr)
+  for _, window in ipairs(vim.fn.win_findbuf(chat.bufnr)) do
+    if window ~= vim.api.nvim_get_current_win() then
+      vim.api.nvim_win_set_cursor(window, { last, 0 })
+    end
+  end
+end
+
+local function append_text(added)
+  vim.bo[chat.bufnr].modifiable = true
+  local last = vim.api.nvim_buf_line_count(chat.bufnr) - 1
+  local line = vim.api.nvim_buf_get_lines(chat.bufnr, last, last + 1, false)[1]
+  vim.api.nvim_buf_set_text(chat.bufnr, last, #line, last, #line, vim.split(added, '\n', { plain = true }))
+  vim.bo[chat.bufnr].modifiable = false
+  follow()
+end
+
+local function new_buffer(name, filetype)
+  local bufnr = vim.api.nvim_create_buf(false, true)
+  vim.api.nvim_buf_set_name(bufnr, name)
+  vim.bo[bufnr].bufhidden = 'hide'
+  vim.bo[bufnr].filetype = filetype
+  return bufnr
+end
+
+local function width()
+  local wanted = config.current.chat.width
+  return math.floor(wanted < 1 and vim.o.columns * wanted or wanted)
+end
+
+local function map(bufnr, modes, key, action, description)
+  vim.keymap.set(modes, key, action, { buffer = bufnr, desc = 'ghostline: ' .. description })
+end
+
+local function make()
+  chat = {
+    bufnr = new_buffer('ghostline://chat', 'markdown'),
+    prompt = new_buffer('ghostline://prompt', 'markdown'),
+    thinking = false,
+  }
+  vim.bo[chat.bufnr].modifiable = false
+  for _, bufnr in ipairs({ chat.bufnr, chat.prompt }) do
+    map(bufnr, 'n', 'q', M.close, 'close the chat')
+    map(bufnr, { 'n', 'i' }, '<C-c>', M.stop, 'stop the answer')
+  end
+  map(chat.prompt, 'n', '<CR>', M.send, 'send')
+  map(chat.prompt, { 'n', 'i' }, '<C-s>', M.send, 'send')
+  vim.api.nvim_create_autocmd('BufWipeout', {
+    buffer = chat.bufnr,
+    callback = function()
+      M.stop()
+      chat = nil
+    end,
+  })
+end
+
+--- Opens the chat, or goes to it.
+function M.open()
+  if not chat then
+    make()
+  end
+  local window = vim.fn.win_findbuf(chat.bufnr)[1]
+  if not window then
+    vim.cmd(('botright %dvsplit'):format(width()))
+    window = vim.api.nvim_get_current_win()
+    vim.api.nvim_win_set_buf(window, chat.bufnr)
+    vim.wo[window].wrap = true
+    vim.wo[window].linebreak = true
+    vim.wo[window].conceallevel = 2
+    vim.wo[window].number = false
+    vim.wo[window].relativenumber = false
+  end
+  local prompt = vim.fn.win_findbuf(chat.prompt)[1]
+  if not prompt then
+    vim.api.nvim_set_current_win(window)
+    vim.cmd('belowright 5split')
+    prompt = vim.api.nvim_get_current_win()
+    vim.api.nvim_win_set_buf(prompt, chat.prompt)
+    vim.wo[prompt].winfixheight = true
+    vim.wo[prompt].number = false
+    vim.wo[prompt].relativenumber = false
+    vim.wo[prompt].winbar = 'Ask: <C-s> sends, <C-c> stops, q closes'
+  end
+  vim.api.nvim_set_current_win(prompt)
+end
+
+function M.close()
+  for _, bufnr in ipairs(chat and { chat.prompt, chat.bufnr } or {}) do
+    for _, window in ipairs(vim.fn.win_findbuf(bufnr)) do
+      pcall(vim.api.nvim_win_close, window, true)
+    end
+  end
+end
+
+--- Stops the answer under way: the model stops too. What has come stays.
+function M.stop()
+  local running = chat and chat.running
+  if running then
+    client.cancel(running.client, running.id)
+  end
+end
+
+--- Begins a conversation anew; the old one stays on disk.
+function M.clear()
+  M.stop()
+  if chat then
+    chat.conversation = nil
+    vim.bo[chat.bufnr].modifiable = true
+    vim.api.nvim_buf_set_lines(chat.bufnr, 0, -1, false, {})
+    vim.bo[chat.bufnr].modifiable = false
+  end
+end
+
+local function on_part(value)
+  if not chat then
+    return
+  end
+  if value.thinking then
+    if not chat.thinking then
+      chat.thinking = true
+      append_text('*thinking:* ')
+    end
+    append_text((value.thinking:gsub('\n', ' ')))
+  elseif value.delta then
+    if chat.thinking then
+      chat.thinking = false
+      append({ '', '' })
+    end
+    append_text(value.delta)
+  end
+end
+
+local function reference_lines(references)
+  local lines = {}
+  for _, place in ipairs(references or {}) do
+    local path = vim.fn.fnamemodify(vim.uri_to_fname(place.uri), ':~:.')
+    table.insert(lines, ('- %s:%d'):format(path, place.range.start.line + 1))
+  end
+  return #lines > 0 and vim.list_extend({ '', 'From:' }, lines) or lines
+end
+
+local function on_end(token, err, result)
+  client.progress[token] = nil
+  if not chat then
+    return
+  end
+  chat.running = nil
+  chat.thinking = false
+  if err then
+    -- -32800: the person stopped it.
+    append({ '', err.code == -32800 and '*stopped*' or ('**%s**'):format(err.message) })
+  else
+    chat.conversation = result.conversation
+    append(reference_lines(result.references))
+    local usage = result.usage or {}
+    if type(usage.totalMs) == 'number' then
+      append({ '', ('*%s, %.1f s*'):format(result.model, usage.totalMs / 1000) })
+    end
+  end
+  append({ '' })
+  follow()
+end
+
+--- The marked lines as an attachment; nil where nothing is marked.
+---@param range { first: integer, last: integer }? lines from 1
+---@param bufnr integer
+function M.attachment(bufnr, range)
+  if not range then
+    return nil
+  end
+  return {
+    uri = vim.uri_from_bufnr(bufnr),
+    range = { start = { line = range.first - 1, character = 0 }, ['end'] = { line = range.last, character = 0 } },
+  }
+end
+
+--- Sends `message`; the answer streams into the conversation.
+---@param message string
+---@param options { attachments: table[]?, role: string? }?
+function M.ask(message, options)
+  options = options or {}
+  -- The chat's own windows hold no file: any running server will do.
+  local server = client.any()
+  M.open()
+  if not server then
+    append({ '**No server runs. Open a file, or see `:checkhealth ghostline`.**', '' })
+    return
+  end
+  if chat.running then
+    append({ '', '*One answer at a time: <C-c> stops this one.*', '' })
+    return
+  end
+  local shown = vim.list_extend({ headings.person, '' }, vim.split(message, '\n', { plain = true }))
+  append(vim.list_extend(shown, { '', headings.model, '', '' }))
+  tokens = tokens + 1
+  local token = 'ghostline-chat-' .. tokens
+  client.progress[token] = on_part
+  local id = client.request(server, 'ghostline/chat', {
+    conversation = chat.conversation,
+    message = message,
+    attachments = options.attachments,
+    role = options.role,
+    partialResultToken = token,
+  }, function(err, result)
+    on_end(token, err, result)
+  end)
+  if id then
+    chat.running = { id = id, client = server, token = token }
+  else
+    on_end(token, { message = 'the server does not take requests; :Ghostline restart' })
+  end
+  follow()
+end
+
+--- Sends what stands in the prompt.
+function M.send()
+  if not chat then
+    return
+  end
+  local message = vim.trim(table.concat(vim.api.nvim_buf_get_lines(chat.prompt, 0, -1, false), '\n'))
+  if message == '' or chat.running then
+    return
+  end
+  vim.api.nvim_buf_set_lines(chat.prompt, 0, -1, false, {})
+  M.ask(message)
+end
+
+return M

@@ -1,0 +1,418 @@
+--- Ghost text: asks for it, draws it, and inserts it.
+---
+--- One ghost at a time, of the buffer in which the person types. An item is anchored where the server
+--- put it; what the person types after that place must be what the item says, else it is dropped. So
+--- typing along redraws at once, and an answer that comes late is never drawn at a wrong place.
+
+local client = require('ghostline.client')
+local config = require('ghostline.config')
+local text = require('ghostline.text')
+
+local M = {}
+
+local namespace = vim.api.nvim_create_namespace('ghostline')
+
+---@class ghostline.Ghost
+---@field bufnr integer
+---@field row integer the line, from 0
+---@field start_column integer where the item's text begins, in bytes
+---@field end_column integer where the text it replaces ends, in bytes, when `line` stood there
+---@field line string the line for which `end_column` holds
+---@field insert string what stands from `start_column` on when all is accepted
+---@field skipped integer bytes of the item's text that stand in lines above `row`
+---@field item table as the server sent it
+---@field complete boolean false while it may grow
+
+---@type ghostline.Ghost?
+local ghost
+--- Numbers requests: an answer to any but the newest is too late.
+local newest = 0
+--- The request without an answer yet.
+---@type { id: integer, client: vim.lsp.Client }?
+local pending
+--- Where the ghost was looked at last: events that change nothing are passed over.
+local seen = ''
+--- Milliseconds from the last request to its answer.
+M.latency_ms = nil
+
+--- Whether ghost texts are wanted at all, and in this buffer.
+M.enabled = true
+function M.is_enabled(bufnr)
+  return M.enabled and vim.b[bufnr].ghostline_enabled ~= false
+end
+
+local function clear_marks()
+  if ghost and vim.api.nvim_buf_is_loaded(ghost.bufnr) then
+    vim.api.nvim_buf_clear_namespace(ghost.bufnr, namespace, 0, -1)
+  end
+end
+
+--- Takes the ghost away, and gives up what was asked for.
+function M.clear()
+  newest = newest + 1
+  seen = ''
+  if pending then
+    client.cancel(pending.client, pending.id)
+    pending = nil
+  end
+  clear_marks()
+  ghost = nil
+end
+
+local function inserting()
+  local mode = vim.api.nvim_get_mode().mode
+  return mode:sub(1, 1) == 'i' or mode:sub(1, 1) == 'R'
+end
+
+--- Whether a menu with completions is open: Neovim's own, nvim-cmp's or blink.cmp's.
+local function menu_is_open()
+  if vim.fn.pumvisible() == 1 then
+    return true
+  end
+  for _, name in ipairs({ 'cmp', 'blink.cmp' }) do
+    local menu = package.loaded[name]
+    local visible = type(menu) == 'table' and (menu.visible or menu.is_visible)
+    if type(visible) == 'function' and visible() then
+      return true
+    end
+  end
+  return false
+end
+
+--- What of the ghost is not in the document yet, and the text right of the cursor that it replaces;
+--- nil where it does not belong.
+---@return string? rest, string? right
+local function fitting()
+  if not ghost or ghost.bufnr ~= vim.api.nvim_get_current_buf() then
+    return
+  end
+  local cursor = vim.api.nvim_win_get_cursor(0)
+  if cursor[1] - 1 ~= ghost.row or cursor[2] < ghost.start_column then
+    return
+  end
+  local line = vim.api.nvim_get_current_line()
+  -- What was typed since stands left of the cursor; the text right of it is as it was.
+  local right_bytes = #ghost.line - ghost.end_column
+  local end_column = #line - right_bytes
+  if end_column < cursor[2] or line:sub(end_column + 1) ~= ghost.line:sub(ghost.end_column + 1) then
+    return
+  end
+  if line:sub(1, ghost.start_column) ~= ghost.line:sub(1, ghost.start_column) then
+    return
+  end
+  local typed = line:sub(ghost.start_column + 1, cursor[2])
+  return text.rest(ghost.insert, typed), line:sub(cursor[2] + 1, end_column)
+end
+
+local function virtual_lines(lines, tabstop)
+  return vim.tbl_map(function(line)
+    return { { text.expand_tabs(line, 0, tabstop), 'GhostlineGhost' } }
+  end, lines)
+end
+
+local function draw(rest, right)
+  clear_marks()
+  if menu_is_open() and config.current.beside_menu == 'hide' then
+    return
+  end
+  local bufnr, row = ghost.bufnr, ghost.row
+  local column = vim.api.nvim_win_get_cursor(0)[2]
+  local tabstop = vim.bo[bufnr].tabstop
+  local lines = vim.split(rest, '\n', { plain = true })
+  local first = table.remove(lines, 1)
+  local screen = vim.fn.strdisplaywidth(vim.api.nvim_get_current_line():sub(1, column))
+  local pieces = text.weave(first, right)
+  if pieces and (#lines == 0 or right == '') then
+    for _, piece in ipairs(pieces) do
+      vim.api.nvim_buf_set_extmark(bufnr, namespace, row, column + piece.at, {
+        virt_text = { { text.expand_tabs(piece.text, screen, tabstop), 'GhostlineGhost' } },
+        virt_text_pos = 'inline',
+        hl_mode = 'combine',
+        -- Drawn after the text that is typed in front of it.
+        right_gravity = true,
+      })
+    end
+  else
+    -- The text right of the cursor will be another: the ghost covers it.
+    local shown = text.expand_tabs(first, screen, tabstop)
+    local missing = vim.api.nvim_strwidth(right) - vim.api.nvim_strwidth(shown)
+    vim.api.nvim_buf_set_extmark(bufnr, namespace, row, column, {
+      virt_text = { { shown .. (' '):rep(missing), 'GhostlineGhost' } },
+      virt_text_pos = 'overlay',
+      hl_mode = 'combine',
+    })
+  end
+  if #lines > 0 then
+    vim.api.nvim_buf_set_extmark(bufnr, namespace, row, column, {
+      virt_lines = virtual_lines(lines, tabstop),
+    })
+  end
+end
+
+--- Draws the ghost where it belongs, or drops it. True when one is there.
+local function redraw()
+  local rest, right = fitting()
+  if not rest then
+    clear_marks()
+    ghost = nil
+    return false
+  end
+  draw(rest, right)
+  return true
+end
+
+--- Takes the server's items for the cursor's line, if they belong there.
+local function show(items, bufnr, from, complete)
+  local item = items and (items.items or items)[1]
+  if not item then
+    clear_marks()
+    ghost = nil
+    return
+  end
+  if not inserting() or bufnr ~= vim.api.nvim_get_current_buf() then
+    return
+  end
+  local insert = type(item.insertText) == 'table' and item.insertText.value or item.insertText
+  insert = insert:gsub('\r\n', '\n')
+  local cursor = vim.api.nvim_win_get_cursor(0)
+  local row = item.range and item.range.start.line or cursor[1] - 1
+  local line = vim.api.nvim_buf_get_lines(bufnr, row, row + 1, false)[1]
+  if not line then
+    return
+  end
+  local start_column, end_column = cursor[2], cursor[2]
+  if item.range then
+    start_column = text.to_byte(line, item.range.start.character, from.offset_encoding)
+    end_column = text.to_byte(line, item.range['end'].character, from.offset_encoding)
+  end
+  clear_marks()
+  ghost = {
+    bufnr = bufnr,
+    row = row,
+    start_column = start_column,
+    end_column = end_column,
+    line = line,
+    insert = insert,
+    skipped = 0,
+    item = item,
+    complete = complete,
+  }
+  if redraw() then
+    client.notify(from, 'textDocument/didShowCompletion', { item = item })
+  end
+end
+
+--- Asks for a ghost text at the cursor.
+---@param explicit boolean whether the person asked
+local function request(explicit)
+  local bufnr = vim.api.nvim_get_current_buf()
+  local server = client.get(bufnr)
+  if not server then
+    return
+  end
+  newest = newest + 1
+  local number = newest
+  local cursor = vim.api.nvim_win_get_cursor(0)
+  local began = vim.uv.hrtime()
+  local params = client.position_params(server, bufnr, cursor[1] - 1, cursor[2])
+  params.context = { triggerKind = explicit and 1 or 2 }
+  params.formattingOptions = {
+    tabSize = vim.lsp.util.get_effective_tabstop(bufnr),
+    insertSpaces = vim.bo[bufnr].expandtab,
+  }
+  local id = client.request(server, 'textDocument/inlineCompletion', params, function(err, items)
+    if number ~= newest then
+      return
+    end
+    pending = nil
+    M.latency_ms = (vim.uv.hrtime() - began) / 1e6
+    -- A failure is in the status; nothing pops up while somebody types.
+    if not err and items ~= nil and items ~= vim.NIL then
+      show(items, bufnr, server, true)
+    end
+  end, bufnr)
+  pending = id and { id = id, client = server } or nil
+end
+
+--- The text or the cursor may be elsewhere: keeps what belongs, asks where something changed.
+function M.update()
+  local bufnr = vim.api.nvim_get_current_buf()
+  if not M.is_enabled(bufnr) or not inserting() or vim.fn.reg_executing() ~= '' then
+    return M.clear()
+  end
+  local cursor = vim.api.nvim_win_get_cursor(0)
+  local now = ('%d %d %d %d'):format(bufnr, vim.api.nvim_buf_get_changedtick(bufnr), cursor[1], cursor[2])
+  if now == seen then
+    return
+  end
+  seen = now
+  redraw()
+  request(false)
+end
+
+--- The menu opened, closed, or has another entry: the ghost may be in its way.
+function M.menu_changed()
+  if ghost then
+    redraw()
+  end
+end
+
+--- Asks here and now, also where no ghost comes by itself.
+function M.trigger()
+  if inserting() then
+    request(true)
+  end
+end
+
+--- Hides the ghost until the text changes.
+function M.dismiss()
+  local had = ghost ~= nil
+  local was = seen
+  M.clear()
+  seen = was
+  return had
+end
+
+--- Whether a ghost is on the screen.
+function M.is_visible()
+  return fitting() ~= nil and not (menu_is_open() and config.current.beside_menu == 'hide')
+end
+
+--- What is shown, with the text it replaces, for tests and status lines.
+function M.shown()
+  local rest, right = fitting()
+  return rest and { text = rest, replaces = right } or nil
+end
+
+--- How much of a text each kind of accept takes.
+local kinds = {
+  all = function(rest)
+    return rest
+  end,
+  word = text.next_word,
+  line = text.next_line,
+}
+
+--- Inserts `part` at the cursor in the place of the first `covered` bytes behind it.
+local function insert(part, covered)
+  -- One step of undo takes back just this.
+  vim.bo.undolevels = vim.bo.undolevels
+  local cursor = vim.api.nvim_win_get_cursor(0)
+  local row, column = cursor[1] - 1, cursor[2]
+  local lines = vim.split(part, '\n', { plain = true })
+  vim.api.nvim_buf_set_text(0, row, column, row, column + covered, lines)
+  local last = lines[#lines]
+  vim.api.nvim_win_set_cursor(0, { row + #lines, #lines == 1 and column + #last or #last })
+end
+
+--- Inserts the ghost or its next word or line. False where there is none, so that a key can do
+--- something else.
+---@param kind 'all'|'word'|'line'?
+---@return boolean
+function M.accept(kind)
+  if not M.is_visible() then
+    return false
+  end
+  local rest, right = fitting()
+  local part = kinds[kind or 'all'](rest)
+  local accepted = ghost
+  local server = client.get(accepted.bufnr)
+  if part == rest then
+    clear_marks()
+    ghost = nil
+    insert(part, #right)
+    if server then
+      local command = accepted.item.command
+      if command then
+        client.execute(server, command.command, command.arguments, nil, accepted.bufnr)
+      end
+    end
+  else
+    M.accept_part(part, right, server)
+  end
+  return true
+end
+
+--- Inserts the beginning `part` of the ghost; the rest stays.
+function M.accept_part(part, right, server)
+  local covered = text.covered(part, right)
+  local typed_bytes = vim.api.nvim_win_get_cursor(0)[2] - ghost.start_column
+  insert(part, covered)
+  local done = typed_bytes + #part
+  local cursor = vim.api.nvim_win_get_cursor(0)
+  local line = vim.api.nvim_get_current_line()
+  ghost.end_column = cursor[2] + #right - covered
+  ghost.line = line
+  local last_break = part:match('.*()\n')
+  if last_break then
+    -- The rest goes on in a line further down.
+    local above = typed_bytes + last_break
+    ghost.insert = ghost.insert:sub(above + 1)
+    ghost.skipped = ghost.skipped + above
+    ghost.start_column = 0
+    ghost.row = cursor[1] - 1
+    done = done - above
+  end
+  local accepted = ghost.skipped + done
+  if server then
+    client.notify(server, 'textDocument/didPartiallyAcceptCompletion', {
+      item = ghost.item,
+      acceptedLength = text.utf16_length(ghost.item.insertText:sub(1, accepted)),
+    })
+  end
+  redraw()
+end
+
+--- The ghost that was answered has grown.
+client.listeners['ghostline/completionUpdated'] = function(params, from)
+  local bufnr = vim.api.nvim_get_current_buf()
+  if vim.uri_from_bufnr(bufnr) ~= params.uri or vim.lsp.util.buf_versions[bufnr] ~= params.version then
+    return
+  end
+  local cursor = vim.api.nvim_win_get_cursor(0)
+  local item = params.items[1]
+  if item and item.range.start.line == cursor[1] - 1 and M.is_enabled(bufnr) then
+    show(params.items, bufnr, from, params.complete)
+  end
+end
+
+--- Tells the server what was copied: it may help with the next lines.
+function M.copied()
+  local event = vim.v.event
+  local server = client.get(0)
+  if server and event.operator == 'y' and #event.regcontents > 0 then
+    client.notify(server, 'ghostline/didCopy', {
+      text = table.concat(event.regcontents, '\n'),
+      uri = vim.uri_from_bufnr(0),
+    })
+  end
+end
+
+local function define_highlight()
+  vim.api.nvim_set_hl(0, 'GhostlineGhost', { default = true, link = 'Comment' })
+end
+
+--- Listens to the editor. Called once.
+function M.listen()
+  define_highlight()
+  local group = vim.api.nvim_create_augroup('ghostline.ghost', {})
+  local on = function(events, callback)
+    vim.api.nvim_create_autocmd(events, { group = group, callback = callback })
+  end
+  on('ColorScheme', define_highlight)
+  on({ 'InsertEnter', 'TextChangedI', 'TextChangedP', 'CursorMovedI' }, function()
+    if config.current.inline == 'plugin' then
+      M.update()
+    end
+  end)
+  on({ 'CompleteChanged', 'CompleteDone' }, vim.schedule_wrap(M.menu_changed))
+  on({ 'InsertLeave', 'BufLeave', 'WinLeave', 'CmdlineEnter' }, M.clear)
+  on('ModeChanged', function()
+    if not inserting() then
+      M.clear()
+    end
+  end)
+  on('TextYankPost', M.copied)
+end
+
+return M
