@@ -73,6 +73,12 @@ pub trait Backend: Send + Sync + Debug {
         Standing::default()
     }
 
+    /// How long this backend has computed since it was made, whoever it was for; `None` where it cannot
+    /// tell.
+    fn busy(&self) -> Option<Duration> {
+        None
+    }
+
     /// Turns texts into vectors of length 1, all in one space. Dropping the future cancels.
     fn embed(&self, request: EmbedRequest) -> BoxFuture<'_, Result<Embeddings, BackendError>> {
         let error = BackendError::Unsupported {

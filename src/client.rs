@@ -40,11 +40,19 @@ pub enum ClientError {
     },
 }
 
+/// Reads what a server writes, message by message.
+#[derive(Debug)]
+pub struct Incoming<R>(BufReader<R>);
+
+/// Writes what a server reads.
+#[derive(Debug)]
+pub struct Outgoing<W>(W);
+
 /// One end of a conversation with a server.
 #[derive(Debug)]
 pub struct Client<R, W> {
-    reader: BufReader<R>,
-    writer: W,
+    reader: Incoming<R>,
+    writer: Outgoing<W>,
     next_id: i64,
     unread: VecDeque<Value>,
 }
@@ -53,8 +61,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
     /// A client over `reader`, what the server writes, and `writer`, what it reads.
     pub fn new(reader: R, writer: W) -> Self {
         Self {
-            reader: BufReader::new(reader),
-            writer,
+            reader: Incoming(BufReader::new(reader)),
+            writer: Outgoing(writer),
             next_id: 1,
             unread: VecDeque::new(),
         }
@@ -147,6 +155,12 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
         }
     }
 
+    /// Both directions apart, for somebody who reads and writes at once. The next request of theirs has
+    /// the id that is given back, or a higher one. What arrived and was not taken is dropped.
+    pub fn split(self) -> (Incoming<R>, Outgoing<W>, i64) {
+        (self.reader, self.writer, self.next_id)
+    }
+
     /// Sends any message, well formed or not.
     pub async fn send(&mut self, message: &Value) -> Result<(), ClientError> {
         self.send_raw(&serde_json::to_vec(message)?).await
@@ -154,10 +168,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
 
     /// Frames and sends any bytes.
     pub async fn send_raw(&mut self, body: &[u8]) -> Result<(), ClientError> {
-        let mut frame = format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes();
-        frame.extend_from_slice(body);
-        self.writer.write_all(&frame).await?;
-        Ok(self.writer.flush().await?)
+        self.writer.send(body).await
     }
 
     /// Frames and sends many bodies as one write, as fast as the server reads.
@@ -167,8 +178,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
             frames.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
             frames.extend_from_slice(body);
         }
-        self.writer.write_all(&frames).await?;
-        Ok(self.writer.flush().await?)
+        self.writer.write(&frames).await
     }
 
     /// What has arrived and was not taken.
@@ -186,7 +196,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
         }
         let answer = tokio::time::timeout(PATIENCE, async {
             loop {
-                let message = self.read().await?;
+                let message = self.reader.next().await?;
                 if wanted(&message) {
                     return Ok(message);
                 }
@@ -198,12 +208,29 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
         };
         answer.await.map_err(|_| silent())?
     }
+}
 
-    async fn read(&mut self) -> Result<Value, ClientError> {
+impl<W: AsyncWrite + Unpin> Outgoing<W> {
+    /// Frames and sends a body.
+    pub async fn send(&mut self, body: &[u8]) -> Result<(), ClientError> {
+        let mut frame = format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes();
+        frame.extend_from_slice(body);
+        self.write(&frame).await
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
+        self.0.write_all(bytes).await?;
+        Ok(self.0.flush().await?)
+    }
+}
+
+impl<R: AsyncRead + Unpin> Incoming<R> {
+    /// The next message. Dropping the future loses the beginning of it.
+    pub async fn next(&mut self) -> Result<Value, ClientError> {
         let mut length = 0;
         loop {
             let mut line = String::new();
-            if self.reader.read_line(&mut line).await? == 0 {
+            if self.0.read_line(&mut line).await? == 0 {
                 return Err(ClientError::Closed);
             }
             match line.trim() {
@@ -216,7 +243,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
             }
         }
         let mut body = vec![0; length];
-        self.reader.read_exact(&mut body).await?;
+        self.0.read_exact(&mut body).await?;
         Ok(serde_json::from_slice(&body)?)
     }
 }

@@ -6,6 +6,8 @@
 //! [`replay`] (one [`policy`] over one [`oracle`]) → [`figures`] → [`report`] and [`plot`]. One seed
 //! gives one result, to the last digit, on any machine.
 //!
+//! [`wall`] types the same in real time, through the built program and a real model.
+//!
 //! [`latency`] measures the built program from outside, over its pipes, and gives its figures with the
 //! [`machine`] they were taken on.
 //!
@@ -30,6 +32,7 @@ pub mod passing_page;
 pub mod plot;
 pub mod policy;
 pub mod problem;
+mod process;
 pub mod recorder;
 pub mod replay;
 pub mod report;
@@ -41,4 +44,5 @@ pub mod splice;
 pub mod statistics;
 pub mod trace;
 pub mod typist;
+pub mod wall;
 mod wanted;

@@ -30,6 +30,7 @@ mod gate;
 mod growth;
 mod lines;
 mod live;
+mod notice;
 mod outcome;
 mod place;
 mod postprocess;
@@ -42,15 +43,16 @@ mod trigger;
 mod wanted;
 mod wrapped;
 
-pub use ask::{Ask, Completion, Nothing, Selected, Source, Update};
+pub use ask::{Ask, Completion, Nothing, Selected, Source, Trace, Update};
 pub use gate::{Gate, GateCase};
-pub use live::Trace;
+pub use notice::Generation;
 pub use trigger::Skip;
 
 use cache::Cache;
 use debounce::Rhythm;
 use growth::Growth;
 use live::{Live, Rest, Start, Waited, Watch};
+use notice::Notice;
 use outcome::Outcomes;
 use place::{Fit, Place};
 use stop::Shape;
@@ -80,6 +82,8 @@ pub struct Engine {
     /// Where a ghost text that has grown since it was answered goes. With somebody listening, the
     /// first safe partial is answered at once.
     updates: Option<mpsc::UnboundedSender<Update>>,
+    /// Where it is told what each generation cost.
+    generations: Option<mpsc::UnboundedSender<Generation>>,
     /// What the grammars see at the places asked about.
     syntax: Arc<Syntax>,
     /// Which files are kept out of prompts.
@@ -114,6 +118,7 @@ impl Engine {
             outcomes: Mutex::default(),
             next_id: AtomicU64::new(1),
             updates: None,
+            generations: None,
             syntax: Arc::default(),
         }
     }
@@ -122,6 +127,13 @@ impl Engine {
     #[must_use]
     pub fn with_updates(mut self, updates: mpsc::UnboundedSender<Update>) -> Self {
         self.updates = Some(updates);
+        self
+    }
+
+    /// Tells `generations` what each generation was and cost, when it has ended.
+    #[must_use]
+    pub fn with_generations(mut self, generations: mpsc::UnboundedSender<Generation>) -> Self {
+        self.generations = Some(generations);
         self
     }
 
@@ -341,7 +353,13 @@ impl Engine {
         }
         // The old stream closes before the new one opens: nothing is queued at a backend.
         drop(slot.take());
+        let notice = self.generations.clone().map(|to| Notice {
+            to,
+            version: target.document.version,
+            prefetch: predicted.is_some(),
+        });
         let start = Start {
+            notice,
             slot: self.slot.clone(),
             stream: self.surroundings.after_warm_up(stream),
             origin,

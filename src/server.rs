@@ -20,6 +20,7 @@ pub mod ext;
 mod framing;
 mod inline_completion;
 mod model_commands;
+mod news;
 mod session;
 mod settings_watch;
 mod status;

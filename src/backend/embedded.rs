@@ -329,6 +329,10 @@ impl Backend for Embedded {
         }
     }
 
+    fn busy(&self) -> Option<Duration> {
+        Some(self.shared.busy.total())
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             fim: true,

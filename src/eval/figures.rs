@@ -24,6 +24,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::replay::{Came, KeyRecord, Outcome};
+use super::wall::WallFigures;
 use crate::backend::Priority;
 use crate::metrics::ms;
 
@@ -103,6 +104,9 @@ pub struct Figures {
     pub most_generations_at_once: usize,
     /// Answers for another text or place. Must be 0.
     pub stale_items: u64,
+    /// What only real time tells.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub wall: Option<WallFigures>,
     /// Times to the ghost in milliseconds, ascending, with the number of wanted keys: for the plot.
     #[serde(skip)]
     pub latencies: (Vec<f64>, usize),
@@ -148,14 +152,23 @@ pub fn of_policy(name: &'static str, typing: &Outcome, accepting: &Outcome) -> F
             tokens.saturating_sub(shown_tokens) as usize,
             tokens as usize,
         ),
-        prompt_tokens_computed_per_key: computed_per_key(&wanted, typing),
+        prompt_tokens_computed_per_key: computed_per_key(&wanted, typing, |came| {
+            came == Came::SameLine
+        }),
         prompt_tokens_computed_per_request: Quantiles::of(
             generations
                 .iter()
-                .map(|g| f64::from(g.computed_tokens))
+                .filter_map(|g| g.computed_tokens)
+                .map(f64::from)
                 .collect(),
         ),
-        first_token_ms: Quantiles::of(generations.iter().map(|g| ms(g.first_token)).collect()),
+        first_token_ms: Quantiles::of(
+            generations
+                .iter()
+                .filter_map(|g| g.first_token)
+                .map(ms)
+                .collect(),
+        ),
         after_jump_ms: Quantiles::of(self::latencies(
             wanted.iter().copied().filter(|k| k.came == Came::Jumped),
         )),
@@ -167,6 +180,7 @@ pub fn of_policy(name: &'static str, typing: &Outcome, accepting: &Outcome) -> F
             .most_at_once
             .max(accepting.ledger.most_at_once),
         stale_items: typing.stale_items + accepting.stale_items,
+        wall: None,
         latencies: (latencies, wanted.len()),
     }
 }
@@ -180,14 +194,21 @@ pub(super) fn asked_at(outcome: &Outcome) -> HashSet<usize> {
         .collect()
 }
 
-fn computed_per_key(wanted: &[&KeyRecord], typing: &Outcome) -> Quantiles {
-    let mut by_step: HashMap<usize, u32> = HashMap::new();
+/// What was computed of prompts at each of the keys to which one `came` so. Keys with a generation of
+/// which nobody told are left out.
+pub(super) fn computed_per_key(
+    wanted: &[&KeyRecord],
+    typing: &Outcome,
+    came: impl Fn(Came) -> bool,
+) -> Quantiles {
+    let mut by_step: HashMap<usize, Option<u32>> = HashMap::new();
     for generated in &typing.ledger.generations {
-        *by_step.entry(generated.key).or_default() += generated.computed_tokens;
+        let sum = by_step.entry(generated.key).or_insert(Some(0));
+        *sum = sum.and_then(|sum| Some(sum + generated.computed_tokens?));
     }
-    let same_line = wanted.iter().filter(|k| k.came == Came::SameLine);
-    let tokens = |k: &&KeyRecord| f64::from(by_step.get(&k.step).copied().unwrap_or_default());
-    Quantiles::of(same_line.map(tokens).collect())
+    let keys = wanted.iter().filter(|k| came(k.came));
+    let tokens = |k: &&KeyRecord| by_step.get(&k.step).copied().unwrap_or(Some(0));
+    Quantiles::of(keys.filter_map(tokens).map(f64::from).collect())
 }
 
 fn latencies<'k>(keys: impl Iterator<Item = &'k KeyRecord>) -> Vec<f64> {

@@ -24,7 +24,7 @@ impl KeyList {
         let mut cost: HashMap<usize, (u32, u32)> = HashMap::new();
         for generated in &outcome.ledger.generations {
             let (prompt, tokens) = cost.entry(generated.key).or_default();
-            *prompt += generated.computed_tokens;
+            *prompt += generated.computed_tokens.unwrap_or_default();
             *tokens += generated.tokens;
         }
         let mut list = String::new();

@@ -1,5 +1,7 @@
 //! The machine a figure was measured on. A figure without it means nothing.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 /// What a reader of a figure must know of the machine.
@@ -58,4 +60,30 @@ pub fn rss_bytes(id: u32) -> Option<u64> {
     let line = text.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
+}
+
+/// Ticks per second in which Linux tells what processor time a process had, on every architecture.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Processor time that all threads of process `id` had, where the system tells.
+pub fn processor_time(id: u32) -> Option<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name in brackets may hold anything; user and system time are fields 14 and 15.
+    let (_, fields) = text.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<f64>().ok();
+    let ticks = ticks()? + ticks()?;
+    Some(Duration::from_secs_f64(ticks / TICKS_PER_SECOND))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn this_process_had_some_time() {
+        let mut sum = 0_u64;
+        while super::processor_time(std::process::id()).unwrap().is_zero() {
+            sum = sum.wrapping_add(std::hint::black_box(1));
+        }
+    }
 }

@@ -202,8 +202,8 @@ impl Oracle {
         let id = state.ledger.begin(Generated {
             key: state.ledger.key,
             priority: request.priority,
-            computed_tokens: as_tokens(computed),
-            first_token,
+            computed_tokens: Some(as_tokens(computed)),
+            first_token: Some(first_token),
             tokens: 0,
             shown_tokens: 0,
             text: String::new(),

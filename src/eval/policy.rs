@@ -15,14 +15,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::oracle::{MODEL, Oracle};
 use crate::config::Settings;
-use crate::document::Document;
+use crate::document::{Document, Edit};
 use crate::inline::{Ask, Engine, Update};
 use crate::metrics::Metrics;
 use crate::router::Router;
 
 mod debounced;
 
-use debounced::Debounced;
+pub(super) use debounced::Debounced;
 
 /// What a policy shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,10 +33,36 @@ pub struct Ghost {
     pub text: String,
 }
 
+/// A ghost that has grown since it was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grown {
+    /// Of the document.
+    pub version: i32,
+    /// All of it.
+    pub ghost: Ghost,
+}
+
+impl From<Update> for Grown {
+    fn from(update: Update) -> Self {
+        let Update {
+            document,
+            completion,
+        } = update;
+        Self {
+            version: document.version,
+            ghost: Ghost {
+                range_bytes: completion.range_bytes,
+                text: completion.insert_text,
+            },
+        }
+    }
+}
+
 /// Something that answers keys.
 pub trait Policy: Debug {
-    /// An edit was made and ended at `offset_bytes`; a request that is open is for an older text.
-    fn changed(&self, document: &Document, offset_bytes: usize);
+    /// `edits` were made, which ended at `offset_bytes` and led to `document`; a request that is open is
+    /// for an older text.
+    fn changed(&self, document: &Document, offset_bytes: usize, edits: &[Edit]);
 
     /// Asks for a ghost. Dropping the future cancels, as an editor does. Only where `wanted` do the
     /// trigger rules want one.
@@ -125,6 +151,7 @@ impl Name {
             Self::Debounced(constants) => Box::new(Debounced::new(
                 constants,
                 Arc::new(oracle.clone()),
+                MODEL,
                 settings.inline.max_tokens,
             )),
         };
@@ -137,7 +164,7 @@ impl Name {
 struct Ours(Arc<Engine>);
 
 impl Policy for Ours {
-    fn changed(&self, document: &Document, offset_bytes: usize) {
+    fn changed(&self, document: &Document, offset_bytes: usize, _: &[Edit]) {
         self.0.document_changed(document, offset_bytes);
     }
 

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::figures::{Figures, Quantiles, ratio};
 use super::oracle::OracleOptions;
-use super::replay::Options;
 use super::script::Script;
+use super::wall::{self, Wall};
 
 /// Where it was measured. In virtual time the machine changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,11 +32,21 @@ impl Machine {
     }
 }
 
+/// Where it was measured: what matters of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Place {
+    /// In virtual time.
+    Virtual(Machine),
+    /// In real time.
+    Wall(super::machine::Machine),
+}
+
 /// The result of `ghostline bench replay`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// Where.
-    pub machine: Machine,
+    pub machine: Place,
     /// What was typed.
     pub trace: String,
     /// Of gaps and oracle.
@@ -51,16 +61,24 @@ pub struct Report {
     pub skipped_key_share: f64,
     /// Their number by the rule that skips them.
     pub skipped: BTreeMap<String, usize>,
-    /// `virtual`: the runtime's clock, not the machine's.
+    /// `virtual`: the runtime's clock, not the machine's; or `wall`.
     pub mode: &'static str,
-    /// The backend.
-    pub oracle: OracleOptions,
+    /// The backend, unless it was a real model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oracle: Option<OracleOptions>,
+    /// What only real time tells.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub wall: Option<Wall>,
     /// In the order asked for.
     pub policies: Vec<Figures>,
 }
 
 impl Report {
-    pub(super) fn new(options: &Options, script: &Script, policies: Vec<Figures>) -> Self {
+    pub(super) fn new(
+        (trace_name, seed): (&str, u64),
+        script: &Script,
+        policies: Vec<Figures>,
+    ) -> Self {
         let keys = script.steps.iter().filter(|s| s.is_key()).count();
         let wanted_keys = script
             .steps
@@ -77,16 +95,17 @@ impl Report {
             *skipped.entry(format!("{skip:?}")).or_default() += 1;
         }
         Self {
-            machine: Machine::here(),
-            trace: options.trace_name.clone(),
-            seed: options.seed,
+            machine: Place::Virtual(Machine::here()),
+            trace: trace_name.to_owned(),
+            seed,
             transactions: script.steps.len(),
             keys,
             wanted_keys,
             skipped_key_share: ratio(keys - wanted_keys, keys),
             skipped,
             mode: "virtual",
-            oracle: options.oracle,
+            oracle: None,
+            wall: None,
             policies,
         }
     }
@@ -100,12 +119,22 @@ impl Report {
             let _ = write!(out, "{:>COLUMN$}", short(policy.name));
         }
         out.push('\n');
-        for (label, cell) in ROWS {
+        let rows: Vec<&Row> = if self.wall.is_some() {
+            // One person types, and accepts nothing.
+            let (typing, _) = ROWS.split_at(TYPING_ROWS);
+            typing.iter().chain(wall::ROWS).collect()
+        } else {
+            ROWS.iter().collect()
+        };
+        for (label, cell) in rows {
             let _ = write!(out, "{label:LABEL$}");
             for policy in &self.policies {
                 let _ = write!(out, "{:>COLUMN$}", cell(policy));
             }
             out.push('\n');
+        }
+        if let Some(wall) = &self.wall {
+            out.push_str(&wall.remarks());
         }
         out
     }
@@ -121,16 +150,22 @@ impl Report {
             oracle,
             ..
         } = self;
-        let OracleOptions {
+        let what = format!(
+            "{trace}: {transactions} edits, {keys} keys, {wanted_keys} of them with a completion \
+             wanted; seed {seed}"
+        );
+        let Some(OracleOptions {
             q,
             first_ms,
             token_ms,
             prefill_ms,
             slots,
-        } = oracle;
+        }) = oracle
+        else {
+            return what;
+        };
         format!(
-            "{trace}: {transactions} edits, {keys} keys, {wanted_keys} of them with a completion \
-             wanted; seed {seed}; oracle q={q}, {first_ms} ms to the first token, {token_ms} ms per \
+            "{what}; oracle q={q}, {first_ms} ms to the first token, {token_ms} ms per \
              token, {prefill_ms} ms per new prompt token, {slots} slot(s)"
         )
     }
@@ -141,7 +176,10 @@ const LABEL: usize = 40;
 const COLUMN: usize = 20;
 
 /// A row of the table: what it is called and what a policy has there.
-type Row = (&'static str, fn(&Figures) -> String);
+pub(super) type Row = (&'static str, fn(&Figures) -> String);
+
+/// How many of the rows are about typing; the others need the pass of a person who accepts.
+const TYPING_ROWS: usize = 13;
 
 /// The rows, in the order of importance.
 const ROWS: &[Row] = &[
@@ -176,19 +214,19 @@ const ROWS: &[Row] = &[
     }),
     ("request to first token, ms", |f| three(&f.first_token_ms)),
     ("ghost after a jump, ms", |f| three(&f.after_jump_ms)),
+    ("stale or misplaced", |f| f.stale_items.to_string()),
     ("ghost after accepting, ms", |f| three(&f.after_accept_ms)),
     ("  without a request", |f| percent(f.prefetch_hit_share)),
     ("generations at once, at most", |f| {
         f.most_generations_at_once.to_string()
     }),
-    ("stale or misplaced", |f| f.stale_items.to_string()),
 ];
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-fn three(quantiles: &Quantiles) -> String {
+pub(super) fn three(quantiles: &Quantiles) -> String {
     let Quantiles { p50, p95, p99, .. } = quantiles;
     let shown = |value: &Option<f64>| value.map_or("–".to_owned(), |v| format!("{v:.0}"));
     format!("{} / {} / {}", shown(p50), shown(p95), shown(p99))

@@ -9,7 +9,7 @@ use std::ops::Range;
 use ropey::Rope;
 
 use super::trace::{Trace, TraceError, Transaction};
-use crate::document::Edit;
+use crate::document::{Document, Edit};
 use crate::inline::Skip;
 
 /// Longest future, in bytes: 64 tokens of about 3.5 bytes, the most a completion may have.
@@ -48,6 +48,8 @@ pub struct Step {
     pub continues: bool,
     /// Whether the cursor stays on the line where the step before left it.
     pub same_line: bool,
+    /// Lines between the cursor and where the step before left it.
+    pub came_lines: usize,
     /// Why the trigger rules want no completion at the cursor; `None` where they want one.
     pub skip: Option<Skip>,
 }
@@ -110,6 +112,29 @@ impl Script {
         })
     }
 
+    /// Reads the `limit_keys` keys of `trace` that come after its first `from_key`.
+    pub fn slice(
+        trace: &Trace,
+        from_key: usize,
+        limit_keys: Option<usize>,
+    ) -> Result<Self, TraceError> {
+        let mut script = Self::new(trace, limit_keys.map(|limit| from_key + limit))?;
+        let mut keys = 0;
+        let left_out = script.steps.iter().take_while(|step| {
+            keys += usize::from(step.is_key());
+            keys <= from_key
+        });
+        let left_out = if from_key == 0 { 0 } else { left_out.count() };
+        let mut document = Document::new("", 0, "", &script.start);
+        for step in script.steps.drain(..left_out) {
+            for edit in &step.edits {
+                document.apply(edit);
+            }
+        }
+        script.start = document.text.to_string();
+        Ok(script)
+    }
+
     /// The last step of those after `at` that together insert exactly `text` at the cursor; `None`
     /// when the person typed something else.
     pub fn typed_by(&self, at: usize, text: &str) -> Option<usize> {
@@ -164,6 +189,7 @@ fn step(text: &mut Rope, last: &mut Cursor, txn: &Transaction) -> Option<Step> {
         future: Box::default(),
         continues: starts_at_cursor.unwrap_or(true),
         same_line: line == last.line,
+        came_lines: line.abs_diff(last.line),
         skip: None,
     };
     *last = Cursor {
@@ -296,6 +322,25 @@ mod tests {
         assert_eq!(script.typed_by(0, "o"), Some(1));
         assert_eq!(script.typed_by(0, "op"), None);
         assert_eq!(script.typed_by(2, "o"), None);
+    }
+
+    #[test]
+    fn a_slice_begins_with_the_text_that_stood_there() {
+        let txn = |at: usize, text: &str| Transaction {
+            patches: vec![Patch::from((at, 0, text.to_owned()))],
+        };
+        let trace = Trace {
+            start_content: "-".to_owned(),
+            end_content: "-pasteabc".to_owned(),
+            txns: vec![txn(1, "paste"), txn(6, "a"), txn(7, "b"), txn(8, "c")],
+        };
+        let slice = |from, limit| Script::slice(&trace, from, limit).unwrap();
+        assert_eq!(slice(0, None), Script::new(&trace, None).unwrap());
+        let middle = slice(1, Some(1));
+        assert_eq!(middle.start, "-pastea");
+        assert_eq!(middle.steps.len(), 1);
+        assert_eq!(&*middle.steps[0].future, "c");
+        assert!(slice(9, None).steps.is_empty());
     }
 
     #[test]

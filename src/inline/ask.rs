@@ -1,9 +1,12 @@
 //! What is asked of the engine and what it answers.
 
 use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::live::{Trace, Waited};
+use super::live::Waited;
 use super::trigger::Skip;
+use crate::backend::StopReason;
 use crate::document::Document;
 
 /// A request for a completion.
@@ -55,6 +58,27 @@ pub enum Source {
     Joined,
     /// A generation of its own.
     Generated,
+}
+
+/// What a generation was and what it cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// The model, as the backend names it.
+    pub model: Arc<str>,
+    /// The backend's name.
+    pub backend: Arc<str>,
+    /// Tokens of the prompt, where the backend told before we stopped listening.
+    pub prompt_tokens: Option<u32>,
+    /// Tokens of the prompt that were not computed again.
+    pub cached_tokens: Option<u32>,
+    /// Tokens, or pieces of text, received.
+    pub generated_tokens: u32,
+    /// From asking the backend to its first text.
+    pub first_token: Option<Duration>,
+    /// From asking the backend to the last text received so far.
+    pub total: Duration,
+    /// Why it ended.
+    pub stop: StopReason,
 }
 
 /// Why there is no completion.

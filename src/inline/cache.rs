@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use lru::LruCache;
 
-use super::live::Trace;
+use super::ask::Trace;
 use super::place::{Fit, Place, fit};
 
 /// Entries kept: as many as llama.vim, llama.vscode and cody keep.

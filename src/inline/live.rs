@@ -12,7 +12,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::ask::Trace;
 use super::cache::{Cache, Entry};
+use super::notice::{Notice, Told};
 use super::place::{Fit, Place, fit};
 use super::postprocess;
 use super::stop::{self, Shape};
@@ -23,31 +25,10 @@ use crate::backend::{Chunk, ChunkStream, Finish, StopReason};
 /// stream again before it asks anew. Two keys of an average typist are 138 ms apart.
 const CORRECTION_WAIT: Duration = Duration::from_millis(120);
 
-/// What a generation was and what it cost.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trace {
-    /// The model, as the backend names it.
-    pub model: Arc<str>,
-    /// The backend's name.
-    pub backend: Arc<str>,
-    /// Tokens of the prompt, where the backend told before we stopped listening.
-    pub prompt_tokens: Option<u32>,
-    /// Tokens of the prompt that were not computed again.
-    pub cached_tokens: Option<u32>,
-    /// Tokens, or pieces of text, received.
-    pub generated_tokens: u32,
-    /// From asking the backend to its first text.
-    pub first_token: Option<Duration>,
-    /// From asking the backend to the last text received so far.
-    pub total: Duration,
-    /// Why it ended.
-    pub stop: StopReason,
-}
-
 #[derive(Debug)]
-struct Progress {
-    text: String,
-    trace: Trace,
+pub(super) struct Progress {
+    pub(super) text: String,
+    pub(super) trace: Trace,
     ended: Option<Ended>,
 }
 
@@ -75,6 +56,8 @@ pub(super) struct Start {
     pub(super) trace: Trace,
     pub(super) predicted: Option<Prediction>,
     pub(super) cache: Arc<Mutex<Cache>>,
+    /// Whom to tell what it cost.
+    pub(super) notice: Option<Notice>,
 }
 
 impl Drop for Live {
@@ -124,6 +107,7 @@ impl Live {
             trace,
             predicted,
             cache,
+            notice,
         } = start;
         let origin = Arc::new(origin);
         let first = Progress {
@@ -140,6 +124,7 @@ impl Live {
             wanted: wanted.clone(),
             sender,
             cache,
+            notice,
         };
         let task = tokio::spawn(async move {
             let _turn = slot.acquire_owned().await;
@@ -188,11 +173,14 @@ struct Reader {
     wanted: Arc<Wanted>,
     sender: watch::Sender<Progress>,
     cache: Arc<Mutex<Cache>>,
+    notice: Option<Notice>,
 }
 
 impl Reader {
     async fn run(mut self) -> Result<(), crate::backend::BackendError> {
         let started = Instant::now();
+        let uri = self.origin.uri.clone();
+        let _told = Told::new(self.notice.take(), uri, self.sender.subscribe());
         loop {
             let chunk = match self.stream.next().await {
                 Some(Ok(chunk)) => chunk,

@@ -6,6 +6,9 @@ pub const STATUS: &str = "ghostline/status";
 pub const STATUS_CHANGED: &str = "ghostline/statusChanged";
 /// Notification to the client: a ghost text that was answered has grown.
 pub const COMPLETION_UPDATED: &str = "ghostline/completionUpdated";
+/// Notification to clients that announce `experimental.ghostline.generations`: a generation for a
+/// completion has ended, with its text and costs.
+pub const GENERATION_ENDED: &str = "ghostline/generationEnded";
 /// Notification from the client: the person copied `text`, in the document `uri` where that is known.
 pub const DID_COPY: &str = "ghostline/didCopy";
 /// Notification from the client: it drew an item. Editors' plugins know it from Copilot's server.

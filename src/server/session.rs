@@ -6,19 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tower_lsp::Client;
 use tower_lsp::gen_lsp_types::{InitializeParams, WorkspaceFolders};
 
 use super::model_commands::{self, Pulls};
+use super::news::News;
 use super::transport::Outbox;
-use super::{inline_completion, settings_watch, status};
+use super::{settings_watch, status};
 use crate::config::{Candidate, Role, Settings};
 use crate::document::position::Encoding;
 use crate::document::{Document, Store};
-use crate::inline::{Engine, Gate, Skip, Update};
-use crate::metrics::Metrics;
+use crate::inline::{Engine, Gate, Skip};
+use crate::metrics::{Metrics, ms};
 use crate::router::{Choices, Router};
 
 /// What the server needs from outside: settings and backends. Tests give their own.
@@ -75,8 +76,8 @@ pub(super) struct Session {
     /// The document asked about last, where it is kept out of prompts: said once, not per key.
     kept_out: watch::Sender<Option<(Arc<str>, Skip)>>,
     gate_at_start: Gate,
-    /// Ghost texts that have grown; taken once, by [`Session::start`].
-    updates: Mutex<Option<mpsc::UnboundedReceiver<Update>>>,
+    /// What the engine tells of by itself; taken once, by [`Session::start`].
+    news: Mutex<News>,
     /// Ends with the session: the router's checks and the status notifications.
     background: Mutex<Vec<AbortHandle>>,
 }
@@ -125,12 +126,8 @@ impl Session {
         let router = Router::new(choices);
         let metrics = Arc::<Metrics>::default();
         let engine = Engine::new(router.clone(), settings.clone(), metrics.clone());
-        let (engine, updates) = if grows(params) {
-            let (sender, updates) = mpsc::unbounded_channel();
-            (Arc::new(engine.with_updates(sender)), Some(updates))
-        } else {
-            (Arc::new(engine), None)
-        };
+        let (engine, news) = News::of(engine, params);
+        let engine = Arc::new(engine);
         let gate_at_start = host.stored_gate();
         engine.set_gate(gate_at_start.clone());
         let session = Arc::new(Self {
@@ -149,7 +146,7 @@ impl Session {
             sources: Mutex::new(sources),
             kept_out: watch::Sender::default(),
             gate_at_start,
-            updates: Mutex::new(updates),
+            news: Mutex::new(news),
             background: Mutex::default(),
         });
         session.engine.set_folders(&session.sources().folders);
@@ -165,21 +162,18 @@ impl Session {
             self.kept_out.subscribe(),
             self.outbox.clone(),
         ));
-        let updates = self
-            .updates
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let news = std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));
         let offering = model_commands::offer(Arc::downgrade(self), self.router.subscribe());
         let offering = tokio::spawn(offering);
         let watching = tokio::spawn(settings_watch::watch(Arc::downgrade(self)));
-        let growing = tokio::spawn(forward(updates, self.outbox.clone(), self.encoding));
+        let forwarding = tokio::spawn(news.forward(self.outbox.clone(), self.encoding));
         let mut background = self
             .background
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        background
-            .extend([checks, notices, growing, offering, watching].map(|task| task.abort_handle()));
+        background.extend(
+            [checks, notices, forwarding, offering, watching].map(|task| task.abort_handle()),
+        );
     }
 
     pub(super) fn settings(&self) -> Arc<Settings> {
@@ -231,6 +225,9 @@ impl Session {
             self.engine.set_gate(Gate::default());
         }
         let mut metrics = self.metrics.to_json();
+        let roles = self.router.route(Role::Completion);
+        let busy = roles.route().and_then(|route| route.backend.busy());
+        metrics["busyMs"] = json!(busy.map(ms));
         let gate = self.engine.gate();
         metrics["gate"] = json!({
             "on": gate.is_on(),
@@ -320,39 +317,9 @@ impl Session {
     }
 }
 
-/// Whether the client can draw a ghost text that grows.
-fn grows(params: &InitializeParams) -> bool {
-    let experimental = params.capabilities.experimental.as_ref();
-    let updates = experimental.and_then(|e| e.pointer("/ghostline/completionUpdates"));
-    updates.and_then(Value::as_bool).unwrap_or(false)
-}
-
 fn shows_progress(params: &InitializeParams) -> bool {
     let window = params.capabilities.window.as_ref();
     window.and_then(|w| w.work_done_progress).unwrap_or(false)
-}
-
-/// Tells the client of ghost texts that have grown.
-async fn forward(
-    updates: Option<mpsc::UnboundedReceiver<Update>>,
-    outbox: Outbox,
-    encoding: Encoding,
-) {
-    let Some(mut updates) = updates else { return };
-    while let Some(Update {
-        document,
-        completion,
-    }) = updates.recv().await
-    {
-        let item = inline_completion::item(&document, &completion, encoding);
-        let params = json!({
-            "uri": &*document.uri,
-            "version": document.version,
-            "items": [item],
-            "complete": completion.whole,
-        });
-        outbox.notify(super::ext::COMPLETION_UPDATED, &params);
-    }
 }
 
 #[expect(deprecated, reason = "older clients send nothing but `rootUri`")]

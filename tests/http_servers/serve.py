@@ -1,6 +1,7 @@
 """llama.cpp's HTTP server on a free port of this machine, until stdin ends or the process is killed.
 
     serve.py WEIGHTS [--slots N] [--context TOKENS] [--alias NAME] [--embedding] [--port PORT]
+             [--threads N]
 
 Prints the address on one line once the model is loaded.
 """
@@ -20,6 +21,8 @@ def main():
     parser.add_argument("--alias", default="")
     parser.add_argument("--embedding", action="store_true")
     parser.add_argument("--port", type=int, default=0)
+    # Tests run side by side; threads that wait for each other would stand still.
+    parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
 
     params = xllamacpp.CommonParams()
@@ -30,8 +33,7 @@ def main():
     params.n_ctx = arguments.context * arguments.slots
     # Small batches: a prompt that nobody waits for is given up between two of them.
     params.n_batch = params.n_ubatch = 128
-    # Tests run side by side; threads that wait for each other would stand still.
-    params.cpuparams.n_threads = 1
+    params.cpuparams.n_threads = arguments.threads
     if arguments.embedding:
         params.embedding = True
         # One vector for a text; a model that was not made for it has no pooling of its own.

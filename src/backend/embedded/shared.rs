@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -25,6 +25,32 @@ const QUEUE_CAPACITY: usize = 32;
 
 /// Where a job's chunks come out.
 pub(super) type ChunkReceiving = mpsc::UnboundedReceiver<Result<Chunk, BackendError>>;
+
+/// How long the engine's thread has worked.
+#[derive(Debug, Default)]
+pub(super) struct Busy(AtomicU64);
+
+/// A stretch of work; it counts when it is dropped.
+pub(super) struct Working<'a>(&'a Busy, Instant);
+
+impl Busy {
+    /// Work begins.
+    pub(super) fn working(&self) -> Working<'_> {
+        Working(self, Instant::now())
+    }
+
+    /// All of it, to the end of the last stretch.
+    pub(super) fn total(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        let micros = u64::try_from(self.1.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.0.0.fetch_add(micros, Ordering::Relaxed);
+    }
+}
 
 type Lister = Box<dyn Fn() -> Vec<EmbeddedModel> + Send + Sync>;
 
@@ -47,6 +73,7 @@ pub(super) struct Shared {
     pub(super) place_remark: ArcSwap<Option<String>>,
     /// From the first measurement of this run.
     pub(super) budget: OnceLock<PromptBudget>,
+    pub(super) busy: Busy,
     pub(super) steps_decoded: AtomicU64,
     pub(super) tokens_decoded: AtomicU64,
     pub(super) tokens_moved: AtomicU64,
@@ -84,6 +111,7 @@ impl Shared {
             complaint: ArcSwap::from_pointee(None),
             place_remark: ArcSwap::from_pointee(None),
             budget: OnceLock::new(),
+            busy: Busy::default(),
             steps_decoded: AtomicU64::new(0),
             tokens_decoded: AtomicU64::new(0),
             tokens_moved: AtomicU64::new(0),

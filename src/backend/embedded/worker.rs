@@ -186,6 +186,7 @@ impl Engine<'_> {
             if task.model().path != self.model.path {
                 return Some((ticket, task));
             }
+            let working = self.shared.busy.working();
             match task {
                 Task::Load(load) => drop(load.done.send(Ok(()))),
                 Task::Generate(mut job) => match self.work_on(&mut job, ticket) {
@@ -199,6 +200,7 @@ impl Engine<'_> {
                     Err(message) => job.fail(self.shared.failed(message)),
                 },
             }
+            drop(working);
             current = match self.wait() {
                 Popped::Item(ticket, task) => (ticket, task),
                 Popped::Idle | Popped::Closed => return None,
@@ -215,6 +217,7 @@ impl Engine<'_> {
             }
             let chunk_tokens = self.refresh_pace.chunk_tokens(self.speed);
             let before = self.cache.computed_tokens();
+            let working = self.shared.busy.working();
             let step = self.shared.interrupt.nobodys_work();
             // Whoever came before the step began is not told that it did.
             let refreshed = if self.shared.queue.is_empty() {
@@ -222,7 +225,7 @@ impl Engine<'_> {
             } else {
                 Ok(Refreshed::Interrupted)
             };
-            drop(step);
+            drop((step, working));
             match refreshed {
                 Ok(Refreshed::Chunk) => {
                     self.refresh_pace.speed_up();

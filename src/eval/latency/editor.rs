@@ -1,24 +1,14 @@
 //! The other end of the pipes: starts the server and types into it.
 
 use std::path::Path;
-use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use super::source::{Source, uri};
 use super::{LatencyError, cannot};
 use crate::client::{Client, ClientError};
-
-/// Variables that would let the person's own set-up change what is measured.
-const FOREIGN_VARIABLES: [&str; 6] = [
-    "OLLAMA_HOST",
-    "OLLAMA_CHAT_MODEL",
-    "OLLAMA_COMPLETION_MODEL",
-    "OLLAMA_REASONING_MODEL",
-    "OLLAMA_VISION_MODEL",
-    "OLLAMA_EMBEDDING_MODEL",
-];
+use crate::eval::process;
 
 /// A started server and the conversation with it.
 #[derive(Debug)]
@@ -39,19 +29,7 @@ pub(super) struct Cursor {
 impl Editor {
     /// Starts the program and waits for the answer to `initialize`.
     pub(super) async fn start(program: &Path, config: &Path) -> Result<Self, LatencyError> {
-        let folder = config.parent().unwrap_or(config);
-        let mut command = Command::new(program);
-        for variable in FOREIGN_VARIABLES {
-            command.env_remove(variable);
-        }
-        let mut process = command
-            .args(["serve", "--stdio"])
-            .env("GHOSTLINE_CONFIG", config)
-            .env("GHOSTLINE_CACHE_DIR", folder)
-            .current_dir(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
+        let mut process = process::serve(program, config)
             .spawn()
             .map_err(cannot("start the language server"))?;
         let (Some(stdout), Some(stdin)) = (process.stdout.take(), process.stdin.take()) else {

@@ -18,10 +18,11 @@ pub struct Generated {
     pub key: usize,
     /// Who waited.
     pub priority: Priority,
-    /// Prompt tokens that were not cached.
-    pub computed_tokens: u32,
-    /// From the request to its first token, had nobody cancelled it.
-    pub first_token: Duration,
+    /// Prompt tokens that were not cached, where the backend told before it was cancelled.
+    pub computed_tokens: Option<u32>,
+    /// From the request to its first token. The oracle tells it of cancelled ones too; of a real backend
+    /// it is known once the token is there.
+    pub first_token: Option<Duration>,
     /// Tokens generated until the end or the cancellation.
     pub tokens: u32,
     /// Of these, how many had arrived when a ghost of this generation was last shown. The others were
@@ -44,6 +45,14 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Of generations that were written down elsewhere.
+    pub(in crate::eval) fn of(generations: Vec<Generated>) -> Self {
+        Self {
+            generations,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn begin(&mut self, generated: Generated) -> usize {
         self.running += 1;
         self.most_at_once = self.most_at_once.max(self.running);
@@ -161,8 +170,8 @@ mod tests {
         let id = ledger.begin(Generated {
             key: 0,
             priority: Priority::Completion,
-            computed_tokens: 0,
-            first_token: Duration::ZERO,
+            computed_tokens: Some(0),
+            first_token: None,
             tokens: 0,
             shown_tokens: 0,
             text: String::new(),

@@ -10,17 +10,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Constants, Ghost, Policy};
 use crate::backend::{Backend, Chunk, Priority, Request};
-use crate::document::Document;
-use crate::eval::oracle::MODEL;
+use crate::document::{Document, Edit};
 use crate::inline::Ask;
 use crate::prompt::fim::{PREFIX_ONLY, family_of};
 use crate::prompt::{BYTES_PER_TOKEN, window};
 
 /// A policy that waits `debounce` after the last key and then asks anew.
 #[derive(Debug)]
-pub(super) struct Debounced {
+pub(in crate::eval) struct Debounced {
     constants: &'static Constants,
     backend: Arc<dyn Backend>,
+    model: Arc<str>,
     max_tokens: u32,
     /// The open request; an edit cancels it and its generation.
     turn: Mutex<CancellationToken>,
@@ -28,9 +28,10 @@ pub(super) struct Debounced {
 }
 
 impl Debounced {
-    pub(super) fn new(
+    pub(in crate::eval) fn new(
         constants: &'static Constants,
         backend: Arc<dyn Backend>,
+        model: &str,
         max_tokens: u32,
     ) -> Self {
         let cache = NonZeroUsize::new(constants.cache_entries)
@@ -38,6 +39,7 @@ impl Debounced {
         Self {
             constants,
             backend,
+            model: model.into(),
             max_tokens,
             turn: Mutex::default(),
             cache,
@@ -53,7 +55,7 @@ impl Debounced {
 }
 
 impl Policy for Debounced {
-    fn changed(&self, _: &Document, _: usize) {
+    fn changed(&self, _: &Document, _: usize, _: &[Edit]) {
         self.next_turn();
     }
 
@@ -64,7 +66,7 @@ impl Policy for Debounced {
         }
         let (constants, backend, cache) =
             (self.constants, self.backend.clone(), self.cache.clone());
-        let max_tokens = self.max_tokens;
+        let (model, max_tokens) = (self.model.clone(), self.max_tokens);
         let work = async move {
             tokio::time::sleep(constants.debounce).await;
             let prefix = prefix(&ask, backend.as_ref());
@@ -74,7 +76,7 @@ impl Policy for Debounced {
             });
             let text = match remembered {
                 Some(text) => text,
-                None => line(&ask, &prefix, backend.as_ref(), max_tokens).await?,
+                None => line(&ask, &prefix, backend.as_ref(), (&model, max_tokens)).await?,
             };
             if let Some(cache) = cache {
                 let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,12 +114,17 @@ fn prefix(ask: &Ask, backend: &dyn Backend) -> String {
 
 /// Asks for the rest of the line, with all that was typed before the suffix: the suffix is computed
 /// anew for each key.
-async fn line(ask: &Ask, prefix: &str, backend: &dyn Backend, max_tokens: u32) -> Option<String> {
+async fn line(
+    ask: &Ask,
+    prefix: &str,
+    backend: &dyn Backend,
+    (model, max_tokens): (&str, u32),
+) -> Option<String> {
     let suffix_tokens = backend.prompt_budget().suffix_tokens;
     let window = window::cut(&ask.document.text, ask.offset_bytes, 0, suffix_tokens);
-    let family = family_of(MODEL, None).unwrap_or(&PREFIX_ONLY);
+    let family = family_of(model, None).unwrap_or(&PREFIX_ONLY);
     let request = Request {
-        model: MODEL.to_owned(),
+        model: model.to_owned(),
         prompt: family
             .lay_out(prefix.to_owned(), String::new(), window.after)
             .into(),

@@ -1,7 +1,14 @@
 //! Replays of a small slice: repeatable, without stale items, and with figures that hang together.
 
+use futures_util::future::BoxFuture;
+use tokio::time::sleep;
+
+use super::person::is_right;
 use super::*;
+use crate::document::{Document, Edit};
+use crate::eval::policy::{Ghost, Policy};
 use crate::eval::typist;
+use crate::inline::Ask;
 
 fn options(keys: usize) -> Options {
     Options {
@@ -9,6 +16,7 @@ fn options(keys: usize) -> Options {
         oracle: OracleOptions::default(),
         policies: Name::all(),
         seed: 1,
+        from_key: 0,
         limit_keys: Some(keys),
         settings: Arc::new(Settings::default()),
     }
@@ -106,13 +114,9 @@ fn the_engine_is_sooner_and_cheaper_and_never_stale() {
 struct Late;
 
 impl Policy for Late {
-    fn changed(&self, _: &Document, _: usize) {}
+    fn changed(&self, _: &Document, _: usize, _: &[Edit]) {}
 
-    fn complete(
-        &self,
-        ask: Ask,
-        _: bool,
-    ) -> futures_util::future::BoxFuture<'static, Option<Ghost>> {
+    fn complete(&self, ask: Ask, _: bool) -> BoxFuture<'static, Option<Ghost>> {
         Box::pin(async move {
             if ask.document.version % 2 == 0 {
                 sleep(Duration::from_secs(20)).await;
@@ -130,7 +134,9 @@ fn what_is_stale_or_misplaced_is_counted() {
     let keys = script.steps.iter().filter(|s| s.is_key()).count();
     let outcome = paused().unwrap().block_on(async {
         let oracle = Oracle::new(OracleOptions::default(), 1);
-        Person::new(&script, &Late, &oracle, 1).type_all().await
+        let books: Arc<dyn Books> = Arc::new(oracle);
+        let person = Person::new(&script, &Late, books, 1);
+        person.type_all(PATIENCE).await
     });
     assert_eq!(outcome.stale_items, keys as u64);
     assert!(outcome.keys.iter().all(|k| k.ghost_after.is_none()));
