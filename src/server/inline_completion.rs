@@ -2,13 +2,15 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use tower_lsp::gen_lsp_types::{Position, Range};
 use tower_lsp::jsonrpc::{Error, Result};
 
 use super::session::Session;
+use super::transport::Outbox;
 use crate::document::Document;
 use crate::document::position::{Encoding, to_byte_range, to_offset, to_position};
-use crate::inline::{Ask, Completion, Selected};
+use crate::inline::{Ask, Completion, Selected, Update};
 
 /// `InlineCompletionTriggerKind.Invoked` of LSP 3.18.
 const INVOKED: u8 = 1;
@@ -115,4 +117,27 @@ pub(super) fn partly_accepted(session: &Session, params: &Value) {
 /// Our own id of the item that a client sends back.
 fn id_of(params: &Value) -> Option<u64> {
     params.pointer("/item/command/arguments/0")?.as_u64()
+}
+
+/// Tells the client of ghost texts that have grown.
+pub(super) async fn forward(
+    updates: Option<mpsc::UnboundedReceiver<Update>>,
+    outbox: Outbox,
+    encoding: Encoding,
+) {
+    let Some(mut updates) = updates else { return };
+    while let Some(Update {
+        document,
+        completion,
+    }) = updates.recv().await
+    {
+        let item = item(&document, &completion, encoding);
+        let params = json!({
+            "uri": &*document.uri,
+            "version": document.version,
+            "items": [item],
+            "complete": completion.whole,
+        });
+        outbox.notify(super::ext::COMPLETION_UPDATED, &params);
+    }
 }

@@ -11,9 +11,12 @@ use tokio::task::AbortHandle;
 use tower_lsp::Client;
 use tower_lsp::gen_lsp_types::{InitializeParams, WorkspaceFolders};
 
-use super::model_commands::{self, Pulls};
+use super::abilities::Abilities;
+use super::model_commands;
+use super::progress::Running;
 use super::transport::Outbox;
 use super::{inline_completion, settings_watch, status};
+use crate::chat::Chats;
 use crate::config::{Candidate, Role, Settings};
 use crate::document::position::Encoding;
 use crate::document::{Document, Store};
@@ -41,6 +44,16 @@ pub trait Host: Send + Sync + std::fmt::Debug {
         Vec::new()
     }
 
+    /// Where the conversations of this workspace are kept; `None` where nothing can be.
+    fn chats_folder(&self, _folders: &[PathBuf]) -> Option<PathBuf> {
+        None
+    }
+
+    /// Where answers are put that a client shows as files; `None` where nothing can be.
+    fn answers_folder(&self) -> Option<PathBuf> {
+        None
+    }
+
     /// Makes `candidate` the first choice of `role` in the user's settings; answers the file.
     ///
     /// # Errors
@@ -59,7 +72,10 @@ pub(super) struct Session {
     pub(super) store: Store,
     pub(super) engine: Arc<Engine>,
     pub(super) router: Arc<Router>,
-    pub(super) pulls: Pulls,
+    /// What can be cancelled by its progress.
+    pub(super) running: Running,
+    pub(super) chats: Chats,
+    pub(super) abilities: Abilities,
     metrics: Arc<Metrics>,
     host: Arc<dyn Host>,
     settings: ArcSwap<Settings>,
@@ -131,6 +147,7 @@ impl Session {
         } else {
             (Arc::new(engine), None)
         };
+        let chats = Chats::new(router.clone(), host.chats_folder(&sources.folders));
         let gate_at_start = host.stored_gate();
         engine.set_gate(gate_at_start.clone());
         let session = Arc::new(Self {
@@ -145,7 +162,9 @@ impl Session {
             client,
             shows_progress: shows_progress(params),
             progress_number: AtomicU64::new(0),
-            pulls: Pulls::default(),
+            running: Running::default(),
+            chats,
+            abilities: Abilities::of(&params.capabilities),
             sources: Mutex::new(sources),
             kept_out: watch::Sender::default(),
             gate_at_start,
@@ -173,7 +192,11 @@ impl Session {
         let offering = model_commands::offer(Arc::downgrade(self), self.router.subscribe());
         let offering = tokio::spawn(offering);
         let watching = tokio::spawn(settings_watch::watch(Arc::downgrade(self)));
-        let growing = tokio::spawn(forward(updates, self.outbox.clone(), self.encoding));
+        let growing = tokio::spawn(inline_completion::forward(
+            updates,
+            self.outbox.clone(),
+            self.encoding,
+        ));
         let mut background = self
             .background
             .lock()
@@ -218,6 +241,16 @@ impl Session {
         }
         let number = self.progress_number.fetch_add(1, Ordering::Relaxed);
         model_commands::new_progress(&self.client, number).await
+    }
+
+    /// Where answers are put that the client shows as files.
+    pub(super) fn answers_folder(&self) -> Option<PathBuf> {
+        self.host.answers_folder()
+    }
+
+    /// The workspace's folders.
+    pub(super) fn folders(&self) -> Vec<PathBuf> {
+        self.sources().folders.clone()
     }
 
     pub(super) fn encoding(&self) -> Encoding {
@@ -330,29 +363,6 @@ fn grows(params: &InitializeParams) -> bool {
 fn shows_progress(params: &InitializeParams) -> bool {
     let window = params.capabilities.window.as_ref();
     window.and_then(|w| w.work_done_progress).unwrap_or(false)
-}
-
-/// Tells the client of ghost texts that have grown.
-async fn forward(
-    updates: Option<mpsc::UnboundedReceiver<Update>>,
-    outbox: Outbox,
-    encoding: Encoding,
-) {
-    let Some(mut updates) = updates else { return };
-    while let Some(Update {
-        document,
-        completion,
-    }) = updates.recv().await
-    {
-        let item = inline_completion::item(&document, &completion, encoding);
-        let params = json!({
-            "uri": &*document.uri,
-            "version": document.version,
-            "items": [item],
-            "complete": completion.whole,
-        });
-        outbox.notify(super::ext::COMPLETION_UPDATED, &params);
-    }
 }
 
 #[expect(deprecated, reason = "older clients send nothing but `rootUri`")]
