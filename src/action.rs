@@ -35,7 +35,7 @@ mod tests_place;
 mod write_tests;
 
 pub use edit::{Change, applied};
-pub use run::{Actions, Event, Job, Made, Outcome};
+pub use run::{Actions, Allowed, Event, Job, Made, Outcome};
 
 /// Something that may be done with code.
 #[derive(Debug)]

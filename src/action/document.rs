@@ -32,11 +32,10 @@ fn task(scene: &Scene) -> String {
         "rust" => "with `///` lines above the item",
         "python" => "with a docstring under the `def` or `class` line",
         "go" => "with `//` lines above the item, beginning with its name",
-        "javascript" | "javascriptreact" | "typescript" | "typescriptreact" => {
+        "java" => "with a Javadoc comment above the item",
+        "c" | "cpp" | "javascript" | "javascriptreact" | "typescript" | "typescriptreact" => {
             "with a `/** … */` comment above the item"
         }
-        "java" => "with a Javadoc comment above the item",
-        "c" | "cpp" => "with a `/** … */` comment above the item",
         _ => "in the form that its language uses",
     };
     let words = scene.instruction.as_deref().unwrap_or_default();

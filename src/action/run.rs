@@ -29,8 +29,11 @@ pub struct Job {
     /// Switches of context.
     pub context: ContextSettings,
     /// Whether text of this document may be shown to a model.
-    pub allowed: Arc<dyn Fn(&Arc<str>) -> bool + Send + Sync>,
+    pub allowed: Allowed,
 }
+
+/// Tells by its URI whether text of a document may be shown to a model.
+pub type Allowed = Arc<dyn Fn(&Arc<str>) -> bool + Send + Sync>;
 
 /// What happens meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

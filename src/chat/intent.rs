@@ -46,9 +46,8 @@ pub fn role_of(command: Option<Command>, words: &str, has_pictures: bool) -> Rol
     }
     match command {
         Some(Command::Task(Task::Plan)) => Role::Reasoning,
-        Some(_) => Role::Chat,
         None if asks_for_plan(words) => Role::Reasoning,
-        None => Role::Chat,
+        _ => Role::Chat,
     }
 }
 

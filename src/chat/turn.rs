@@ -33,8 +33,8 @@ impl Turn {
     }
 
     pub(super) fn served_by(&mut self, route: &Route) {
-        self.model = route.model.clone();
-        self.backend = route.backend.name().to_owned();
+        self.model.clone_from(&route.model);
+        route.backend.name().clone_into(&mut self.backend);
     }
 
     /// Quotes what of `pieces` has room beside the words; says what has not.

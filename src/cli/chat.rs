@@ -171,16 +171,12 @@ async fn next_message(shows: bool) -> anyhow::Result<Option<String>> {
                 return Ok((!message.is_empty()).then_some(message));
             }
             let line = line.trim_end_matches(['\n', '\r']);
-            match line.strip_suffix('\\') {
-                Some(more) => {
-                    message.push_str(more);
-                    message.push('\n');
-                }
-                None => {
-                    message.push_str(line);
-                    return Ok(Some(message));
-                }
-            }
+            let Some(more) = line.strip_suffix('\\') else {
+                message.push_str(line);
+                return Ok(Some(message));
+            };
+            message.push_str(more);
+            message.push('\n');
         }
     };
     Ok(tokio::task::spawn_blocking(read).await??)

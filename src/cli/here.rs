@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::bail;
 
 use super::{Usage, output};
+use crate::action::Allowed;
 use crate::chat::attach::{Attached, read};
 use crate::config::{Settings, workspace_root};
 use crate::document::Document;
@@ -51,7 +52,7 @@ impl Here {
     }
 
     /// Whether text of a document may be shown to a model.
-    pub(super) fn allows(&self) -> Arc<dyn Fn(&Arc<str>) -> bool + Send + Sync> {
+    pub(super) fn allows(&self) -> Allowed {
         let engine = self.engine.clone();
         Arc::new(move |uri| engine.kept_out(uri).is_none())
     }

@@ -38,9 +38,9 @@ pub(super) async fn answer(session: &Session, params: Value) -> Result<Value> {
         params.work_done_token,
         "ghostline: answering",
     );
-    let token = params.partial_result_token.filter(|token| !token.is_null());
+    let partial = params.partial_result_token.filter(|token| !token.is_null());
     let tell = |value: Value| {
-        if let Some(token) = &token {
+        if let Some(token) = &partial {
             let params = json!({ "token": token, "value": value });
             session.outbox().notify("$/progress", &params);
         }

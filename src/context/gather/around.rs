@@ -62,7 +62,8 @@ impl Gatherer {
         let mut pieces = Vec::new();
         let imports = outline.map(|o| o.imports.as_slice()).unwrap_or_default();
         if let (Some(first), Some(last)) = (imports.first(), imports.last()) {
-            let text: String = imports.iter().map(|i| format!("{}\n", i.text)).collect();
+            let lines_of = imports.iter().flat_map(|i| [i.text.as_str(), "\n"]);
+            let text = lines_of.collect();
             let lines = first.lines.start..last.lines.end;
             pieces.push(piece("its imports", &wish.document.uri, lines, text));
         }
@@ -72,7 +73,7 @@ impl Gatherer {
                 continue;
             };
             for (uri, declaration) in meant(places, &names) {
-                let its_own = *uri == wish.document.uri && overlaps(&declaration.lines, lines);
+                let its_own = **uri == wish.document.uri && overlaps(&declaration.lines, lines);
                 let text = declaration.text.clone();
                 let lines = declaration.lines.clone();
                 let piece = piece("a declaration it uses", uri, lines, text);
