@@ -126,6 +126,11 @@ pub enum Refusal {
     /// A comment stands for code.
     #[error("the model left code out (`{0}`); nothing was changed. Select less")]
     LeftOut(String),
+    /// What the model did not see would be overwritten.
+    #[error(
+        "the model's edit touches a line with a secret, which it was not shown; nothing was changed"
+    )]
+    Secret,
     /// What parsed would not parse.
     #[error(
         "the model's edit does not parse (line {line}: {message}), also when asked again; nothing was changed"

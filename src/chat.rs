@@ -98,6 +98,7 @@ impl Chats {
             None => {}
         }
         turn.role = role(&ask, command, words, &turn)?;
+        let keeps_secrets = ask.keeps_secrets;
         let (mut pieces, mut notes) = (ask.pieces, Vec::new());
         if command.is_none() && ask.role.is_none() && intent::asks_where(words) {
             pieces.extend(self.look_up(words, &mut notes).await);
@@ -108,8 +109,8 @@ impl Chats {
         let budget = Budget::of(&route);
         turn.served_by(&route);
         notes.extend(turn.quote(pieces, budget)?);
-        self.write(conversation, turn, &route, budget, notes, on)
-            .await
+        let to = (&*route, budget, !keeps_secrets);
+        self.write(conversation, turn, to, notes, on).await
     }
 
     /// Asks the model and keeps what it says.
@@ -117,8 +118,7 @@ impl Chats {
         &self,
         mut conversation: Conversation,
         turn: Turn,
-        route: &Route,
-        budget: Budget,
+        (route, budget, redact_secrets): (&Route, Budget, bool),
         mut notes: Vec<String>,
         on: &mut (dyn FnMut(Event<'_>) + Send),
     ) -> Result<Answer, ChatError> {
@@ -157,7 +157,15 @@ impl Chats {
             });
         };
         let max_tokens = budget.answer_tokens;
-        let written = generate(&self.router, route, asked, max_tokens, &mut write).await;
+        let written = generate(
+            &self.router,
+            route,
+            asked,
+            max_tokens,
+            redact_secrets,
+            &mut write,
+        )
+        .await;
         let state = match &written {
             Ok((StopReason::Stop, _)) => TurnState::Answered,
             Ok((StopReason::Length | StopReason::Cut, _)) => TurnState::CutOff,

@@ -4,6 +4,7 @@
 //! `cli/demo`; the server sees it as [`Host`].
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -134,7 +135,10 @@ impl Host for LocalHost {
         };
         // Two folders of one name are two workspaces.
         let digest = sha2::Sha256::digest(folder.as_os_str().as_encoded_bytes());
-        let digest: String = digest.iter().take(6).map(|b| format!("{b:02x}")).collect();
+        let digest = digest.iter().take(6).fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
         let name = folder.file_name().map(|name| name.to_string_lossy());
         Some(chats.join(format!("{}-{digest}", name.unwrap_or_default())))
     }

@@ -54,6 +54,7 @@
 //!   and [`document`] import none of these. `tests/tidy.rs` keeps it so.
 //! - No guard lives across an await. No work on the way of a key is proportional to the file.
 //! - A request that gives up never ends a load; a generation that nobody can use never goes on.
+//! - Text of files is data to a model: quoted, marked as such, without secrets. No answer runs anything.
 //! - A workspace's own files never say where text is sent ([`config::trust`]).
 //! - Logs hold no document text above the level `trace`.
 //!

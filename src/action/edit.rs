@@ -7,6 +7,7 @@ use similar::{DiffTag, TextDiff};
 use super::Refusal;
 use crate::document::Document;
 use crate::grammar::{Fault, Grammar};
+use crate::redact::REDACTED;
 
 /// A replacement of whole lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,32 +18,30 @@ pub struct Change {
     pub text: String,
 }
 
-/// The changes that make `code`, with plain line ends, of `lines` of the document.
+/// The changes that make `code` of `lines` of the document. `shown` are these lines as the model saw them,
+/// without secrets and, like `code`, with plain line ends: a line that the model left alone stays as it is
+/// in the document.
 ///
 /// # Errors
-/// [`Refusal::Nothing`] when nothing changes.
+/// [`Refusal::Nothing`] when nothing changes, [`Refusal::Secret`] when a line with a secret would.
 pub(super) fn changes(
     document: &Document,
     lines: &Range<usize>,
+    shown: &str,
     code: &str,
     keep: impl Fn(DiffTag, &[&str], &str) -> bool,
 ) -> Result<Vec<Change>, Refusal> {
     let text = &document.text;
-    let start = text.line_to_byte(lines.start);
-    let end = text.line_to_byte(lines.end.min(text.len_lines()));
-    let old = text.byte_slice(start..end).to_string();
-    let windows = old.contains("\r\n") || text.line(0).to_string().ends_with("\r\n");
+    let at = |line: usize| text.line_to_byte((lines.start + line).min(text.len_lines()));
+    let original = text.byte_slice(at(0)..at(lines.len())).to_string();
+    let windows = text.line(0).to_string().ends_with("\r\n");
     let mut new = code.trim_end().to_owned();
     // The last line of a document may have no end.
-    if old.ends_with('\n') || old.is_empty() {
+    if shown.ends_with('\n') || shown.is_empty() {
         new.push('\n');
     }
-    if windows {
-        new = new.replace('\n', "\r\n");
-    }
-    let diff = TextDiff::from_lines(old.as_str(), new.as_str());
+    let diff = TextDiff::from_lines(shown, new.as_str());
     let (old_lines, new_lines) = (diff.old_slices(), diff.new_slices());
-    let at = |line: usize| -> usize { old_lines.iter().take(line).map(|l| l.len()).sum() };
     let mut changes = Vec::new();
     for op in diff.ops() {
         let (tag, of, with) = op.as_tag_tuple();
@@ -51,9 +50,16 @@ pub(super) fn changes(
         if tag == DiffTag::Equal || !keep(tag, with, &was) {
             continue;
         }
+        let mut with = with.concat();
+        if with.contains(REDACTED) && !original.contains(REDACTED) {
+            return Err(Refusal::Secret);
+        }
+        if windows {
+            with = with.replace('\n', "\r\n");
+        }
         changes.push(Change {
-            range_bytes: start + at(of.start)..start + at(of.end),
-            text: with.concat(),
+            range_bytes: at(of.start)..at(of.end),
+            text: with,
         });
     }
     if changes.is_empty() {
@@ -90,7 +96,10 @@ mod tests {
 
     fn of(text: &str, lines: Range<usize>, code: &str) -> (Vec<Change>, String) {
         let document = Document::new("file:///a.rs", 1, "rust", text);
-        let changes = changes(&document, &lines, code, |_, _, _| true).unwrap();
+        let all: Vec<&str> = text.split_inclusive('\n').collect();
+        let shown = all[lines.start..lines.end.min(all.len())].concat();
+        let shown = shown.replace("\r\n", "\n");
+        let changes = changes(&document, &lines, &shown, code, |_, _, _| true).unwrap();
         let after = applied(&document, &changes);
         (changes, after)
     }
@@ -120,8 +129,20 @@ mod tests {
         let (_, after) = of("a\nb\n", 2..2, "c\n");
         assert_eq!(after, "a\nb\nc\n");
         let document = Document::new("file:///a.rs", 1, "rust", "a\n");
-        let same = changes(&document, &(0..1), "a\n", |_, _, _| true);
+        let same = changes(&document, &(0..1), "a\n", "a\n", |_, _, _| true);
         assert!(matches!(same, Err(Refusal::Nothing)));
+    }
+
+    #[test]
+    fn a_line_with_a_secret_stays_or_the_edit_is_refused() {
+        let text = "let key = \"s3cret\";\nlet a = 1;\n";
+        let shown = text.replace("s3cret", REDACTED);
+        let document = Document::new("file:///a.rs", 1, "rust", text);
+        let edit = |code: &str| changes(&document, &(0..2), &shown, code, |_, _, _| true);
+        let kept = edit(&shown.replace("a = 1", "a = 2")).unwrap();
+        assert_eq!(applied(&document, &kept), text.replace("a = 1", "a = 2"));
+        let moved = edit(&shown.replace("let key", "const KEY"));
+        assert_eq!(moved, Err(Refusal::Secret));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::context::{Around, Gatherer, Seen, Wish};
 use crate::document::Document;
 use crate::prompt::instruct::{ACTION_SYSTEM, Piece, fit, only_code, tokens_of, with_pieces};
 use crate::prompt::{Message, Speaker};
+use crate::redact::redact;
 use crate::router::Route;
 
 /// Most tokens of context beside the code itself. More helps a small model less than it costs: 1,500
@@ -33,7 +34,7 @@ pub(super) struct Look {
 
 impl Look {
     /// Parses and reads: on a thread of its own.
-    pub(super) fn at(job: &Job) -> Self {
+    pub(super) fn at(job: &Job, redact_secrets: bool) -> Self {
         let scene = &job.scene;
         let target = job.action.target;
         let wish = Wish {
@@ -44,6 +45,7 @@ impl Look {
             settings: &job.context,
             folders: &job.folders,
             allowed: &*job.allowed,
+            redact_secrets,
         };
         let mut gatherer = Gatherer::default();
         let first = gatherer.around(&wish, &target.core(scene), &job.seen);
@@ -58,7 +60,11 @@ impl Look {
             let end = text.line_to_byte(lines.end.min(text.len_lines()));
             attach::piece_of(&scene.document, Some(start..end), &job.folders)
         };
-        let code = piece(&lines);
+        let mut code = piece(&lines);
+        if redact_secrets {
+            // What is compared with the reply is what the model saw.
+            code.text = redact(&code.text).into_owned();
+        }
         let mut near: Vec<Piece> =
             attach::remarks_on(&scene.document, &scene.remarks, &job.folders)
                 .into_iter()

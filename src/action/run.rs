@@ -88,12 +88,16 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Actions {
     router: Arc<Router>,
+    redact_secrets: bool,
 }
 
 impl Actions {
-    /// Asks `router` for models.
-    pub fn new(router: Arc<Router>) -> Self {
-        Self { router }
+    /// Asks `router` for models; `redact_secrets` tells whether secrets are taken out before.
+    pub fn new(router: Arc<Router>, redact_secrets: bool) -> Self {
+        Self {
+            router,
+            redact_secrets,
+        }
     }
 
     /// Does the job. Dropping the future stops the model.
@@ -113,8 +117,8 @@ impl Actions {
                 "this action does not apply here: nothing in these lines asks for it",
             ));
         }
-        let scene = job.scene.clone();
-        let look = tokio::task::spawn_blocking(move || Look::at(&job));
+        let (scene, redact) = (job.scene.clone(), self.redact_secrets);
+        let look = tokio::task::spawn_blocking(move || Look::at(&job, redact));
         let look = look.await.map_err(std::io::Error::other)?;
         let route = serving(&self.router, action.role)
             .await
@@ -170,7 +174,7 @@ impl Actions {
         let (old, lines) = (look.code.text.clone(), look.code.lines.clone());
         let edit = |code: &str| {
             let code = indent::like(code, &old);
-            edit::changes(document, &lines, &code, action.keep)
+            edit::changes(document, &lines, &old, &code, action.keep)
         };
         let parses = |changes: &[Change]| edit::broken(document, changes);
         let asked = Asked::new(&(action.task)(scene), look, route)?;
@@ -288,7 +292,15 @@ impl Actions {
                 on(Event::Delta(more));
             }
         };
-        let (stop, usage) = generate(&self.router, route, asked, most_tokens, &mut write).await?;
+        let (stop, usage) = generate(
+            &self.router,
+            route,
+            asked,
+            most_tokens,
+            self.redact_secrets,
+            &mut write,
+        )
+        .await?;
         Ok((text, stop, usage))
     }
 }

@@ -22,6 +22,8 @@ pub struct Ask {
     pub pieces: Vec<Piece>,
     /// Pictures, prepared by [`super::picture`].
     pub images: Vec<Image>,
+    /// Whether secrets are left in what the model is shown.
+    pub keeps_secrets: bool,
     /// Who answers; chosen by the words when absent.
     pub role: Option<Role>,
 }

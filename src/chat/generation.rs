@@ -1,5 +1,6 @@
 //! One generation in words, from the route that serves to its end. Called by `chat` and `action`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::backend::{BackendError, Chunk, Conversation, Finish, Priority, Request, StopReason};
 use crate::config::Role;
+use crate::redact::redact;
 use crate::router::{RoleState, Route, Router};
 
 /// Tokens of a conversation where the backend does not tell: what Ollama is asked for.
@@ -72,18 +74,27 @@ pub async fn serving(router: &Router, role: Role) -> Result<Arc<Route>, String> 
     }
 }
 
-/// Asks `route` and hands on what it writes. A person waits: completions go first.
+/// Asks `route` and hands on what it writes; secrets are taken out of every message before. A person waits:
+/// completions go first.
 ///
 /// # Errors
 /// The backend's; the router is told of it.
 pub async fn generate(
     router: &Router,
     route: &Route,
-    asked: Conversation,
+    mut asked: Conversation,
     max_tokens: u32,
+    redact_secrets: bool,
     on: &mut (dyn FnMut(Delta<'_>) + Send),
 ) -> Result<(StopReason, Usage), BackendError> {
     let started = Instant::now();
+    if redact_secrets {
+        for message in &mut asked.messages {
+            if let Cow::Owned(redacted) = redact(&message.text) {
+                message.text = redacted;
+            }
+        }
+    }
     let request = Request {
         model: route.model.clone(),
         prompt: asked.into(),

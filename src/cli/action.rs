@@ -86,7 +86,10 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Event::Delta(text) if action.gives == Gives::Text => renderer.write(text),
         Event::Delta(_) => {}
     };
-    let made = match Actions::new(here.router.clone()).run(job, &mut on).await {
+    let made = match Actions::new(here.router.clone(), here.settings.privacy.redact_secrets)
+        .run(job, &mut on)
+        .await
+    {
         Ok(made) => made,
         Err(error) => {
             let exit = match &error {

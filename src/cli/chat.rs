@@ -37,8 +37,10 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     let role = role(&args.role)?;
     let here = Here::around(&std::env::current_dir()?);
     let chats = Chats::new(here.router.clone(), here.host.chats_folder(&here.folders));
+    let keeps_secrets = !here.settings.privacy.redact_secrets;
     let mut ask = Ask {
         role,
+        keeps_secrets,
         ..attached(&here, &args)?
     };
     if args.goes_on {
@@ -72,6 +74,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
             ask = Ask {
                 conversation,
                 role,
+                keeps_secrets,
                 ..Ask::default()
             };
         }

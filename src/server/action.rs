@@ -107,7 +107,10 @@ pub(super) async fn run(
             }
         }
     };
-    let actions = Actions::new(session.router.clone());
+    let actions = Actions::new(
+        session.router.clone(),
+        session.settings().privacy.redact_secrets,
+    );
     let made = work.unless_cancelled(actions.run(job, &mut on)).await;
     let made = made.and_then(|made| made.map_err(|error| refused(&error)));
     let made = made.and_then(|made| {

@@ -64,6 +64,7 @@ pub(super) async fn answer(session: &Session, params: Value) -> Result<Value> {
             pieces,
             images,
             role,
+            keeps_secrets: !session.settings().privacy.redact_secrets,
         };
         let answered = session.chats.answer(ask, &mut on).await;
         answered.map_err(|error| refused(&error))

@@ -255,6 +255,16 @@ async fn attachments_are_quoted_as_data_and_cited() {
     assert_eq!(references[0]["range"]["start"]["line"], 1);
     assert_eq!(references[0]["range"]["end"]["line"], 2);
 
+    let secret = format!("token: ghp_{}\n", "a1B2".repeat(9));
+    std::fs::write(&file, &secret).unwrap();
+    let params = json!({ "message": "What?", "attachments": [{ "uri": notes.as_str() }] });
+    let id = json!(server.client.start(CHAT, params).await.unwrap());
+    let running = server.script.next().await;
+    let question = running.question();
+    assert!(question.contains("token: REDACTED"), "{question}");
+    running.finish();
+    server.client.response(&id).await.unwrap();
+
     for (attachment, expected) in [
         (
             json!({ "uri": "file:///project/.env" }),

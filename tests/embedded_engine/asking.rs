@@ -77,7 +77,7 @@ async fn a_conversation_is_held_and_kept(weights: &Path) {
 async fn documenting_leaves_the_code_alone(weights: &Path) {
     let text = "fn middle(lo: usize, hi: usize) -> usize {\n    lo + (hi - lo) / 2\n}\n";
     let document = Document::new("file:///project/a.rs", 1, "rust", text);
-    let actions = Actions::new(router(weights).await);
+    let actions = Actions::new(router(weights).await, true);
     let job = Job {
         action: action::named("document").unwrap(),
         scene: Scene {

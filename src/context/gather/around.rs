@@ -108,6 +108,7 @@ mod tests {
             settings: &settings.context,
             folders: &["/p".into()],
             allowed: &|uri: &Arc<str>| !uri.ends_with("c.rs"),
+            redact_secrets: false,
         };
         let seen = [Seen::now(other), Seen::now(secret)];
         let around = Gatherer::default().around(&wish, &(9..10), &seen);
