@@ -160,13 +160,9 @@ mod tests {
     #[test]
     fn rust_keeps_its_tests_in_a_module() {
         let test = "#[test]\nfn one() {\n    a();\n}\n";
-        let module = format!(
-            "#[cfg(test)]\nmod tests {{\n    use super::*;\n\n{}}}\n",
-            test.lines()
-                .map(|l| format!("    {l}\n"))
-                .collect::<String>()
-        );
-        for code in [test, module.as_str()] {
+        let module = "#[cfg(test)]\nmod tests {\n    use super::*;\n\n    #[test]\n    fn one() {\n        \
+                      a();\n    }\n}\n";
+        for code in [test, module] {
             assert_eq!(
                 rust("fn a() {}\n", code),
                 format!("fn a() {{}}\n\n{module}")

@@ -39,8 +39,8 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     let chats = Chats::new(here.router.clone(), here.host.chats_folder(&here.folders));
     let keeps_secrets = !here.settings.privacy.redact_secrets;
     let mut ask = Ask {
-        role,
         keeps_secrets,
+        role,
         ..attached(&here, &args)?
     };
     if args.goes_on {
@@ -73,8 +73,8 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         if conversation.is_some() {
             ask = Ask {
                 conversation,
-                role,
                 keeps_secrets,
+                role,
                 ..Ask::default()
             };
         }

@@ -1,5 +1,10 @@
 //! Code actions through the real server, with a model whose every word is scripted.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop there"
+)]
+
 use std::path::Path;
 
 use serde_json::{Value, json};
