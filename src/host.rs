@@ -12,13 +12,14 @@ use serde_json::Value;
 use crate::backend::llama_server::LlamaServer;
 use crate::backend::ollama::{Ollama, OllamaOptions};
 use crate::backend::openai::OpenAi;
-use crate::backend::pool::Pool;
+use crate::backend::pool::{Devices, Pool};
 use crate::backend::{Backend, Limits};
 use crate::config::{
     self, BackendKind, BackendSettings, Candidate, Environment, Role, Settings, Sources, edit,
 };
 use crate::inline::Gate;
 use crate::router::Choices;
+use crate::running::{self, Announcement, Running};
 use crate::server::{Host, Stamp};
 
 /// This machine, for one process.
@@ -27,6 +28,10 @@ pub struct LocalHost {
     /// Backends by name with the settings they were built from: a reload keeps those whose settings
     /// stay, and with them loaded weights and open connections.
     built: Mutex<BTreeMap<String, Built>>,
+    /// The machines of the backends: those on one machine share its devices.
+    devices: Devices,
+    /// This process's status file, once something was announced.
+    announcement: Mutex<Option<Announcement>>,
     /// GGUF files that candidates name. A workspace's file names none: its trust rules refuse paths.
     files: Arc<Mutex<Vec<PathBuf>>>,
 }
@@ -72,7 +77,7 @@ impl Host for LocalHost {
         for (name, settings) in &settings.backends {
             let backend = match built.remove(name) {
                 Some((old, backend)) if old == *settings => Ok(backend),
-                _ => build(name, settings, &self.files),
+                _ => build(name, settings, &self.files, &self.devices),
             };
             match backend {
                 Ok(backend) => {
@@ -124,6 +129,25 @@ impl Host for LocalHost {
         // With what the system said.
         let words = |error: edit::EditError| format!("{:#}", anyhow::Error::from(error));
         edited.map(|()| path).map_err(words)
+    }
+
+    fn announce(&self, running: &Running) {
+        let mut announcement = self
+            .announcement
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let said = match (&*announcement, running::folder()) {
+            (Some(own), _) => own.say(running),
+            (None, Some(folder)) => Announcement::begin(&folder).and_then(|own| {
+                let said = own.say(running);
+                *announcement = Some(own);
+                said
+            }),
+            (None, None) => Ok(()),
+        };
+        if let Err(error) = said {
+            tracing::debug!(%error, "`ghostline doctor` will not see this server");
+        }
     }
 
     fn stored_gate(&self) -> Gate {
@@ -183,6 +207,7 @@ fn build(
     name: &str,
     settings: &BackendSettings,
     files: &Files,
+    devices: &Devices,
 ) -> Result<Arc<dyn Backend>, String> {
     if settings.kind == BackendKind::Embedded {
         return embedded(name, settings, files);
@@ -199,11 +224,9 @@ fn build(
     });
     let pool = Pool::new(name, members.collect::<Result<_, _>>()?);
     let pool = pool.ok_or_else(|| format!("backends.{name} has no address; set `urls`"))?;
-    Ok(match settings.kind {
-        // Its batches take in what comes.
-        BackendKind::Openai => Arc::new(pool),
-        _ => Arc::new(pool.sharing_devices()),
-    })
+    let at = settings.urls.iter().map(|url| devices.at(url)).collect();
+    let batches = settings.kind == BackendKind::Openai;
+    Ok(Arc::new(pool.on_devices(at, batches)))
 }
 
 /// One server.
@@ -217,8 +240,7 @@ fn endpoint(
         BackendKind::LlamaServer => Arc::new(LlamaServer::new(name, url, key(settings), limits)?),
         BackendKind::Openai => Arc::new(OpenAi::new(name, url, key(settings), limits)?),
         BackendKind::Ollama | BackendKind::Embedded => {
-            let urls = [url.to_owned()];
-            Arc::new(Ollama::new(name, &urls, OllamaOptions::default())?)
+            Arc::new(Ollama::new(name, url, OllamaOptions::default())?)
         }
     })
 }

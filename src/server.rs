@@ -16,6 +16,7 @@ use tower_lsp::gen_lsp_types::{
 use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
 use tower_lsp::{Client, ClientSocket, LanguageServer, LspService};
 
+mod announce;
 pub mod ext;
 mod framing;
 mod inline_completion;

@@ -13,13 +13,14 @@ use tower_lsp::gen_lsp_types::{InitializeParams, WorkspaceFolders};
 
 use super::model_commands::{self, Pulls};
 use super::transport::Outbox;
-use super::{inline_completion, settings_watch, status};
+use super::{announce, inline_completion, settings_watch, status};
 use crate::config::{Candidate, Role, Settings};
 use crate::document::position::Encoding;
 use crate::document::{Document, Store};
 use crate::inline::{Engine, Gate, Skip, Update};
 use crate::metrics::Metrics;
 use crate::router::{Choices, Router};
+use crate::running::Running;
 
 /// What the server needs from outside: settings and backends. Tests give their own.
 pub trait Host: Send + Sync + std::fmt::Debug {
@@ -41,6 +42,9 @@ pub trait Host: Send + Sync + std::fmt::Debug {
         Vec::new()
     }
 
+    /// Tells other programs on this machine what this server uses. May block.
+    fn announce(&self, _running: &Running) {}
+
     /// Makes `candidate` the first choice of `role` in the user's settings; answers the file.
     ///
     /// # Errors
@@ -61,9 +65,11 @@ pub(super) struct Session {
     pub(super) router: Arc<Router>,
     pub(super) pulls: Pulls,
     metrics: Arc<Metrics>,
-    host: Arc<dyn Host>,
+    pub(super) host: Arc<dyn Host>,
     settings: ArcSwap<Settings>,
     encoding: Encoding,
+    /// What the client calls itself.
+    pub(super) client_name: Option<String>,
     outbox: Outbox,
     client: Client,
     /// Whether the client shows progress that we begin.
@@ -141,6 +147,7 @@ impl Session {
             host,
             settings: ArcSwap::new(settings),
             encoding: Encoding::negotiate(offered),
+            client_name: params.client_info.as_ref().map(|info| info.name.clone()),
             outbox,
             client,
             shows_progress: shows_progress(params),
@@ -173,13 +180,16 @@ impl Session {
         let offering = model_commands::offer(Arc::downgrade(self), self.router.subscribe());
         let offering = tokio::spawn(offering);
         let watching = tokio::spawn(settings_watch::watch(Arc::downgrade(self)));
+        let announcing = tokio::spawn(announce::keep(Arc::downgrade(self)));
         let growing = tokio::spawn(forward(updates, self.outbox.clone(), self.encoding));
         let mut background = self
             .background
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        background
-            .extend([checks, notices, growing, offering, watching].map(|task| task.abort_handle()));
+        background.extend(
+            [checks, notices, growing, offering, watching, announcing]
+                .map(|task| task.abort_handle()),
+        );
     }
 
     pub(super) fn settings(&self) -> Arc<Settings> {
@@ -313,6 +323,11 @@ impl Session {
             "window/showMessage",
             &json!({ "type": 2, "message": message }),
         );
+    }
+
+    /// The workspace folders as the client tells them.
+    pub(super) fn folders(&self) -> Vec<PathBuf> {
+        self.sources().folders.clone()
     }
 
     fn sources(&self) -> std::sync::MutexGuard<'_, Sources> {

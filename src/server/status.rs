@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::transport::Outbox;
 use crate::config::Role;
 use crate::inline::Skip;
-use crate::prompt::fim::Layout;
+use crate::prompt::fim::{Evidence, Layout};
 use crate::router::{RoleState, Roles, Route};
 
 /// The answer to `ghostline/status`. `kept_out` is why the document asked about last gets nothing.
@@ -20,7 +20,7 @@ pub(super) fn status(roles: &Roles, kept_out: Option<Skip>, busy: bool) -> Value
     }
     let roles: Map<String, Value> = roles
         .iter()
-        .map(|(role, state)| (role.to_string(), role_json(state)))
+        .map(|(role, state)| (role.to_string(), role_json(*role, state)))
         .collect();
     json!({ "state": state, "message": message, "roles": roles, "busy": busy })
 }
@@ -57,17 +57,27 @@ fn summary(roles: &Roles) -> (&'static str, String) {
         }
         Some(RoleState::Ready(route)) => {
             let mut message = format!("Completions from {}", place_of(route));
-            if route.fallback {
-                message.push_str(", which is not the first choice");
+            if let Some(first) = &route.instead_of {
+                let _ = write!(message, ", because the first choice, {first}, is not there");
             }
-            if route.family_unknown {
+            if route.family_by.is_none() {
                 message.push_str(
                     "; nothing tells how it fills in the middle, so it only sees the text before \
                      the cursor",
                 );
             }
+            if route.family_by == Some(Evidence::Vocabulary)
+                && route.family.layout != Layout::PrefixOnly
+            {
+                let _ = write!(
+                    message,
+                    "; it has the tokens of {}, and nothing tells whether it was taught with them: \
+                     it is asked as {} is",
+                    route.family.name, route.family.name
+                );
+            }
             let prefix_only = route.family.layout == Layout::PrefixOnly;
-            if prefix_only && !route.family_unknown {
+            if prefix_only && route.family_by.is_some() {
                 message.push_str(
                     "; it cannot fill in the middle, so it only sees the text before the cursor",
                 );
@@ -112,20 +122,18 @@ fn sentence(text: &str) -> String {
         .unwrap_or_default()
 }
 
-fn role_json(state: &RoleState) -> Value {
-    let name = match state {
-        RoleState::Starting => "starting",
-        RoleState::Loading(_) => "loading",
-        RoleState::Ready(_) => "ready",
-        RoleState::Unavailable(_) => "unavailable",
-    };
+fn role_json(role: Role, state: &RoleState) -> Value {
     let route = state.route();
     let standing = route.map(|r| r.backend.standing(&r.model));
     json!({
-        "state": name,
+        "state": state.name(),
         "loadedPercent": standing.and_then(|standing| standing.loaded_percent),
         "model": route.map(|r| &r.model),
         "backend": route.map(|r| r.backend.name()),
         "fallback": route.is_some_and(|r| r.fallback),
+        "message": match state {
+            RoleState::Unavailable(why) => Some(sentence(why)),
+            _ => route.and_then(|r| r.explained(role)).map(|said| sentence(&said)),
+        },
     })
 }
