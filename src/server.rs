@@ -21,6 +21,7 @@ pub mod ext;
 mod framing;
 mod inline_completion;
 mod model_commands;
+mod scopes;
 mod session;
 mod settings_watch;
 mod status;
@@ -158,7 +159,8 @@ impl Server {
             return Ok(json!([]));
         };
         session.asked_in(&document);
-        Ok(match session.engine.complete(ask).await {
+        let engine = session.engine_of(&document.uri);
+        Ok(match engine.complete(ask).await {
             Ok(completion) => json!([inline_completion::item(
                 &document,
                 &completion,
@@ -190,7 +192,7 @@ impl Server {
     }
 
     async fn did_change_watched_files(&self, _: Value) {
-        self.with_session(Session::reload);
+        self.with_session(|session| session.reload());
     }
 
     async fn execute_command(&self, params: Value) -> Result<Value> {
@@ -198,7 +200,8 @@ impl Server {
         match params.get("command").and_then(Value::as_str) {
             Some(ext::DID_ACCEPT) => {
                 let id = params.pointer("/arguments/0").and_then(Value::as_u64);
-                session.engine.accepted(id.unwrap_or_default());
+                let id = id.unwrap_or_default();
+                session.engine_that_made(id).accepted(id);
                 Ok(Value::Null)
             }
             Some(ext::PULL_MODEL) => model_commands::pull(session, &params).await,
@@ -228,7 +231,7 @@ impl Server {
     }
 
     /// Notifications before `initialize` are dropped, as the protocol asks.
-    fn with_session(&self, act: impl FnOnce(&Session)) {
+    fn with_session(&self, act: impl FnOnce(&Arc<Session>)) {
         if let Some(session) = self.session.get() {
             act(session);
         }

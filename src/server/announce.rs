@@ -28,10 +28,11 @@ pub(super) async fn keep(session: Weak<Session>) {
 impl Session {
     /// Tells other programs what is used now, away from this thread.
     fn announce(&self) -> impl Future<Output = ()> + use<> {
-        let roles = serving(&self.router.subscribe().borrow());
-        let folder = |path: PathBuf| Folder {
-            path,
-            roles: roles.clone(),
+        let folder = |path: PathBuf| {
+            let scope = self.scopes.of_folder(&path);
+            let router = scope.map_or_else(|| self.router.clone(), |scope| scope.router.clone());
+            let roles = serving(&router.subscribe().borrow());
+            Folder { path, roles }
         };
         let running = Running {
             pid: std::process::id(),

@@ -1,6 +1,6 @@
 //! What the handlers of one client share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tower_lsp::Client;
-use tower_lsp::gen_lsp_types::{InitializeParams, WorkspaceFolders};
+use tower_lsp::gen_lsp_types::InitializeParams;
 
 use super::model_commands::{self, Pulls};
+pub(super) use super::scopes::path_of;
+use super::scopes::{Place, Read, Scopes, folders, growing};
 use super::transport::Outbox;
 use super::{announce, inline_completion, settings_watch, status};
 use crate::config::{Candidate, Role, Settings};
@@ -24,9 +26,9 @@ use crate::running::Running;
 
 /// What the server needs from outside: settings and backends. Tests give their own.
 pub trait Host: Send + Sync + std::fmt::Debug {
-    /// The settings for these workspace folders and the editor's own object, with what is wrong in
-    /// them, in words.
-    fn settings(&self, folders: &[PathBuf], editor: Option<&Value>) -> (Settings, Vec<String>);
+    /// The settings for this workspace folder, or for files outside all folders, and the editor's own
+    /// object, with what is wrong in them, in words.
+    fn settings(&self, folder: Option<&Path>, editor: Option<&Value>) -> (Settings, Vec<String>);
 
     /// The backends and candidates of these settings, with what is wrong in them, in words.
     fn choices(&self, settings: &Settings) -> (Choices, Vec<String>);
@@ -61,10 +63,15 @@ pub type Stamp = Option<(std::time::SystemTime, u64)>;
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) store: Store,
+    /// Of the first folder and those with the same settings.
     pub(super) engine: Arc<Engine>,
     pub(super) router: Arc<Router>,
+    /// Of all others.
+    pub(super) scopes: Scopes,
+    /// Where the document asked about last is: the status is of its models.
+    pub(super) place: watch::Sender<Place>,
     pub(super) pulls: Pulls,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) host: Arc<dyn Host>,
     settings: ArcSwap<Settings>,
     encoding: Encoding,
@@ -83,6 +90,8 @@ pub(super) struct Session {
     gate_at_start: Gate,
     /// Ghost texts that have grown; taken once, by [`Session::start`].
     updates: Mutex<Option<mpsc::UnboundedReceiver<Update>>>,
+    /// Where engines send those; for clients that can draw them.
+    pub(super) grown: Option<mpsc::UnboundedSender<Update>>,
     /// Ends with the session: the router's checks and the status notifications.
     background: Mutex<Vec<AbortHandle>>,
 }
@@ -124,25 +133,24 @@ impl Session {
             editor: params.initialization_options.clone(),
             said: Vec::new(),
         };
-        let (settings, mut problems) = host.settings(&sources.folders, sources.editor.as_ref());
-        let (choices, more) = host.choices(&settings);
-        problems.extend(more);
-        let settings = Arc::new(settings);
+        let mut read = Read::all(host.as_ref(), &sources.folders, sources.editor.as_ref());
+        let (choices, more) = host.choices(&read.first);
+        read.problems.extend(more);
+        let settings = Arc::new(read.first.clone());
         let router = Router::new(choices);
         let metrics = Arc::<Metrics>::default();
+        let (grown, updates) = mpsc::unbounded_channel();
+        let grown = grows(params).then_some(grown);
         let engine = Engine::new(router.clone(), settings.clone(), metrics.clone());
-        let (engine, updates) = if grows(params) {
-            let (sender, updates) = mpsc::unbounded_channel();
-            (Arc::new(engine.with_updates(sender)), Some(updates))
-        } else {
-            (Arc::new(engine), None)
-        };
+        let engine = Arc::new(growing(engine, grown.as_ref()));
         let gate_at_start = host.stored_gate();
         engine.set_gate(gate_at_start.clone());
         let session = Arc::new(Self {
             store: Store::default(),
             engine,
             router,
+            scopes: Scopes::default(),
+            place: watch::Sender::new(Place::First),
             metrics,
             host,
             settings: ArcSwap::new(settings),
@@ -156,11 +164,12 @@ impl Session {
             sources: Mutex::new(sources),
             kept_out: watch::Sender::default(),
             gate_at_start,
-            updates: Mutex::new(updates),
+            updates: Mutex::new(grown.is_some().then_some(updates)),
+            grown,
             background: Mutex::default(),
         });
-        session.engine.set_folders(&session.sources().folders);
-        session.say(&problems);
+        session.adopt(&read);
+        session.say(&read.problems);
         session
     }
 
@@ -170,7 +179,8 @@ impl Session {
         let notices = tokio::spawn(status::tell(
             self.router.subscribe(),
             self.kept_out.subscribe(),
-            self.outbox.clone(),
+            self.place.subscribe(),
+            Arc::downgrade(self),
         ));
         let updates = self
             .updates
@@ -251,10 +261,13 @@ impl Session {
         metrics
     }
 
+    /// How the roles stand for the document asked about last.
     pub(super) fn status(&self) -> Value {
         let kept_out = self.kept_out.borrow().as_ref().map(|(_, skip)| *skip);
-        let roles = self.router.subscribe();
-        status::status(&roles.borrow(), kept_out, self.engine.is_busy())
+        let (engine, router) = self.shown();
+        let roles = router.subscribe();
+        let roles = roles.borrow();
+        status::status(&roles, kept_out, engine.is_busy())
     }
 
     /// A document is gone: nothing more is said of it.
@@ -265,8 +278,14 @@ impl Session {
 
     /// A completion is asked for in `document`: the status tells whether it is kept out of prompts.
     pub(super) fn asked_in(&self, document: &Document) {
+        let place = self.scopes.place(&document.uri);
+        self.place.send_if_modified(|last| {
+            let news = *last != place;
+            *last = place;
+            news
+        });
         let now = self
-            .engine
+            .engine_of(&document.uri)
             .kept_out(&document.uri)
             .map(|skip| (document.uri.clone(), skip));
         self.kept_out.send_if_modified(|last| {
@@ -295,20 +314,18 @@ impl Session {
     /// Reads the settings anew and lets every part that they touch know.
     pub(super) fn reload(&self) {
         let sources = self.sources().clone();
-        let (settings, mut problems) = self
-            .host
-            .settings(&sources.folders, sources.editor.as_ref());
-        let old = self.settings.load_full();
+        let editor = sources.editor.as_ref();
+        let mut read = Read::all(self.host.as_ref(), &sources.folders, editor);
+        let settings = Arc::new(read.first.clone());
+        let old = self.settings.swap(settings.clone());
         if settings.roles != old.roles || settings.backends != old.backends {
             let (choices, more) = self.host.choices(&settings);
-            problems.extend(more);
+            read.problems.extend(more);
             self.router.reconfigure(choices);
         }
-        let settings = Arc::new(settings);
-        self.settings.store(settings.clone());
         self.engine.set_settings(settings);
-        self.engine.set_folders(&sources.folders);
-        self.say(&problems);
+        self.adopt(&read);
+        self.say(&read.problems);
     }
 
     /// Says what is wrong with the settings, in one message, once.
@@ -368,28 +385,4 @@ async fn forward(
         });
         outbox.notify(super::ext::COMPLETION_UPDATED, &params);
     }
-}
-
-#[expect(deprecated, reason = "older clients send nothing but `rootUri`")]
-fn folders(params: &InitializeParams) -> Vec<PathBuf> {
-    let folders = params
-        .workspace_folders_initialize_params
-        .workspace_folders
-        .as_ref();
-    let many = match folders {
-        Some(WorkspaceFolders::WorkspaceFolderList(list)) => list.as_slice(),
-        _ => &[],
-    };
-    let mut folders: Vec<PathBuf> = many.iter().filter_map(|f| path_of(&f.uri.0)).collect();
-    if folders.is_empty()
-        && let Some(root) = &params.root_uri
-    {
-        folders.extend(path_of(&root.0));
-    }
-    folders
-}
-
-/// The path of a `file:` URI.
-pub(super) fn path_of(uri: &str) -> Option<PathBuf> {
-    url::Url::parse(uri).ok()?.to_file_path().ok()
 }

@@ -1,16 +1,17 @@
 //! `ghostline/status` and its notification: how every role stands, in words.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-use super::transport::Outbox;
+use super::scopes::Place;
+use super::session::Session;
 use crate::config::Role;
 use crate::inline::Skip;
 use crate::prompt::fim::{Evidence, Layout};
-use crate::router::{RoleState, Roles, Route};
+use crate::router::{RoleState, Roles, Route, Router};
 
 /// The answer to `ghostline/status`. `kept_out` is why the document asked about last gets nothing.
 pub(super) fn status(roles: &Roles, kept_out: Option<Skip>, busy: bool) -> Value {
@@ -25,22 +26,53 @@ pub(super) fn status(roles: &Roles, kept_out: Option<Skip>, busy: bool) -> Value
     json!({ "state": state, "message": message, "roles": roles, "busy": busy })
 }
 
-/// Tells the client how the roles stand and what is kept out of prompts, whenever one of them changes.
+/// Tells the client how the roles stand, what is kept out of prompts and in which folder the person is,
+/// whenever one of them changes.
 pub(super) async fn tell(
     mut roles: watch::Receiver<Roles>,
     mut kept_out: watch::Receiver<Option<(Arc<str>, Skip)>>,
-    outbox: Outbox,
+    mut place: watch::Receiver<Place>,
+    session: Weak<Session>,
 ) {
     loop {
         tokio::select! {
-            Ok(()) = roles.changed() => {}
+            Ok(()) = roles.changed() => {
+                // Another folder's models are looked at now.
+                if *place.borrow() != Place::First {
+                    continue;
+                }
+            }
             Ok(()) = kept_out.changed() => {}
+            Ok(()) = place.changed() => {}
             else => return,
         }
-        let skip = kept_out.borrow_and_update().as_ref().map(|(_, skip)| *skip);
-        let now = status(&roles.borrow_and_update(), skip, false);
-        outbox.notify(super::ext::STATUS_CHANGED, &now);
+        if !say(&session) {
+            return;
+        }
     }
+}
+
+/// The same for the roles of one scope, while the person is in it.
+pub(super) async fn follow(router: Arc<Router>, session: Weak<Session>) {
+    let mut roles = router.subscribe();
+    while roles.changed().await.is_ok() {
+        let Some(shown) = session.upgrade().map(|session| session.shown().1) else {
+            return;
+        };
+        if Arc::ptr_eq(&shown, &router) {
+            say(&session);
+        }
+    }
+}
+
+fn say(session: &Weak<Session>) -> bool {
+    let Some(session) = session.upgrade() else {
+        return false;
+    };
+    session
+        .outbox()
+        .notify(super::ext::STATUS_CHANGED, &session.status());
+    true
 }
 
 /// One state for all: completions are what is missed first.

@@ -270,8 +270,8 @@ async fn announced(home: &Home, text: Option<&str>) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let waited = tokio::time::timeout(Duration::from_secs(30), waiting).await;
-    waited.unwrap_or_else(|_| panic!("{text:?} is not in {:?}", said()));
+    let ended = tokio::time::timeout(Duration::from_secs(30), waiting).await;
+    ended.unwrap_or_else(|_| panic!("{text:?} is not in {:?}", said()));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout};
 
 use super::api::{Loaded, Show, ShowBody, Tag, Tags, Version};
-use super::remarks::Placement;
+use super::remarks::{Placement, Remarks};
 use super::{Inner, normalise};
 use crate::backend::{BackendError, Installed};
 use crate::prompt::fim::{Known, Metadata, family_of, known};
@@ -100,28 +100,32 @@ impl Inner {
             tags.iter().filter(is_new).filter(is_here).collect()
         };
         unknown.sort_by_key(|tag| family_of(&tag.name, None).is_none());
-        let asking = stream::iter(unknown)
-            .map(async |tag| {
-                let body = ShowBody { model: &tag.name };
-                let asked = self.asked(&tag.name);
-                let shown = self
-                    .endpoint
-                    .call(asked, "api/show", &body, SHOW_LIMIT)
-                    .await;
-                let described = match shown {
-                    Ok(show) => Described::of(&tag.name, show),
-                    // A server that says no says so again.
-                    Err(BackendError::Unreachable { .. } | BackendError::Interrupted { .. }) => {
-                        return;
-                    }
-                    Err(_) => Described::default(),
-                };
-                self.described().insert(tag.content().to_owned(), described);
-            })
+        let asking: Vec<_> = unknown
+            .into_iter()
+            .map(|tag| self.describe_one(tag))
+            .collect();
+        let asking = stream::iter(asking)
             .buffer_unordered(AT_ONCE)
-            .for_each(async |()| {});
+            .collect::<Vec<()>>();
         // What is left waits for the next probe.
         drop(timeout(DESCRIBING, asking).await);
+    }
+
+    async fn describe_one(&self, tag: &Tag) {
+        let body = ShowBody { model: &tag.name };
+        let asked = self.asked(&tag.name);
+        let shown = self
+            .endpoint
+            .call(asked, "api/show", &body, SHOW_LIMIT)
+            .await;
+        let described = match shown {
+            Ok(show) => Described::of(&tag.name, show),
+            // Asked again with the next probe.
+            Err(BackendError::Unreachable { .. } | BackendError::Interrupted { .. }) => return,
+            // A server that says no says so again.
+            Err(_) => Described::default(),
+        };
+        self.described().insert(tag.content().to_owned(), described);
     }
 
     fn installed(&self, tag: Tag) -> Installed {
@@ -198,7 +202,7 @@ impl Inner {
             });
             let is_lost = residency.seen(placement, asked);
             if is_lost && residency.is_pinned() && self.has_just_talked() {
-                residency.remark(|remarks| remarks.evicted());
+                residency.remark(Remarks::evicted);
                 let inner = Arc::clone(self);
                 // Nobody waits for it, and nobody may end it.
                 tokio::spawn(async move { inner.load(&name).await });

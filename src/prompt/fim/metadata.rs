@@ -61,7 +61,7 @@ pub fn known(name: &str, metadata: &Metadata<'_>) -> Option<Known> {
     }
     let is_without = |name: &String| {
         let has_all = |parts: &&[&str]| parts.iter().all(|part| name.contains(part));
-        WITHOUT_FIM.iter().any(|parts| has_all(parts))
+        WITHOUT_FIM.iter().any(has_all)
     };
     if inside.iter().any(is_without) {
         return found(&PREFIX_ONLY, Evidence::Metadata);
@@ -154,11 +154,14 @@ mod tests {
         Option<&'a str>,
     );
 
+    /// The installed name, what is known, and the family with what told it.
+    type Row<'a> = (&'a str, Said<'a>, Option<(&'a str, Evidence)>);
+
     #[test]
     fn metadata_goes_before_the_name() {
         use Evidence::{Metadata as Inside, Name, Template, Vocabulary};
         let qwen_template = "{{ if .Suffix }}<|fim_prefix|>{{ .Prompt }}<|fim_suffix|>{{ .Suffix }}<|fim_middle|>{{ end }}";
-        let cases: &[(&str, Said<'_>, Option<(&str, Evidence)>)] = &[
+        let cases: &[Row<'_>] = &[
             // Nothing but the name.
             (
                 "qwen2.5-coder:1.5b",

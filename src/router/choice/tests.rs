@@ -51,6 +51,7 @@ const ONE: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const TWO: &str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn content_counts_and_not_only_the_name() {
     // What was listed before, what is listed now, the candidates, and what serves as which choice.
     type Row<'a> = (

@@ -119,7 +119,7 @@ async fn another_program_is_noticed_before_a_request_pays_for_it() {
             .iter()
             .map(|r| r.prompt().is_some())
             .collect();
-        assert_eq!(paths[0], false, "a load comes first");
+        assert!(!paths[0], "a load comes first");
         backend.probe().await.expect("a list");
         assert_eq!(remark(&backend), "");
     })
