@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::Stream;
 use futures_util::future::{BoxFuture, FutureExt};
 
+use crate::prompt::fim::Known;
 use crate::prompt::{Message, Segment};
 
 mod budget;
@@ -141,6 +142,8 @@ pub struct Installed {
     pub architecture: Option<String>,
     /// Whether the model has fill-in-the-middle tokens, where the backend can tell.
     pub fim: Option<bool>,
+    /// The family by which it does, as far as the model's metadata or its name tell.
+    pub family: Option<Known>,
     /// Whether it was taught to hold a conversation.
     pub chat: Option<bool>,
     /// Whether it sees images.

@@ -10,6 +10,7 @@ mod editors;
 mod machine;
 mod measure;
 mod placement;
+mod running;
 mod scene;
 mod served;
 mod settings;
@@ -85,6 +86,7 @@ pub async fn examine(scene: &Scene, say: &(dyn Fn(&str) + Sync)) -> Vec<Finding>
     findings.extend(measured.findings);
     // After the measurements: they have loaded what is used.
     findings.extend(placement::check(scene, &measured.speeds).await);
+    findings.extend(running::check(scene));
     findings.extend(machine::check(scene));
     findings.extend(editors::check());
     findings

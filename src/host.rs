@@ -3,10 +3,10 @@
 //! The one place that knows every kind of backend. Called by `cli/serve`, `cli/complete` and
 //! `cli/demo`; the server sees it as [`Host`].
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde_json::Value;
 use sha2::Digest as _;
@@ -14,26 +14,31 @@ use sha2::Digest as _;
 use crate::backend::llama_server::LlamaServer;
 use crate::backend::ollama::{Ollama, OllamaOptions};
 use crate::backend::openai::OpenAi;
-use crate::backend::pool::Pool;
+use crate::backend::pool::{Devices, Pool};
 use crate::backend::{Backend, Limits};
 use crate::config::{
     self, BackendKind, BackendSettings, Candidate, Environment, Role, Settings, Sources, edit,
 };
 use crate::inline::Gate;
 use crate::router::Choices;
+use crate::running::{self, Announcement, Running};
 use crate::server::{Host, Stamp};
 
 /// This machine, for one process.
 #[derive(Debug, Default)]
 pub struct LocalHost {
-    /// Backends by name with the settings they were built from: a reload keeps those whose settings
-    /// stay, and with them loaded weights and open connections.
-    built: Mutex<BTreeMap<String, Built>>,
+    /// Backends with the settings they were built from, as long as somebody uses them: a reload, or another
+    /// folder with the same settings, gets the same, and with them loaded weights and open connections.
+    built: Mutex<Vec<Built>>,
+    /// The machines of the backends: those on one machine share its devices.
+    devices: Devices,
+    /// This process's status file, once something was announced.
+    announcement: Mutex<Option<Announcement>>,
     /// GGUF files that candidates name. A workspace's file names none: its trust rules refuse paths.
     files: Arc<Mutex<Vec<PathBuf>>>,
 }
 
-type Built = (BackendSettings, Arc<dyn Backend>);
+type Built = (String, BackendSettings, Weak<dyn Backend>);
 
 impl LocalHost {
     /// Nothing is read or built yet.
@@ -49,7 +54,7 @@ impl LocalHost {
     pub fn here(&self) -> std::io::Result<(Settings, Choices, Vec<String>)> {
         let here = std::env::current_dir()?;
         let root = config::workspace_root(&here).to_owned();
-        let (settings, mut problems) = self.settings(&[root], None);
+        let (settings, mut problems) = self.settings(Some(&root), None);
         let (choices, more) = self.choices(&settings);
         problems.extend(more);
         Ok((settings, choices, problems))
@@ -57,9 +62,8 @@ impl LocalHost {
 }
 
 impl Host for LocalHost {
-    fn settings(&self, folders: &[PathBuf], editor: Option<&Value>) -> (Settings, Vec<String>) {
+    fn settings(&self, folder: Option<&Path>, editor: Option<&Value>) -> (Settings, Vec<String>) {
         let environment = Environment::of_process();
-        let folder = folders.first().map(PathBuf::as_path);
         let sources = Sources::read(folder, &environment, editor.cloned());
         let resolved = config::resolve(&sources);
         let said = [resolved.problem_message(), resolved.ignored_message()];
@@ -67,30 +71,35 @@ impl Host for LocalHost {
     }
 
     fn choices(&self, settings: &Settings) -> (Choices, Vec<String>) {
-        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files_of(settings);
+        {
+            let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+            files.extend(files_of(settings));
+            files.sort();
+            files.dedup();
+        }
         let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut kept = BTreeMap::new();
+        built.retain(|(_, _, backend)| backend.strong_count() > 0);
+        let mut kept = Vec::new();
         let mut problems = Vec::new();
         for (name, settings) in &settings.backends {
-            let backend = match built.remove(name) {
-                Some((old, backend)) if old == *settings => Ok(backend),
-                _ => build(name, settings, &self.files),
-            };
-            match backend {
+            let is_it = |built: &&Built| built.0 == *name && built.1 == *settings;
+            let known = built.iter().find(is_it);
+            if let Some(backend) = known.and_then(|(_, _, backend)| backend.upgrade()) {
+                kept.push((settings.clone(), backend));
+                continue;
+            }
+            match build(name, settings, &self.files, &self.devices) {
                 Ok(backend) => {
-                    kept.insert(name.clone(), (settings.clone(), backend));
+                    let used = Arc::downgrade(&backend);
+                    built.push((name.clone(), settings.clone(), used));
+                    kept.push((settings.clone(), backend));
                 }
                 Err(problem) => problems.push(problem),
             }
         }
         // The engine in this process is the last resort, whatever its name sorts like.
-        let mut order: Vec<_> = kept.values().collect();
-        order.sort_by_key(|(settings, _)| settings.kind == BackendKind::Embedded);
-        let backends = order
-            .into_iter()
-            .map(|(_, backend)| backend.clone())
-            .collect();
-        *built = kept;
+        kept.sort_by_key(|(settings, _)| settings.kind == BackendKind::Embedded);
+        let backends = kept.into_iter().map(|(_, backend)| backend).collect();
         let candidates = settings
             .roles
             .iter()
@@ -106,8 +115,12 @@ impl Host for LocalHost {
     }
 
     fn stamp(&self, folders: &[PathBuf]) -> Vec<Stamp> {
-        let folder = folders.first().map(PathBuf::as_path);
-        let files = config::files(folder, &Environment::of_process());
+        let environment = Environment::of_process();
+        let outside = config::files(None, &environment).into_iter();
+        let inside = folders
+            .iter()
+            .flat_map(|f| config::files(Some(f), &environment));
+        let files: BTreeSet<PathBuf> = outside.chain(inside).collect();
         let stamp = |file: &PathBuf| {
             let found = std::fs::metadata(file).ok()?;
             Some((found.modified().ok()?, found.len()))
@@ -145,6 +158,25 @@ impl Host for LocalHost {
 
     fn answers_folder(&self) -> Option<PathBuf> {
         Some(cache_folder()?.join("answers"))
+    }
+
+    fn announce(&self, running: &Running) {
+        let mut announcement = self
+            .announcement
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let said = match (&*announcement, running::folder()) {
+            (Some(own), _) => own.say(running),
+            (None, Some(folder)) => Announcement::begin(&folder).and_then(|own| {
+                let said = own.say(running);
+                *announcement = Some(own);
+                said
+            }),
+            (None, None) => Ok(()),
+        };
+        if let Err(error) = said {
+            tracing::debug!(%error, "`ghostline doctor` will not see this server");
+        }
     }
 
     fn stored_gate(&self) -> Gate {
@@ -204,6 +236,7 @@ fn build(
     name: &str,
     settings: &BackendSettings,
     files: &Files,
+    devices: &Devices,
 ) -> Result<Arc<dyn Backend>, String> {
     if settings.kind == BackendKind::Embedded {
         return embedded(name, settings, files);
@@ -220,11 +253,9 @@ fn build(
     });
     let pool = Pool::new(name, members.collect::<Result<_, _>>()?);
     let pool = pool.ok_or_else(|| format!("backends.{name} has no address; set `urls`"))?;
-    Ok(match settings.kind {
-        // Its batches take in what comes.
-        BackendKind::Openai => Arc::new(pool),
-        _ => Arc::new(pool.sharing_devices()),
-    })
+    let at = settings.urls.iter().map(|url| devices.at(url)).collect();
+    let batches = settings.kind == BackendKind::Openai;
+    Ok(Arc::new(pool.on_devices(at, batches)))
 }
 
 /// One server.
@@ -238,8 +269,7 @@ fn endpoint(
         BackendKind::LlamaServer => Arc::new(LlamaServer::new(name, url, key(settings), limits)?),
         BackendKind::Openai => Arc::new(OpenAi::new(name, url, key(settings), limits)?),
         BackendKind::Ollama | BackendKind::Embedded => {
-            let urls = [url.to_owned()];
-            Arc::new(Ollama::new(name, &urls, OllamaOptions::default())?)
+            Arc::new(Ollama::new(name, url, OllamaOptions::default())?)
         }
     })
 }

@@ -62,6 +62,9 @@ use target::Target;
 use trigger::Files;
 use wanted::Prediction;
 
+/// Bits of a completion's number that count; those above tell the engine. Clients keep 53 bits exactly.
+const ENGINE_BITS: u32 = 40;
+
 /// The completion engine: cache, the generation in flight, and who waits.
 #[derive(Debug)]
 pub struct Engine {
@@ -135,6 +138,18 @@ impl Engine {
     pub fn with_generations(mut self, generations: mpsc::UnboundedSender<Generation>) -> Self {
         self.generations = Some(generations);
         self
+    }
+
+    /// Numbers its completions apart from those of engines with another `number`; without, it is 0.
+    #[must_use]
+    pub fn numbered_apart(mut self, number: usize) -> Self {
+        self.next_id = AtomicU64::new(((number as u64) << ENGINE_BITS) + 1);
+        self
+    }
+
+    /// Whether the completion `id` is one of this engine's.
+    pub fn has_made(&self, id: u64) -> bool {
+        self.next_id.load(Ordering::Relaxed) >> ENGINE_BITS == id >> ENGINE_BITS
     }
 
     /// Answers `ask`. Everything up to the first await happens in the order of the calls.

@@ -30,6 +30,7 @@
 //! | what of a text is shown, and when it ends | `inline/postprocess`, `inline/stop`, `inline/syntax` |
 //! | counters and latencies | [`metrics`] |
 //! | what `ghostline doctor` looks at | [`doctor`], one file per kind of check |
+//! | what a running server tells the doctor | [`running`] |
 //! | a benchmark | [`eval`], and its subcommand in [`cli::bench`] |
 //! | how programs that a model wrote are run | [`eval::sandbox`] |
 //!
@@ -91,4 +92,5 @@ pub mod models;
 pub mod prompt;
 pub mod redact;
 pub mod router;
+pub mod running;
 pub mod server;

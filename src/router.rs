@@ -5,20 +5,22 @@
 //! is a lock-free look, [`Router::ready`] waits while a model loads.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use self::choice::{All, Contents, choose, same_content, unavailable};
 use crate::backend::{Backend, BackendError, Installed};
 use crate::config::{Candidate, Role};
-use crate::prompt::fim::{Family, PREFIX_ONLY, family_of};
+use crate::prompt::fim::{Evidence, Family, PREFIX_ONLY, family_of};
 
+mod choice;
 pub mod survey;
 
-/// How often backends are asked again while a role is not served by its first choice: soon enough
-/// that a freshly started Ollama is found before somebody looks for the reason.
+/// How often backends are asked again: soon enough that a freshly started Ollama or a model that was
+/// just fetched is found before somebody looks for the reason.
 const RECHECK: Duration = Duration::from_secs(5);
 /// How long one backend may take to say what it has.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -26,18 +28,57 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 const AFTER_FAILED_LOAD: Duration = Duration::from_mins(1);
 
 /// A model that serves a role.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Route {
     /// Where it runs.
     pub backend: Arc<dyn Backend>,
     /// Its name there.
     pub model: String,
+    /// Its content, where the backend tells: what is fetched anew under the same name is another model.
+    pub digest: Option<String>,
     /// How it is asked to fill in the middle.
     pub family: &'static Family,
+    /// What told the family; `None` when nothing did and the text before the cursor is all it sees.
+    pub family_by: Option<Evidence>,
     /// Whether an earlier candidate would have been preferred.
     pub fallback: bool,
-    /// Whether neither metadata nor name told the family.
-    pub family_unknown: bool,
+    /// The first candidate, where this is another one.
+    pub instead_of: Option<String>,
+}
+
+impl Route {
+    /// A first choice of which nothing but the name is known.
+    pub fn of(backend: Arc<dyn Backend>, model: &str) -> Self {
+        let family = family_of(model, None);
+        Self {
+            backend,
+            model: model.to_owned(),
+            digest: None,
+            family: family.unwrap_or(&PREFIX_ONLY),
+            family_by: family.map(|_| Evidence::Name),
+            fallback: false,
+            instead_of: None,
+        }
+    }
+
+    /// Whether the other one leads to the same weights at the same place.
+    fn is_to_same(&self, other: &Self) -> bool {
+        let same = match (&self.digest, &other.digest) {
+            (Some(one), Some(other)) => same_content(one, other),
+            _ => true,
+        };
+        same && self.model == other.model && Arc::ptr_eq(&self.backend, &other.backend)
+    }
+
+    /// What a person reads where this is not the first choice, such as `chat is served by qwen2.5-coder:7b
+    /// (ollama), because qwen3-coder:30b is not there`.
+    pub fn explained(&self, role: Role) -> Option<String> {
+        let first = self.instead_of.as_ref()?;
+        let (model, backend) = (&self.model, self.backend.name());
+        Some(format!(
+            "{role} is served by {model} ({backend}), because {first} is not there"
+        ))
+    }
 }
 
 /// How a role stands.
@@ -55,6 +96,16 @@ pub enum RoleState {
 }
 
 impl RoleState {
+    /// `starting`, `loading`, `ready` or `unavailable`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Loading(_) => "loading",
+            Self::Ready(_) => "ready",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+
     /// The route, loaded or not.
     pub fn route(&self) -> Option<&Arc<Route>> {
         match self {
@@ -76,11 +127,21 @@ pub struct Choices {
     pub candidates: BTreeMap<Role, Vec<Candidate>>,
 }
 
+/// No panic leaves any of these half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Chooses models. Shared; its background task is [`Router::run`].
 #[derive(Debug)]
 pub struct Router {
     choices: Mutex<Choices>,
     failed: Mutex<HashMap<(String, String), (Instant, String)>>,
+    contents: Mutex<Contents>,
+    /// Routes whose model is being loaded. While an older one serves, it goes on doing so.
+    loading: Mutex<BTreeMap<Role, Arc<Route>>>,
+    /// What the backends remarked on the models that serve, when it was last looked at.
+    remarks: Mutex<Vec<Option<String>>>,
     roles: watch::Sender<Roles>,
     recheck: Notify,
 }
@@ -96,6 +157,9 @@ impl Router {
         Arc::new(Self {
             choices: Mutex::new(choices),
             failed: Mutex::default(),
+            contents: Mutex::default(),
+            loading: Mutex::default(),
+            remarks: Mutex::default(),
             roles: watch::Sender::new(roles),
             recheck: Notify::new(),
         })
@@ -103,14 +167,7 @@ impl Router {
 
     /// A router whose completion role is served by `backend` for ever: for benchmarks and tests.
     pub fn fixed(backend: Arc<dyn Backend>, model: &str) -> Arc<Self> {
-        let family = family_of(model, None);
-        Self::serving(Route {
-            backend,
-            model: model.to_owned(),
-            family: family.unwrap_or(&PREFIX_ONLY),
-            fallback: false,
-            family_unknown: family.is_none(),
-        })
+        Self::serving(Route::of(backend, model))
     }
 
     /// A router whose completion role is served by `route` for ever: for benchmarks.
@@ -124,11 +181,8 @@ impl Router {
 
     /// Replaces backends and candidates, after settings changed.
     pub fn reconfigure(&self, choices: Choices) {
-        *self.choices.lock().unwrap_or_else(PoisonError::into_inner) = choices;
-        self.failed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        *lock(&self.choices) = choices;
+        lock(&self.failed).clear();
         self.recheck.notify_one();
     }
 
@@ -160,9 +214,17 @@ impl Router {
         }
     }
 
-    /// Notes that a backend failed while serving: what is installed is looked at again.
+    /// Notes that a backend failed while serving: what is installed is looked at again, and a model
+    /// that cannot be loaded is left alone for a while.
     pub fn report(&self, error: &BackendError) {
         tracing::warn!(%error, "a backend failed");
+        if let BackendError::Load { model, .. } = error {
+            let roles = self.roles.borrow().clone();
+            let routes = roles.values().filter_map(RoleState::route);
+            for route in routes.filter(|route| route.model == *model) {
+                self.leave_alone(route, error);
+            }
+        }
         self.recheck.notify_one();
     }
 
@@ -179,11 +241,7 @@ impl Router {
 
     /// Asks every backend once and gives each role its model.
     pub async fn check(self: &Arc<Self>) {
-        let choices = self
-            .choices
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let choices = lock(&self.choices).clone();
         let probes = choices.backends.iter().map(|backend| async move {
             let probed = tokio::time::timeout(PROBE_TIMEOUT, backend.probe()).await;
             let installed = match probed {
@@ -196,68 +254,115 @@ impl Router {
             };
             (backend.clone(), installed)
         });
-        let installed = futures_util::future::join_all(probes).await;
+        let all = futures_util::future::join_all(probes).await;
+        lock(&self.contents).learn(&all);
         for (role, candidates) in &choices.candidates {
-            self.serve(*role, candidates, &installed);
+            self.serve(*role, candidates, &all);
         }
+        self.tell_remarks();
     }
 
-    fn serve(
-        self: &Arc<Self>,
-        role: Role,
-        candidates: &[Candidate],
-        installed: &[(Arc<dyn Backend>, Vec<Installed>)],
-    ) {
+    /// Gives the role what is best now.
+    fn serve(self: &Arc<Self>, role: Role, candidates: &[Candidate], all: &All) {
         let failed = {
-            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut failed = lock(&self.failed);
             failed.retain(|_, (since, _)| since.elapsed() < AFTER_FAILED_LOAD);
             failed.clone()
         };
+        let contents = lock(&self.contents).clone();
         let usable = |backend: &dyn Backend, model: &Installed| {
             !failed.contains_key(&(backend.name().to_owned(), model.name.clone()))
         };
-        let Some(route) = choose(role, candidates, installed, usable) else {
+        let Some(best) = choose(role, candidates, all, &contents, usable) else {
             let message = unavailable(role, candidates, failed.values().next().map(|f| &f.1));
+            lock(&self.loading).remove(&role);
             self.set(role, RoleState::Unavailable(message));
             return;
         };
-        let same = self.route(role).route().is_some_and(|now| {
-            now.model == route.model && Arc::ptr_eq(&now.backend, &route.backend)
-        });
-        if same {
+        let now = self.route(role);
+        if let RoleState::Ready(serving) = &now
+            && serving.is_to_same(&best)
+        {
+            lock(&self.loading).remove(&role);
+            let described =
+                |route: &Route| (route.family.name, route.family_by, route.instead_of.clone());
+            if described(serving) != described(&best) {
+                self.set(role, RoleState::Ready(Arc::new(best)));
+            }
             return;
         }
-        let route = Arc::new(route);
+        let best = Arc::new(best);
         if role != Role::Completion {
-            self.set(role, RoleState::Ready(route));
+            self.set(role, RoleState::Ready(best));
             return;
         }
-        self.set(role, RoleState::Loading(route.clone()));
-        tokio::spawn(self.clone().load(role, route));
+        {
+            let mut loading = lock(&self.loading);
+            if loading
+                .get(&role)
+                .is_some_and(|other| other.is_to_same(&best))
+            {
+                return;
+            }
+            loading.insert(role, Arc::clone(&best));
+        }
+        // What serves now goes on if it is the next choice and does not lose its place to the load.
+        let is_best = |backend: &dyn Backend, model: &Installed| {
+            backend.name() == best.backend.name() && model.name == best.model
+        };
+        let next = choose(role, candidates, all, &contents, |backend, model| {
+            usable(backend, model) && !is_best(backend, model)
+        });
+        let goes_on = matches!((&now, next), (RoleState::Ready(serving), Some(next))
+            if serving.is_to_same(&next) && !Arc::ptr_eq(&serving.backend, &best.backend));
+        if !goes_on {
+            self.set(role, RoleState::Loading(Arc::clone(&best)));
+        }
+        tokio::spawn(Arc::clone(self).load(role, best));
     }
 
     /// Loads the model of `route`. Runs on its own: no request that gives up may abort a load.
     async fn load(self: Arc<Self>, role: Role, route: Arc<Route>) {
         let loaded = route.backend.warm_up(&route.model).await;
-        let still_wanted = self
-            .route(role)
-            .route()
-            .is_some_and(|now| Arc::ptr_eq(now, &route));
-        if !still_wanted {
-            return;
+        {
+            let mut loading = lock(&self.loading);
+            if !loading
+                .get(&role)
+                .is_some_and(|now| Arc::ptr_eq(now, &route))
+            {
+                return;
+            }
+            loading.remove(&role);
         }
         match loaded {
             Ok(()) => self.set(role, RoleState::Ready(route)),
             Err(error) => {
                 tracing::error!(%error, model = route.model, "a model could not be loaded");
-                let key = (route.backend.name().to_owned(), route.model.clone());
-                self.failed
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(key, (Instant::now(), error.to_string()));
-                self.set(role, RoleState::Unavailable(error.to_string()));
+                self.leave_alone(&route, &error);
+                if !matches!(self.route(role), RoleState::Ready(_)) {
+                    self.set(role, RoleState::Unavailable(error.to_string()));
+                }
                 self.recheck.notify_one();
             }
+        }
+    }
+
+    /// Does not try this model again for a while.
+    fn leave_alone(&self, route: &Route, error: &BackendError) {
+        let key = (route.backend.name().to_owned(), route.model.clone());
+        lock(&self.failed).insert(key, (Instant::now(), error.to_string()));
+    }
+
+    /// Wakes those who follow the roles when a backend's remark on a serving model is another one.
+    fn tell_remarks(&self) {
+        let roles = self.roles.borrow().clone();
+        let routes = roles.values().filter_map(RoleState::route);
+        let remarks: Vec<_> = routes
+            .map(|route| route.backend.standing(&route.model).remark)
+            .collect();
+        let old = std::mem::replace(&mut *lock(&self.remarks), remarks.clone());
+        if old != remarks {
+            self.roles.send_modify(|_| {});
         }
     }
 
@@ -274,66 +379,5 @@ impl Router {
     }
 }
 
-/// The first candidate that is installed.
-fn choose(
-    role: Role,
-    candidates: &[Candidate],
-    installed: &[(Arc<dyn Backend>, Vec<Installed>)],
-    usable: impl Fn(&dyn Backend, &Installed) -> bool,
-) -> Option<Route> {
-    candidates.iter().enumerate().find_map(|(rank, candidate)| {
-        installed
-            .iter()
-            .filter(|(backend, _)| {
-                candidate
-                    .backend
-                    .as_deref()
-                    .is_none_or(|b| b == backend.name())
-            })
-            .find_map(|(backend, models)| {
-                let model = models.iter().find(|m| {
-                    candidate.matches(&m.name)
-                        && usable(backend.as_ref(), m)
-                        && can_serve(role, m)
-                        // A pattern may match what cannot fill in the middle; a name was chosen.
-                        && !(role == Role::Completion
-                            && candidate.is_pattern()
-                            && m.fim == Some(false))
-                })?;
-                let family = family_of(&model.name, model.fim);
-                Some(Route {
-                    backend: backend.clone(),
-                    model: model.name.clone(),
-                    family: family.unwrap_or(&PREFIX_ONLY),
-                    fallback: rank > 0,
-                    family_unknown: family.is_none(),
-                })
-            })
-    })
-}
-
-/// Whether the model can do what the role needs, as far as its backend can tell.
-fn can_serve(role: Role, model: &Installed) -> bool {
-    match role {
-        Role::Completion | Role::Embedding => true,
-        Role::Chat | Role::Reasoning => model.chat != Some(false),
-        Role::Vision => model.vision != Some(false),
-    }
-}
-
-fn unavailable(role: Role, candidates: &[Candidate], failure: Option<&String>) -> String {
-    if let Some(failure) = failure {
-        return format!("no model for {role}: {failure}");
-    }
-    let embedded = candidates
-        .iter()
-        .any(|c| c.backend.as_deref() == Some("embedded"));
-    if embedded {
-        format!(
-            "no model for {role}: no backend has one of its candidates; \
-             run `ghostline models pull qwen2.5-coder-1.5b`"
-        )
-    } else {
-        format!("no model for {role}: no backend has one of its candidates; see `ghostline config`")
-    }
-}
+#[cfg(test)]
+mod tests;

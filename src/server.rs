@@ -19,6 +19,7 @@ use tower_lsp::{Client, ClientSocket, LanguageServer, LspService};
 
 mod abilities;
 mod action;
+mod announce;
 mod attachments;
 mod chat;
 mod code_action;
@@ -30,6 +31,7 @@ mod inline_completion;
 mod model_commands;
 mod news;
 mod progress;
+mod scopes;
 mod session;
 mod settings_watch;
 mod status;
@@ -173,7 +175,8 @@ impl Server {
             return Ok(json!([]));
         };
         session.asked_in(&document);
-        Ok(match session.engine.complete(ask).await {
+        let engine = session.engine_of(&document.uri);
+        Ok(match engine.complete(ask).await {
             Ok(completion) => json!([inline_completion::item(
                 &document,
                 &completion,
@@ -205,7 +208,7 @@ impl Server {
     }
 
     async fn did_change_watched_files(&self, _: Value) {
-        self.with_session(Session::reload);
+        self.with_session(|session| session.reload());
     }
 
     async fn execute_command(&self, params: Value) -> Result<Value> {
@@ -253,7 +256,7 @@ impl Server {
     }
 
     /// Notifications before `initialize` are dropped, as the protocol asks.
-    fn with_session(&self, act: impl FnOnce(&Session)) {
+    fn with_session(&self, act: impl FnOnce(&Arc<Session>)) {
         if let Some(session) = self.session.get() {
             act(session);
         }

@@ -22,9 +22,8 @@ use super::failure::Asked;
 
 mod address;
 
-pub use self::address::AddressError;
-pub(super) use self::address::base_url;
-use self::address::is_loopback;
+pub use self::address::{AddressError, is_loopback};
+pub(super) use self::address::{as_base, base_url};
 
 /// Limit for what a probe asks, each. The answers come from memory or a few small files.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);

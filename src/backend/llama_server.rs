@@ -31,7 +31,7 @@ use super::{
     AddressError, Backend, BackendError, Capabilities, ChunkStream, EmbedRequest, Embeddings,
     Installed, Limits, Prompt, PromptBudget, Request, openai,
 };
-use crate::prompt::fim::{FAMILIES, Family, PREFIX_ONLY, family_of};
+use crate::prompt::fim::{FAMILIES, Family, Known as Told, Metadata, known};
 use crate::prompt::{Segment, render};
 
 mod answer;
@@ -81,7 +81,7 @@ impl LlamaServer {
         key: Option<String>,
         limits: Limits,
     ) -> Result<Self, AddressError> {
-        let base = base_url(name, url)?;
+        let base = base_url(url)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 name: name.into(),
@@ -184,10 +184,14 @@ impl Inner {
             return Ok(vec![known.installed]);
         }
         let name = props.model_name();
+        let family = self.family(&props).await?;
         let installed = Installed {
-            fim: Some(self.fills_in(&name).await?),
+            fim: family.map(|known| known.fills_in()),
+            family,
             name,
             quantization: props.model_ftype.clone(),
+            chat: props.chat(),
+            vision: props.vision(),
             ..Installed::default()
         };
         *self.known() = Some(Known {
@@ -197,18 +201,30 @@ impl Inner {
         Ok(vec![installed])
     }
 
-    /// Whether the model knows the sentinels of the family that its name tells, or of any.
-    async fn fills_in(&self, model: &str) -> Result<bool, BackendError> {
-        let named = family_of(model, None);
-        let families = FAMILIES
-            .iter()
-            .filter(|family| named.is_none_or(|named| named.name == family.name));
+    /// The family that the vocabulary, the file's name and the end token tell. Nothing in `/props` names
+    /// the architecture; the tokeniser tells whether the model has a family's sentinels.
+    async fn family(&self, props: &Props) -> Result<Option<Told>, BackendError> {
+        let name = props.model_name();
+        let mut metadata = Metadata {
+            names: props.model_path.as_deref().into_iter().collect(),
+            ends: props.eos_token.as_deref().into_iter().collect(),
+            ..Metadata::default()
+        };
+        // What the name says needs a look at its own sentinels only.
+        let mut families: Vec<&'static Family> = FAMILIES.iter().collect();
+        let named = known(&name, &metadata).map(|known| known.family.name);
+        families.sort_by_key(|family| Some(family.name) != named);
+        let mut vocabulary = Vec::new();
         for family in families {
             if self.knows(family).await? {
-                return Ok(true);
+                vocabulary.push(family);
+                if Some(family.name) == named {
+                    break;
+                }
             }
         }
-        Ok(named.is_some_and(|named| named.name == PREFIX_ONLY.name))
+        metadata.vocabulary = Some(vocabulary);
+        Ok(known(&name, &metadata))
     }
 
     /// Whether each sentinel is one token.

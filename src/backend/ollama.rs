@@ -12,27 +12,29 @@
 //! - A request that can be cancelled never causes a load; see `residency`.
 //! - Three waits, three limits: connecting, the first byte (Ollama sends its headers with the first
 //!   token, so this covers queue and prefill), and between two pieces.
-//! - Text goes where the settings say and nowhere else: redirects are not followed, and addresses of
-//!   this machine are never reached through a proxy. For other addresses `HTTP_PROXY`, `HTTPS_PROXY`,
-//!   `ALL_PROXY` and `NO_PROXY` of this process count.
+//! - A loaded model that answers nothing is examined and loaded anew; see `load`.
+//! - What is loaded, and how, is looked at with each probe; what a person should know of it is a remark
+//!   in the status.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt, join};
+use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
-use self::answer::Answer;
-use self::api::{Generate, RunOptions, Tag, Tags, Version};
-use self::failure::Asked;
+use self::answer::{Answer, Talk};
+use self::api::{Generate, RunOptions};
+use self::probe::Described;
 use self::residency::{FirstByteWatch, Needs, Residency};
-use self::transport::Endpoint;
+use super::failure::Asked;
+use super::http::{Body, Endpoint};
 use crate::backend::{
     Backend, BackendError, Capabilities, ChunkStream, EmbedRequest, Embeddings, Installed, Prompt,
-    PromptBudget, Request,
+    PromptBudget, Request, Standing,
 };
 use crate::prompt::render;
 
@@ -45,29 +47,41 @@ mod failure;
 mod load;
 mod names;
 mod options;
+mod probe;
+mod remarks;
 mod residency;
-mod transport;
+mod versions;
 
-pub use self::address::{AddressError, base_url, is_loopback};
-pub use self::names::{find, normalise};
+pub use self::address::base_url;
+pub use self::names::normalise;
 pub use self::options::{KeepAlive, OllamaOptions};
+pub use self::versions::{Fault, faults, runs_mllama};
+pub use super::http::{AddressError, is_loopback};
 
-/// An Ollama, at one of several addresses.
+/// How long after a conversation a model that is missing is taken to have made room for it.
+const AFTER_TALK: Duration = Duration::from_mins(1);
+
+/// An Ollama, at one address.
 pub struct Ollama {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    name: String,
+    name: Arc<str>,
     options: OllamaOptions,
-    /// Never empty.
-    endpoints: Vec<Endpoint>,
-    /// The endpoint that answered the last probe.
-    active: AtomicUsize,
-    /// By normalised name. Never held across an await.
+    endpoint: Endpoint,
+    /// By normalised name. Never held across an await, as none of these.
     models: Mutex<HashMap<String, Arc<Residency>>>,
+    /// What models say about themselves, by content.
+    described: Mutex<HashMap<String, Described>>,
+    /// The content of each listed name.
+    contents: Mutex<HashMap<String, String>>,
     /// As the last probe heard it.
     version: Mutex<Option<String>>,
+    /// Conversations under way.
+    conversations: AtomicUsize,
+    /// When the last one ended.
+    talked: Mutex<Option<Instant>>,
 }
 
 impl fmt::Debug for Ollama {
@@ -81,32 +95,27 @@ impl fmt::Debug for Ollama {
 }
 
 impl Ollama {
-    /// An Ollama at the first of `urls` that answers; [`base_url`] says how they may be written.
-    /// Nothing is sent.
+    /// An Ollama at `url`; [`base_url`] says how that may be written. Nothing is sent.
     ///
     /// # Errors
-    /// An address that cannot be used, or none.
+    /// An address that cannot be used.
     pub fn new(
-        name: impl Into<String>,
-        urls: &[String],
+        name: impl Into<Arc<str>>,
+        url: &str,
         options: OllamaOptions,
     ) -> Result<Self, AddressError> {
-        let name = name.into();
-        if urls.is_empty() {
-            return Err(AddressError::Missing { backend: name });
-        }
-        let endpoints = urls
-            .iter()
-            .map(|url| Endpoint::new(base_url(url)?, &options))
-            .collect::<Result<_, _>>()?;
+        let base = base_url(url)?;
         Ok(Self {
             inner: Arc::new(Inner {
-                name,
+                name: name.into(),
                 options,
-                endpoints,
-                active: AtomicUsize::new(0),
+                endpoint: Endpoint::new(base, options.limits, None, failure::refusal)?,
                 models: Mutex::default(),
+                described: Mutex::default(),
+                contents: Mutex::default(),
                 version: Mutex::default(),
+                conversations: AtomicUsize::new(0),
+                talked: Mutex::default(),
             }),
         })
     }
@@ -140,9 +149,24 @@ impl Backend for Ollama {
     }
 
     /// With [`OllamaOptions::num_ctx`] of 4096 this leaves room for the answer and a bad estimate: a
-    /// prompt over the context length would be cut by Ollama without a word, sentinels included.
+    /// prompt over the context length would be cut by Ollama without a word, sentinels included. Less
+    /// where a model that is used was trained for less.
     fn prompt_budget(&self) -> PromptBudget {
-        PromptBudget::UNMEASURED
+        PromptBudget::UNMEASURED.within(self.inner.least_trained_tokens())
+    }
+
+    fn standing(&self, model: &str) -> Standing {
+        let residency = self.inner.residency(model);
+        let slow = self.version().filter(|_| residency.is_pinned());
+        let slow = slow.and_then(|version| {
+            let fault = faults(&version).find(|fault| fault.slows_completions)?;
+            Some(format!("Ollama {version} {}, update it", fault.says))
+        });
+        let remarks: Vec<_> = residency.remarks().into_iter().chain(slow).collect();
+        Standing {
+            loaded_percent: None,
+            remark: (!remarks.is_empty()).then(|| remarks.join("; ")),
+        }
     }
 
     fn window_tokens(&self) -> Option<usize> {
@@ -173,8 +197,14 @@ impl Inner {
         }
     }
 
-    fn endpoint(&self) -> &Endpoint {
-        &self.endpoints[self.active.load(Ordering::Relaxed)]
+    fn described(&self) -> MutexGuard<'_, HashMap<String, Described>> {
+        self.described
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn contents(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn residency(&self, model: &str) -> Arc<Residency> {
@@ -183,82 +213,88 @@ impl Inner {
         Arc::clone(residency.or_insert_with(|| Arc::new(Residency::new())))
     }
 
-    /// Asks each address in turn and stays with the first that answers as an Ollama does.
-    async fn probe(&self) -> Result<Vec<Installed>, BackendError> {
-        let mut first_error = None;
-        for (index, endpoint) in self.endpoints.iter().enumerate() {
-            let (version, tags) = join(
-                self.get::<Version>(endpoint, "api/version"),
-                self.get::<Tags>(endpoint, "api/tags"),
-            )
-            .await;
-            match tags {
-                Ok(tags) => {
-                    self.active.store(index, Ordering::Relaxed);
-                    *self.version.lock().unwrap_or_else(PoisonError::into_inner) =
-                        version.ok().map(|answer| answer.version);
-                    let models = tags.models.unwrap_or_default();
-                    return Ok(models.into_iter().map(installed).collect());
-                }
-                Err(error) => first_error = first_error.or(Some(error)),
-            }
-        }
-        Err(first_error.unwrap_or_else(|| self.asked("").protocol("no address")))
+    /// The fewest tokens that a model which completes was trained for.
+    fn least_trained_tokens(&self) -> Option<usize> {
+        let pinned: Vec<String> = {
+            let models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+            let pinned = models.iter().filter(|(_, residency)| residency.is_pinned());
+            pinned.map(|(name, _)| name.clone()).collect()
+        };
+        let content = |name: &String| self.contents().get(name).cloned();
+        let contents: Vec<String> = pinned.iter().filter_map(content).collect();
+        let described = self.described();
+        let trained = contents
+            .iter()
+            .filter_map(|content| described.get(content)?.trained_tokens);
+        trained
+            .filter_map(|tokens| usize::try_from(tokens).ok())
+            .min()
     }
 
-    async fn permit(
-        &self,
-        model: &str,
-        residency: &Residency,
-    ) -> Result<OwnedSemaphorePermit, BackendError> {
-        let slot = Arc::clone(&residency.slot);
-        let permit = slot.acquire_owned().await;
-        // Nobody closes it.
-        permit.map_err(|error| self.asked(model).interrupted(error.to_string()))
+    /// A conversation has ended.
+    fn talked(&self) {
+        *self.talked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether a conversation ended a moment ago and none is under way.
+    fn has_just_talked(&self) -> bool {
+        let talked = *self.talked.lock().unwrap_or_else(PoisonError::into_inner);
+        self.conversations.load(Ordering::Relaxed) == 0
+            && talked.is_some_and(|at| at.elapsed() < AFTER_TALK)
     }
 
     /// Waits for the model and its turn, sends the request and waits for the first byte.
     async fn open(self: Arc<Self>, request: Request) -> Result<Answer, BackendError> {
         let residency = self.residency(&request.model);
-        let needs = residency.need(match &request.prompt {
-            Prompt::Fim(_) => self.completion_needs(),
-            Prompt::Chat(_) => self.chat_needs(),
-        });
+        let (needs, talk) = match &request.prompt {
+            Prompt::Fim(_) => (self.completion_needs(), None),
+            Prompt::Chat(_) => (self.chat_needs(), Some(Talk::begin(&self))),
+        };
+        let needs = residency.need(needs);
         let was_warm = residency.is_warm();
         if !was_warm {
             self.load(&request.model).await?;
         }
-        let permit = self.permit(&request.model, &residency).await?;
+        let permit = residency.slot.acquire(request.priority).await;
         let num_predict = Some(request.max_tokens.max(1));
-        let (model, limit) = (&request.model, self.options.first_byte);
+        let (model, limit) = (&request.model, self.options.limits.first_byte);
+        let (asked, endpoint) = (self.asked(model), &self.endpoint);
         let watch = FirstByteWatch::start(Arc::clone(&residency));
         let sent = match &request.prompt {
             Prompt::Fim(segments) => {
                 let prompt = render(segments);
                 let body = generate(model, needs, Some(&prompt), num_predict, &request.stop);
-                self.post(model, "api/generate", &body, limit).await
+                endpoint.post(asked, "api/generate", &body, limit).await
             }
             Prompt::Chat(conversation) => {
                 let body = chat::body(model, needs, conversation, num_predict, &request.stop);
-                self.post(model, "api/chat", &body, limit).await
+                endpoint.post(asked, "api/chat", &body, limit).await
             }
         };
-        let response = sent.inspect_err(|error| residency.failed(error))?;
+        let response = match sent {
+            Ok(response) => response,
+            Err(error) => {
+                residency.failed(&error);
+                if !matches!(error, BackendError::Interrupted { .. }) {
+                    watch.refused();
+                }
+                return Err(error);
+            }
+        };
         watch.answered();
-        let is_conversation = matches!(request.prompt, Prompt::Chat(_));
+        let body = Body::new(response, self.options.limits.stall);
         let answer = Answer::new(
             self,
             request.model,
             residency,
-            response,
+            body,
             permit,
             was_warm,
             needs.keep_alive,
         );
-        Ok(if is_conversation {
-            answer.of_conversation()
-        } else {
-            answer
+        Ok(match talk {
+            Some(talk) => answer.of_conversation(talk),
+            None => answer,
         })
     }
 
@@ -292,27 +328,5 @@ fn generate<'a>(
             num_predict,
             stop,
         },
-    }
-}
-
-fn installed(tag: Tag) -> Installed {
-    let details = tag.details.unwrap_or_default();
-    let known = |text: Option<String>| text.filter(|text| !text.is_empty());
-    // `insert` speaks of Ollama's own template; without it a model may well have the tokens.
-    let can = |capability: &str| {
-        let names = tag.capabilities.as_ref()?;
-        Some(names.iter().any(|name| name == capability))
-    };
-    Installed {
-        name: normalise(&tag.name),
-        digest: known(tag.digest),
-        size_bytes: tag.size,
-        quantization: known(details.quantization_level),
-        architecture: known(details.family),
-        fim: can("insert").filter(|inserts| *inserts),
-        // A base model completes as well.
-        chat: can("completion").filter(|completes| !completes),
-        vision: can("vision"),
-        embedding: can("embedding"),
     }
 }

@@ -83,7 +83,7 @@ impl OpenAi {
         limits: Limits,
     ) -> Result<Self, AddressError> {
         let url = url.trim_end_matches('/');
-        let base = base_url(name, url.strip_suffix("/v1").unwrap_or(url))?;
+        let base = base_url(url.strip_suffix("/v1").unwrap_or(url))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 name: name.into(),

@@ -50,7 +50,8 @@ use tokio::time::timeout;
 
 use self::affinity::{Blocks, Seen};
 use self::breaker::{Breaker, Outcome};
-use self::device::Device;
+use self::device::Seat;
+pub use self::device::{Device, Devices};
 use self::going::Going;
 use super::{
     Backend, BackendError, Capabilities, ChunkStream, EmbedRequest, Embeddings, Installed,
@@ -97,8 +98,8 @@ struct Member {
     outstanding: AtomicUsize,
     /// Requests ever sent.
     served: AtomicUsize,
-    /// Where roles share a device and the server cannot be told who goes first.
-    device: Option<Arc<Device>>,
+    /// Where roles share a device and its servers cannot be told who goes first.
+    seat: Option<Seat>,
     /// Models that the last good probe listed; `None` before it.
     models: Mutex<Option<BTreeSet<String>>>,
 }
@@ -111,7 +112,7 @@ impl Member {
             seen: Seen::new(),
             outstanding: AtomicUsize::new(0),
             served: AtomicUsize::new(0),
-            device: None,
+            seat: None,
             models: Mutex::default(),
         }
     }
@@ -159,13 +160,15 @@ impl Pool {
         })
     }
 
-    /// For servers that compute in the order of arrival, as Ollama and llama.cpp's do: what nobody types
-    /// for waits until no completion is under way, and one such prompt is computed at a time.
+    /// Each member at its device, in their order: what nobody types for waits until no completion is
+    /// under way there, whoever serves it, and one such prompt is computed at a time. With `batches` the
+    /// members take in what comes while they compute, as vLLM does, and their own requests do not wait for
+    /// each other; Ollama and llama.cpp's server compute in the order of arrival.
     #[must_use]
-    pub fn sharing_devices(mut self) -> Self {
+    pub fn on_devices(mut self, devices: Vec<Arc<Device>>, batches: bool) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            for member in &mut inner.members {
-                member.device = Some(Device::new());
+            for (member, device) in inner.members.iter_mut().zip(devices) {
+                member.seat = Some(Seat::new(device, batches));
             }
         }
         self
@@ -349,8 +352,8 @@ impl Inner {
                 continue;
             };
             let _load = Load::new(&member.outstanding);
-            let _turn = match &member.device {
-                Some(device) => Some(device.turn(request.priority).await),
+            let _turn = match &member.seat {
+                Some(seat) => Some(seat.turn(request.priority).await),
                 None => None,
             };
             match member.backend.embed(request.clone()).await {

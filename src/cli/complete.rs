@@ -41,7 +41,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         .canonicalize()
         .with_context(|| format!("cannot find {}", path.display()))?;
     let folders = [workspace_root(file.parent().unwrap_or(&file)).to_owned()];
-    let (mut settings, mut problems) = host.settings(&folders, None);
+    let (mut settings, mut problems) = host.settings(folders.first().map(PathBuf::as_path), None);
     let (choices, more) = host.choices(&settings);
     problems.extend(more);
     for problem in &problems {

@@ -119,7 +119,7 @@ async fn prepare(args: &Args) -> anyhow::Result<Result<Value, Exit>> {
 async fn served_elsewhere() -> Option<String> {
     let host = LocalHost::new();
     let folder = std::env::current_dir().ok()?;
-    let (settings, _) = host.settings(&[folder], None);
+    let (settings, _) = host.settings(Some(&folder), None);
     let (mut choices, _) = host.choices(&settings);
     choices
         .candidates

@@ -31,7 +31,7 @@ impl Here {
     pub(super) fn around(place: &Path) -> Self {
         let host = LocalHost::new();
         let folders = vec![workspace_root(place).to_owned()];
-        let (settings, mut problems) = host.settings(&folders, None);
+        let (settings, mut problems) = host.settings(folders.first().map(PathBuf::as_path), None);
         let (choices, more) = host.choices(&settings);
         problems.extend(more);
         for problem in &problems {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Finding, Scene, Severity};
 use crate::config::Role;
+use crate::prompt::fim::Evidence;
 
 pub(super) fn check(scene: &Scene) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Role::ALL.iter().map(|&role| served(scene, role)).collect();
@@ -47,7 +48,15 @@ fn served(scene: &Scene, role: Role) -> Finding {
         found.route.backend.name()
     );
     if let Some(rank) = rank.filter(|&rank| rank > 0) {
-        let _ = write!(message, ", choice {} of the candidates", rank + 1);
+        let first = scene.survey.roles.get(&role).and_then(|all| all.first());
+        let first = first
+            .map(|standing| standing.candidate.to_string())
+            .unwrap_or_default();
+        let _ = write!(
+            message,
+            ", choice {} of the candidates, because {first} is not there",
+            rank + 1
+        );
     }
     Finding::good(id, message)
 }
@@ -62,7 +71,14 @@ fn fim(scene: &Scene) -> Option<Finding> {
         let message =
             format!("{model} has no fill-in-the-middle tokens; it sees no text after the cursor");
         Finding::bad("completion.fim", Severity::Error, message, fix)
-    } else if found.route.family_unknown {
+    } else if found.route.family_by == Some(Evidence::Vocabulary) {
+        let family = found.route.family.name;
+        let message = format!(
+            "{model} has the tokens of {family}, and nothing tells whether it was taught to fill in the \
+             middle with them; it is asked as {family} is"
+        );
+        Finding::bad("completion.fim", Severity::Warning, message, fix)
+    } else if found.route.family_by.is_none() {
         let message = format!(
             "nothing tells how {model} fills in the middle; it only sees the text before the cursor"
         );

@@ -149,8 +149,7 @@ impl Filler {
         let recorder = Arc::new(Recorder::new(route.backend.clone()));
         let router = Router::serving(Route {
             backend: recorder.clone(),
-            model: route.model.clone(),
-            ..*route
+            ..route.clone()
         });
         let mut settings = Settings::default();
         settings.inline.enabled = true;

@@ -19,6 +19,7 @@ mod editor;
 mod in_process;
 mod measures;
 mod report;
+mod routed;
 mod source;
 
 pub use bars::{Verdict, verdicts};

@@ -6,8 +6,10 @@
 
 use super::{Block, Segment};
 
+mod metadata;
 mod repository;
 
+pub use metadata::{Evidence, Known, Metadata, known, of_vocabulary};
 pub use repository::Repository;
 
 /// In which order a family reads prefix and suffix.
@@ -40,6 +42,8 @@ pub struct Family {
     pub name: &'static str,
     /// Lower-case parts of model names that belong to it; the first row that matches wins.
     names: &'static [&'static str],
+    /// `general.architecture` of its models, which other models may have too.
+    architectures: &'static [&'static str],
     /// How a prompt is laid out.
     pub layout: Layout,
     /// Where snippets of other files go.
@@ -64,6 +68,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "qwen-coder",
         names: &["qwen2.5-coder", "qwen3-coder", "qwen2.5.coder"],
+        architectures: &["qwen2", "qwen3", "qwen3moe"],
         layout: PIPED_FIM,
         repository: Repository::Files {
             // Qwen2.5-Coder's README, "Repository Level Code Completion".
@@ -86,6 +91,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "codellama",
         names: &["codellama", "code-llama"],
+        architectures: &["llama"],
         layout: Layout::PrefixSuffixMiddle {
             prefix: "<PRE> ",
             suffix: " <SUF>",
@@ -98,6 +104,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "deepseek-coder",
         names: &["deepseek-coder"],
+        architectures: &["llama", "deepseek2"],
         layout: Layout::PrefixSuffixMiddle {
             prefix: "<｜fim▁begin｜>",
             suffix: "<｜fim▁hole｜>",
@@ -115,6 +122,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "starcoder2",
         names: &["starcoder", "stable-code"],
+        architectures: &["starcoder2"],
         layout: ASCII_FIM,
         repository: Repository::Files {
             // StarCoder 2's paper, section 5.2.
@@ -135,6 +143,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "codeqwen",
         names: &["codeqwen"],
+        architectures: &["qwen2"],
         layout: ASCII_FIM,
         repository: Repository::Comments,
         stops: &[
@@ -149,6 +158,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "codegemma",
         names: &["codegemma"],
+        architectures: &["gemma"],
         layout: PIPED_FIM,
         repository: Repository::Files {
             // ai.google.dev/gemma/docs/codegemma/prompt-structure: "for multi-file contexts".
@@ -168,6 +178,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "codestral",
         names: &["codestral"],
+        architectures: &["llama", "mistral3"],
         layout: Layout::SuffixPrefix {
             suffix: "[SUFFIX]",
             prefix: "[PREFIX]",
@@ -179,6 +190,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "granite-4",
         names: &["granite4", "granite-4"],
+        architectures: &["granite", "granitehybrid"],
         layout: PIPED_FIM,
         repository: Repository::Comments,
         stops: &[
@@ -203,6 +215,7 @@ pub const FAMILIES: &[Family] = &[
             "granite3",
             "granite-3",
         ],
+        architectures: &["llama", "gpt_bigcode", "starcoder"],
         layout: ASCII_FIM,
         repository: Repository::Comments,
         stops: &[
@@ -219,6 +232,7 @@ pub const FAMILIES: &[Family] = &[
 pub const PREFIX_ONLY: Family = Family {
     name: "prefix-only",
     names: &[],
+    architectures: &[],
     layout: Layout::PrefixOnly,
     repository: Repository::Comments,
     stops: &[

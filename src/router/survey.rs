@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Choices, Route, choose};
+use super::choice::{All, Contents, choose};
+use super::{Choices, Route};
 use crate::backend::{Backend, Installed};
 use crate::config::{Candidate, Role};
 
@@ -80,10 +81,12 @@ pub async fn survey(choices: &Choices) -> Survey {
             (asked.backend.clone(), models.to_vec())
         })
         .collect();
+    let mut contents = Contents::default();
+    contents.learn(&all);
     let roles = choices
         .candidates
         .iter()
-        .map(|(&role, candidates)| (role, standings(role, candidates, &all)))
+        .map(|(&role, candidates)| (role, standings(role, candidates, &all, &contents)))
         .collect();
     Survey { backends, roles }
 }
@@ -91,20 +94,27 @@ pub async fn survey(choices: &Choices) -> Survey {
 fn standings(
     role: Role,
     candidates: &[Candidate],
-    all: &[(Arc<dyn Backend>, Vec<Installed>)],
+    all: &All,
+    contents: &Contents,
 ) -> Vec<Standing> {
     let mut taken = false;
     candidates
         .iter()
         .map(|candidate| {
-            let found =
-                choose(role, std::slice::from_ref(candidate), all, |_, _| true).and_then(|route| {
-                    let (_, models) = all
-                        .iter()
-                        .find(|(backend, _)| Arc::ptr_eq(backend, &route.backend))?;
-                    let installed = models.iter().find(|m| m.name == route.model)?.clone();
-                    Some(Found { route, installed })
-                });
+            let found = choose(
+                role,
+                std::slice::from_ref(candidate),
+                all,
+                contents,
+                |_, _| true,
+            )
+            .and_then(|route| {
+                let (_, models) = all
+                    .iter()
+                    .find(|(backend, _)| Arc::ptr_eq(backend, &route.backend))?;
+                let installed = models.iter().find(|m| m.name == route.model)?.clone();
+                Some(Found { route, installed })
+            });
             let chosen = found.is_some() && !taken;
             taken |= chosen;
             Standing {

@@ -75,11 +75,11 @@ pub(super) async fn run(
         return Err(refused(&Refusal::Moved.into()));
     }
     let scene = scene(session, document, order);
-    let engine = session.engine.clone();
+    let engine = session.engine_of(&order.uri);
     let job = Job {
         action,
         scene: scene.clone(),
-        seen: session.engine.seen(),
+        seen: engine.seen(),
         folders: session.folders(),
         context: session.settings().context.clone(),
         allowed: Arc::new(move |uri: &Arc<str>| engine.kept_out(uri).is_none()),

@@ -94,7 +94,7 @@ pub(super) fn take(session: &Session, attachments: Vec<Attachment>) -> Result<Ta
 
 /// Refuses what is kept out of prompts.
 pub(super) fn allowed(session: &Session, uri: &str) -> Result<()> {
-    let skip = session.engine.kept_out(&Arc::from(uri));
+    let skip = session.engine_of(uri).kept_out(&Arc::from(uri));
     match skip.and_then(crate::inline::Skip::keeps_out_because) {
         None => Ok(()),
         Some(why) => {

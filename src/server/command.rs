@@ -26,7 +26,8 @@ pub(super) async fn execute(session: &Session, params: Value) -> Result<Value> {
     match params.get("command").and_then(Value::as_str) {
         Some(ext::DID_ACCEPT) => {
             let id = params.pointer("/arguments/0").and_then(Value::as_u64);
-            session.engine.accepted(id.unwrap_or_default());
+            let id = id.unwrap_or_default();
+            session.engine_that_made(id).accepted(id);
             Ok(Value::Null)
         }
         Some(ext::PULL_MODEL) => model_commands::pull(session, &params).await,

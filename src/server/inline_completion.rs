@@ -99,7 +99,7 @@ pub(super) fn item(document: &Document, completion: &Completion, encoding: Encod
 /// `textDocument/didShowCompletion {item}`.
 pub(super) fn drawn(session: &Session, params: &Value) {
     if let Some(id) = id_of(params) {
-        session.engine.drawn(id);
+        session.engine_that_made(id).drawn(id);
     }
 }
 
@@ -108,7 +108,7 @@ pub(super) fn drawn(session: &Session, params: &Value) {
 pub(super) fn partly_accepted(session: &Session, params: &Value) {
     let length = params.get("acceptedLength").and_then(Value::as_u64);
     if let Some(id) = id_of(params).filter(|_| length != Some(0)) {
-        session.engine.partly_accepted(id);
+        session.engine_that_made(id).partly_accepted(id);
     }
 }
 

@@ -95,7 +95,7 @@ async fn fetch_with_progress(
         report.end(&said);
     }
     if answer.is_ok() {
-        session.router.look_again();
+        session.look_again();
     }
     answer
 }

@@ -1,7 +1,7 @@
 //! What the completion engine tells of by itself, sent on to clients that announce that they listen.
 
 use serde_json::{Value, json};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tower_lsp::gen_lsp_types::InitializeParams;
 
 use super::transport::Outbox;
@@ -17,24 +17,42 @@ pub(super) struct News {
     generations: Option<UnboundedReceiver<Generation>>,
 }
 
+/// Where engines send it.
+#[derive(Debug, Default)]
+pub(super) struct Listening {
+    updates: Option<UnboundedSender<Update>>,
+    generations: Option<UnboundedSender<Generation>>,
+}
+
+impl Listening {
+    /// Lets `engine` tell what the client wants to hear.
+    pub(super) fn heard_from(&self, mut engine: Engine) -> Engine {
+        if let Some(updates) = &self.updates {
+            engine = engine.with_updates(updates.clone());
+        }
+        if let Some(generations) = &self.generations {
+            engine = engine.with_generations(generations.clone());
+        }
+        engine
+    }
+}
+
 impl News {
-    /// Lets `engine` tell what the client of `params` wants to hear.
-    pub(super) fn of(mut engine: Engine, params: &InitializeParams) -> (Engine, Self) {
-        let mut news = Self::default();
+    /// What the client of `params` wants to hear.
+    pub(super) fn of(params: &InitializeParams) -> (Listening, Self) {
+        let (mut listening, mut news) = (Listening::default(), Self::default());
         if announces(params, "completionUpdates") {
             let (sender, updates) = unbounded_channel();
-            engine = engine.with_updates(sender);
-            news.updates = Some(updates);
+            (listening.updates, news.updates) = (Some(sender), Some(updates));
         }
         if announces(params, "generations") {
             let (sender, generations) = unbounded_channel();
-            engine = engine.with_generations(sender);
-            news.generations = Some(generations);
+            (listening.generations, news.generations) = (Some(sender), Some(generations));
         }
-        (engine, news)
+        (listening, news)
     }
 
-    /// Sends all of it on, to the end of the engine.
+    /// Sends all of it on.
     pub(super) async fn forward(self, outbox: Outbox, encoding: Encoding) {
         let Self {
             mut updates,

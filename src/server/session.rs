@@ -1,6 +1,6 @@
 //! What the handlers of one client share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,14 +9,16 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tower_lsp::Client;
-use tower_lsp::gen_lsp_types::{InitializeParams, WorkspaceFolders};
+use tower_lsp::gen_lsp_types::InitializeParams;
 
 use super::abilities::Abilities;
 use super::model_commands;
-use super::news::News;
-use super::progress::Running;
+use super::news::{Listening, News};
+use super::progress::Running as InProgress;
+pub(super) use super::scopes::path_of;
+use super::scopes::{Place, Read, Scopes, folders};
 use super::transport::Outbox;
-use super::{settings_watch, status};
+use super::{announce, settings_watch, status};
 use crate::chat::Chats;
 use crate::config::{Candidate, Role, Settings};
 use crate::document::position::Encoding;
@@ -24,12 +26,13 @@ use crate::document::{Document, Store};
 use crate::inline::{Engine, Gate, Skip};
 use crate::metrics::{Metrics, ms};
 use crate::router::{Choices, Router};
+use crate::running::Running;
 
 /// What the server needs from outside: settings and backends. Tests give their own.
 pub trait Host: Send + Sync + std::fmt::Debug {
-    /// The settings for these workspace folders and the editor's own object, with what is wrong in
-    /// them, in words.
-    fn settings(&self, folders: &[PathBuf], editor: Option<&Value>) -> (Settings, Vec<String>);
+    /// The settings for this workspace folder, or for files outside all folders, and the editor's own
+    /// object, with what is wrong in them, in words.
+    fn settings(&self, folder: Option<&Path>, editor: Option<&Value>) -> (Settings, Vec<String>);
 
     /// The backends and candidates of these settings, with what is wrong in them, in words.
     fn choices(&self, settings: &Settings) -> (Choices, Vec<String>);
@@ -55,6 +58,9 @@ pub trait Host: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// Tells other programs on this machine what this server uses. May block.
+    fn announce(&self, _running: &Running) {}
+
     /// Makes `candidate` the first choice of `role` in the user's settings; answers the file.
     ///
     /// # Errors
@@ -71,16 +77,23 @@ pub type Stamp = Option<(std::time::SystemTime, u64)>;
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) store: Store,
+    /// Of the first folder and those with the same settings.
     pub(super) engine: Arc<Engine>,
     pub(super) router: Arc<Router>,
     /// What can be cancelled by its progress.
-    pub(super) running: Running,
+    pub(super) running: InProgress,
     pub(super) chats: Chats,
     pub(super) abilities: Abilities,
-    metrics: Arc<Metrics>,
-    host: Arc<dyn Host>,
+    /// Of all others.
+    pub(super) scopes: Scopes,
+    /// Where the document asked about last is: the status is of its models.
+    pub(super) place: watch::Sender<Place>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) host: Arc<dyn Host>,
     settings: ArcSwap<Settings>,
     encoding: Encoding,
+    /// What the client calls itself.
+    pub(super) client_name: Option<String>,
     outbox: Outbox,
     client: Client,
     /// Whether the client shows progress that we begin.
@@ -92,8 +105,10 @@ pub(super) struct Session {
     /// The document asked about last, where it is kept out of prompts: said once, not per key.
     kept_out: watch::Sender<Option<(Arc<str>, Skip)>>,
     gate_at_start: Gate,
-    /// What the engine tells of by itself; taken once, by [`Session::start`].
+    /// What engines tell of by themselves; taken once, by [`Session::start`].
     news: Mutex<News>,
+    /// What the client listens to.
+    pub(super) listening: Listening,
     /// Ends with the session: the router's checks and the status notifications.
     background: Mutex<Vec<AbortHandle>>,
 }
@@ -135,15 +150,15 @@ impl Session {
             editor: params.initialization_options.clone(),
             said: Vec::new(),
         };
-        let (settings, mut problems) = host.settings(&sources.folders, sources.editor.as_ref());
-        let (choices, more) = host.choices(&settings);
-        problems.extend(more);
-        let settings = Arc::new(settings);
+        let mut read = Read::all(host.as_ref(), &sources.folders, sources.editor.as_ref());
+        let (choices, more) = host.choices(&read.first);
+        read.problems.extend(more);
+        let settings = Arc::new(read.first.clone());
         let router = Router::new(choices);
         let metrics = Arc::<Metrics>::default();
         let engine = Engine::new(router.clone(), settings.clone(), metrics.clone());
-        let (engine, news) = News::of(engine, params);
-        let engine = Arc::new(engine);
+        let (listening, news) = News::of(params);
+        let engine = Arc::new(listening.heard_from(engine));
         let chats = Chats::new(router.clone(), host.chats_folder(&sources.folders));
         let gate_at_start = host.stored_gate();
         engine.set_gate(gate_at_start.clone());
@@ -151,25 +166,29 @@ impl Session {
             store: Store::default(),
             engine,
             router,
+            scopes: Scopes::default(),
+            place: watch::Sender::new(Place::First),
             metrics,
             host,
             settings: ArcSwap::new(settings),
             encoding: Encoding::negotiate(offered),
+            client_name: params.client_info.as_ref().map(|info| info.name.clone()),
             outbox,
             client,
             shows_progress: shows_progress(params),
             progress_number: AtomicU64::new(0),
-            running: Running::default(),
+            running: InProgress::default(),
             chats,
             abilities: Abilities::of(&params.capabilities),
             sources: Mutex::new(sources),
             kept_out: watch::Sender::default(),
             gate_at_start,
             news: Mutex::new(news),
+            listening,
             background: Mutex::default(),
         });
-        session.engine.set_folders(&session.sources().folders);
-        session.say(&problems);
+        session.adopt(&read);
+        session.say(&read.problems);
         session
     }
 
@@ -179,19 +198,22 @@ impl Session {
         let notices = tokio::spawn(status::tell(
             self.router.subscribe(),
             self.kept_out.subscribe(),
-            self.outbox.clone(),
+            self.place.subscribe(),
+            Arc::downgrade(self),
         ));
         let news = std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));
         let offering = model_commands::offer(Arc::downgrade(self), self.router.subscribe());
         let offering = tokio::spawn(offering);
         let watching = tokio::spawn(settings_watch::watch(Arc::downgrade(self)));
+        let announcing = tokio::spawn(announce::keep(Arc::downgrade(self)));
         let forwarding = tokio::spawn(news.forward(self.outbox.clone(), self.encoding));
         let mut background = self
             .background
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         background.extend(
-            [checks, notices, forwarding, offering, watching].map(|task| task.abort_handle()),
+            [checks, notices, forwarding, offering, watching, announcing]
+                .map(|task| task.abort_handle()),
         );
     }
 
@@ -238,11 +260,6 @@ impl Session {
         self.host.answers_folder()
     }
 
-    /// The workspace's folders.
-    pub(super) fn folders(&self) -> Vec<PathBuf> {
-        self.sources().folders.clone()
-    }
-
     pub(super) fn encoding(&self) -> Encoding {
         self.encoding
     }
@@ -267,10 +284,13 @@ impl Session {
         metrics
     }
 
+    /// How the roles stand for the document asked about last.
     pub(super) fn status(&self) -> Value {
         let kept_out = self.kept_out.borrow().as_ref().map(|(_, skip)| *skip);
-        let roles = self.router.subscribe();
-        status::status(&roles.borrow(), kept_out, self.engine.is_busy())
+        let (engine, router) = self.shown();
+        let roles = router.subscribe();
+        let roles = roles.borrow();
+        status::status(&roles, kept_out, engine.is_busy())
     }
 
     /// A document is gone: nothing more is said of it.
@@ -281,8 +301,14 @@ impl Session {
 
     /// A completion is asked for in `document`: the status tells whether it is kept out of prompts.
     pub(super) fn asked_in(&self, document: &Document) {
+        let place = self.scopes.place(&document.uri);
+        self.place.send_if_modified(|last| {
+            let news = *last != place;
+            *last = place;
+            news
+        });
         let now = self
-            .engine
+            .engine_of(&document.uri)
             .kept_out(&document.uri)
             .map(|skip| (document.uri.clone(), skip));
         self.kept_out.send_if_modified(|last| {
@@ -311,20 +337,18 @@ impl Session {
     /// Reads the settings anew and lets every part that they touch know.
     pub(super) fn reload(&self) {
         let sources = self.sources().clone();
-        let (settings, mut problems) = self
-            .host
-            .settings(&sources.folders, sources.editor.as_ref());
-        let old = self.settings.load_full();
+        let editor = sources.editor.as_ref();
+        let mut read = Read::all(self.host.as_ref(), &sources.folders, editor);
+        let settings = Arc::new(read.first.clone());
+        let old = self.settings.swap(settings.clone());
         if settings.roles != old.roles || settings.backends != old.backends {
             let (choices, more) = self.host.choices(&settings);
-            problems.extend(more);
+            read.problems.extend(more);
             self.router.reconfigure(choices);
         }
-        let settings = Arc::new(settings);
-        self.settings.store(settings.clone());
         self.engine.set_settings(settings);
-        self.engine.set_folders(&sources.folders);
-        self.say(&problems);
+        self.adopt(&read);
+        self.say(&read.problems);
     }
 
     /// Says what is wrong with the settings, in one message, once.
@@ -341,6 +365,11 @@ impl Session {
         );
     }
 
+    /// The workspace folders as the client tells them.
+    pub(super) fn folders(&self) -> Vec<PathBuf> {
+        self.sources().folders.clone()
+    }
+
     fn sources(&self) -> std::sync::MutexGuard<'_, Sources> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -349,28 +378,4 @@ impl Session {
 fn shows_progress(params: &InitializeParams) -> bool {
     let window = params.capabilities.window.as_ref();
     window.and_then(|w| w.work_done_progress).unwrap_or(false)
-}
-
-#[expect(deprecated, reason = "older clients send nothing but `rootUri`")]
-fn folders(params: &InitializeParams) -> Vec<PathBuf> {
-    let folders = params
-        .workspace_folders_initialize_params
-        .workspace_folders
-        .as_ref();
-    let many = match folders {
-        Some(WorkspaceFolders::WorkspaceFolderList(list)) => list.as_slice(),
-        _ => &[],
-    };
-    let mut folders: Vec<PathBuf> = many.iter().filter_map(|f| path_of(&f.uri.0)).collect();
-    if folders.is_empty()
-        && let Some(root) = &params.root_uri
-    {
-        folders.extend(path_of(&root.0));
-    }
-    folders
-}
-
-/// The path of a `file:` URI.
-pub(super) fn path_of(uri: &str) -> Option<PathBuf> {
-    url::Url::parse(uri).ok()?.to_file_path().ok()
 }

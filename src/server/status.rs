@@ -1,16 +1,17 @@
 //! `ghostline/status` and its notification: how every role stands, in words.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-use super::transport::Outbox;
+use super::scopes::Place;
+use super::session::Session;
 use crate::config::Role;
 use crate::inline::Skip;
-use crate::prompt::fim::Layout;
-use crate::router::{RoleState, Roles, Route};
+use crate::prompt::fim::{Evidence, Layout};
+use crate::router::{RoleState, Roles, Route, Router};
 
 /// The answer to `ghostline/status`. `kept_out` is why the document asked about last gets nothing.
 pub(super) fn status(roles: &Roles, kept_out: Option<Skip>, busy: bool) -> Value {
@@ -20,27 +21,58 @@ pub(super) fn status(roles: &Roles, kept_out: Option<Skip>, busy: bool) -> Value
     }
     let roles: Map<String, Value> = roles
         .iter()
-        .map(|(role, state)| (role.to_string(), role_json(state)))
+        .map(|(role, state)| (role.to_string(), role_json(*role, state)))
         .collect();
     json!({ "state": state, "message": message, "roles": roles, "busy": busy })
 }
 
-/// Tells the client how the roles stand and what is kept out of prompts, whenever one of them changes.
+/// Tells the client how the roles stand, what is kept out of prompts and in which folder the person is,
+/// whenever one of them changes.
 pub(super) async fn tell(
     mut roles: watch::Receiver<Roles>,
     mut kept_out: watch::Receiver<Option<(Arc<str>, Skip)>>,
-    outbox: Outbox,
+    mut place: watch::Receiver<Place>,
+    session: Weak<Session>,
 ) {
     loop {
         tokio::select! {
-            Ok(()) = roles.changed() => {}
+            Ok(()) = roles.changed() => {
+                // Another folder's models are looked at now.
+                if *place.borrow() != Place::First {
+                    continue;
+                }
+            }
             Ok(()) = kept_out.changed() => {}
+            Ok(()) = place.changed() => {}
             else => return,
         }
-        let skip = kept_out.borrow_and_update().as_ref().map(|(_, skip)| *skip);
-        let now = status(&roles.borrow_and_update(), skip, false);
-        outbox.notify(super::ext::STATUS_CHANGED, &now);
+        if !say(&session) {
+            return;
+        }
     }
+}
+
+/// The same for the roles of one scope, while the person is in it.
+pub(super) async fn follow(router: Arc<Router>, session: Weak<Session>) {
+    let mut roles = router.subscribe();
+    while roles.changed().await.is_ok() {
+        let Some(shown) = session.upgrade().map(|session| session.shown().1) else {
+            return;
+        };
+        if Arc::ptr_eq(&shown, &router) {
+            say(&session);
+        }
+    }
+}
+
+fn say(session: &Weak<Session>) -> bool {
+    let Some(session) = session.upgrade() else {
+        return false;
+    };
+    session
+        .outbox()
+        .notify(super::ext::STATUS_CHANGED, &session.status());
+    true
 }
 
 /// One state for all: completions are what is missed first.
@@ -57,17 +89,27 @@ fn summary(roles: &Roles) -> (&'static str, String) {
         }
         Some(RoleState::Ready(route)) => {
             let mut message = format!("Completions from {}", place_of(route));
-            if route.fallback {
-                message.push_str(", which is not the first choice");
+            if let Some(first) = &route.instead_of {
+                let _ = write!(message, ", because the first choice, {first}, is not there");
             }
-            if route.family_unknown {
+            if route.family_by.is_none() {
                 message.push_str(
                     "; nothing tells how it fills in the middle, so it only sees the text before \
                      the cursor",
                 );
             }
+            if route.family_by == Some(Evidence::Vocabulary)
+                && route.family.layout != Layout::PrefixOnly
+            {
+                let _ = write!(
+                    message,
+                    "; it has the tokens of {}, and nothing tells whether it was taught with them: \
+                     it is asked as {} is",
+                    route.family.name, route.family.name
+                );
+            }
             let prefix_only = route.family.layout == Layout::PrefixOnly;
-            if prefix_only && !route.family_unknown {
+            if prefix_only && route.family_by.is_some() {
                 message.push_str(
                     "; it cannot fill in the middle, so it only sees the text before the cursor",
                 );
@@ -112,20 +154,18 @@ fn sentence(text: &str) -> String {
         .unwrap_or_default()
 }
 
-fn role_json(state: &RoleState) -> Value {
-    let name = match state {
-        RoleState::Starting => "starting",
-        RoleState::Loading(_) => "loading",
-        RoleState::Ready(_) => "ready",
-        RoleState::Unavailable(_) => "unavailable",
-    };
+fn role_json(role: Role, state: &RoleState) -> Value {
     let route = state.route();
     let standing = route.map(|r| r.backend.standing(&r.model));
     json!({
-        "state": name,
+        "state": state.name(),
         "loadedPercent": standing.and_then(|standing| standing.loaded_percent),
         "model": route.map(|r| &r.model),
         "backend": route.map(|r| r.backend.name()),
         "fallback": route.is_some_and(|r| r.fallback),
+        "message": match state {
+            RoleState::Unavailable(why) => Some(sentence(why)),
+            _ => route.and_then(|r| r.explained(role)).map(|said| sentence(&said)),
+        },
     })
 }

@@ -2,6 +2,8 @@
 //!
 //! Every function here is synchronous, so changes are applied in the order in which they arrive.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::Value;
 use tower_lsp::gen_lsp_types::Range;
@@ -53,13 +55,14 @@ fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Range>, 
 }
 
 /// `textDocument/didOpen`.
-pub(super) fn open(session: &Session, params: Value) {
+pub(super) fn open(session: &Arc<Session>, params: Value) {
     match serde_json::from_value::<Opened>(params) {
         Ok(Opened {
             text_document: item,
         }) => {
             let document = Document::new(&item.uri, item.version, &item.language_id, &item.text);
-            session.engine.document_opened(&document);
+            session.opened(&document.uri);
+            session.engine_of(&document.uri).document_opened(&document);
             session.store.open(document);
         }
         Err(error) => tracing::error!(%error, "didOpen could not be read; the document is unknown"),
@@ -109,14 +112,17 @@ pub(super) fn change(session: &Session, params: Value) {
         );
         return;
     };
-    session.engine.document_changed(&document, end);
+    session
+        .engine_of(&document.uri)
+        .document_changed(&document, end);
 }
 
 /// `ghostline/didCopy {text, uri?}`: editors tell, because the protocol knows no clipboard.
 pub(super) fn copied(session: &Session, params: &Value) {
     let uri = params.get("uri").and_then(Value::as_str);
     if let Some(text) = params.get("text").and_then(Value::as_str) {
-        session.engine.text_copied(text, uri);
+        let engine = uri.map_or_else(|| session.shown().0, |uri| session.engine_of(uri));
+        engine.text_copied(text, uri);
     }
 }
 
@@ -130,5 +136,5 @@ pub(super) fn close(session: &Session, params: &Value) {
 fn close_document(session: &Session, uri: &str) {
     session.store.close(uri);
     session.closed(uri);
-    session.engine.document_closed(uri);
+    session.engine_of(uri).document_closed(uri);
 }

@@ -252,6 +252,95 @@ async fn without_ollama_every_line_says_what_to_do() {
     assert!(text.out.contains("errors, "), "{text:?}");
 }
 
+/// Waits until the server's status file holds `text`, or until there is none.
+async fn announced(home: &Home, text: Option<&str>) {
+    let folder = home.cache().join("servers");
+    let said = || {
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+        let files = entries.filter(|entry| entry.path().extension().is_some_and(|e| e == "json"));
+        let texts = files.filter_map(|entry| fs::read_to_string(entry.path()).ok());
+        texts.collect::<Vec<_>>()
+    };
+    let wanted = || match text {
+        Some(text) => said().iter().any(|said| said.contains(text)),
+        None => said().is_empty(),
+    };
+    let waiting = async {
+        while !wanted() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(30), waiting).await;
+    ended.unwrap_or_else(|_| panic!("{text:?} is not in {:?}", said()));
+}
+
+#[tokio::test]
+async fn the_running_server_is_held_against_the_settings() {
+    let double = OllamaDouble::start(both()).await.expect("a free port");
+    let home = Home::with_ollama(&double.url());
+    let doctor = async |expect: &[Expect], state: &str| {
+        let report = home.run(&["doctor", "--json"]).await.json();
+        for (id, ok, words) in expect {
+            let check = check(&report, id, state);
+            assert_eq!(check["ok"], *ok, "{state}: {check}");
+            assert!(
+                check["message"].to_string().contains(words),
+                "{state}: {check}"
+            );
+        }
+    };
+    doctor(&[("running", true, "was not checked")], "no server").await;
+
+    let (mut child, mut client) = home.serve();
+    let mut hello = home.initialize();
+    hello["clientInfo"] = serde_json::json!({"name": "an editor"});
+    client.initialize(hello).await.expect("an answer");
+    announced(&home, Some("\"ready\",\"model\":\"qwen3-coder:30b\"")).await;
+    let says = "the server of an editor";
+    doctor(
+        &[
+            ("running", true, says),
+            ("running", true, "completion by qwen2.5-coder:1.5b"),
+        ],
+        "agreed",
+    )
+    .await;
+
+    // The settings change, and this server's editor has its own.
+    client
+        .notify(
+            "workspace/didChangeConfiguration",
+            serde_json::json!({"settings": {"roles": {"chat": {"candidates": [COMPLETION]}}}}),
+        )
+        .await
+        .expect("sent");
+    announced(
+        &home,
+        Some("\"chat\":{\"state\":\"ready\",\"model\":\"qwen2.5-coder:1.5b\""),
+    )
+    .await;
+    let other =
+        "uses qwen2.5-coder:1.5b on ollama for chat; the settings here mean qwen3-coder:30b";
+    doctor(&[("running.chat", false, other)], "another model").await;
+
+    // Killed, it leaves its file behind, which nobody believes.
+    child.kill().await.expect("it ran");
+    doctor(&[("running", true, "was not checked")], "killed").await;
+    announced(&home, None).await;
+
+    // One that ends cleans up.
+    let (mut child, mut client) = home.serve();
+    client
+        .initialize(home.initialize())
+        .await
+        .expect("an answer");
+    announced(&home, Some("ready")).await;
+    client.shut_down().await.expect("sent");
+    drop(client);
+    child.wait().await.expect("it ends");
+    announced(&home, None).await;
+}
+
 #[tokio::test]
 async fn quality_needs_its_data() {
     let home = Home::with_ollama("http://127.0.0.1:1");

@@ -18,7 +18,6 @@ use ghostline::eval::infilling::Filler;
 use ghostline::eval::passing::Task;
 use ghostline::eval::problem::Problem;
 use ghostline::eval::sandbox::Outcome;
-use ghostline::prompt::fim::family_of;
 use ghostline::router::Route;
 use tokio::process::Command;
 
@@ -63,13 +62,7 @@ impl Backend for Says {
 }
 
 fn route(text: &'static str) -> Route {
-    Route {
-        backend: Arc::new(Says(text)),
-        model: MODEL.into(),
-        family: family_of(MODEL, None).unwrap(),
-        fallback: false,
-        family_unknown: false,
-    }
+    Route::of(Arc::new(Says(text)), MODEL)
 }
 
 fn half(prompt: &str, solution: &str, suffix: &str) -> Problem {

@@ -9,6 +9,7 @@ mod completion;
 mod context;
 mod doctor;
 mod families;
+mod folders;
 mod infill;
 mod kept_out;
 mod llama_server;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use ghostline::backend::ollama::{KeepAlive, Ollama, OllamaOptions};
 use ghostline::backend::{
-    Backend, BackendError, Chunk, ChunkStream, Finish, Priority, Request, StopReason,
+    Backend, BackendError, Chunk, ChunkStream, Finish, Limits, Priority, Request, StopReason,
 };
 use ghostline::prompt::Segment;
 use serde_json::{Value, json};
@@ -18,6 +18,8 @@ use crate::support::ollama_double::{Answer, Config, End, Model, OllamaDouble, St
 mod conversations;
 mod faults;
 mod loads;
+mod memory;
+mod metadata;
 mod outages;
 
 const MODEL: &str = "qwen2.5-coder:1.5b";
@@ -38,7 +40,7 @@ async fn start(config: Config) -> (OllamaDouble, Ollama) {
 }
 
 fn backend(double: &OllamaDouble, options: OllamaOptions) -> Ollama {
-    Ollama::new("ollama", &[double.url()], options).expect("a good address")
+    Ollama::new("ollama", &double.url(), options).expect("a good address")
 }
 
 fn request(prefix: &str) -> Request {
@@ -170,32 +172,6 @@ async fn installed_models_are_listed_whatever_the_version_leaves_out() {
             ]
         );
         assert_eq!(backend.version().as_deref(), Some("0.33.0"));
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn the_first_address_that_answers_is_used() {
-    within(async {
-        let gone = OllamaDouble::start(Config::default())
-            .await
-            .expect("a free port");
-        let gone_url = gone.url();
-        gone.stop().await;
-        let double = OllamaDouble::start(Config::default())
-            .await
-            .expect("a free port");
-        let backend = Ollama::new(
-            "ollama",
-            &[gone_url, double.url()],
-            OllamaOptions::default(),
-        )
-        .expect("good addresses");
-        assert_eq!(backend.probe().await.expect("a list").len(), 1);
-        collect(backend.stream(request("a")))
-            .await
-            .1
-            .expect("an answer");
     })
     .await;
 }

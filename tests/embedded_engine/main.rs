@@ -19,11 +19,16 @@ mod queueing;
 mod splicing;
 mod support;
 
+#[path = "../shared/generation.rs"]
+mod generation;
+
 mod conversing;
 
 use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Arguments, Failed, Trial};
+
+use generation::on_runtime;
 
 const WEIGHTS: &str = "GHOSTLINE_TEST_WEIGHTS";
 
@@ -144,13 +149,4 @@ fn main() {
     // Each trial holds a model and its cache; one after the other is kind to a small machine.
     arguments.test_threads = Some(1);
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-fn on_runtime(case: impl Future<Output = ()>) -> Result<(), Failed> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?
-        .block_on(case);
-    Ok(())
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use ghostline::backend::embedded::{Embedded, EmbeddedModel, EngineOptions, Splicing};
-use ghostline::backend::{Backend, BackendError, Chunk, ChunkStream, Finish, Priority, Request};
+use ghostline::backend::{Backend, Chunk, ChunkStream, Finish, Priority, Request};
 use ghostline::prompt::Segment;
+
+pub(crate) use crate::generation::{collect, gap as fim};
 
 /// The name under which the weights are offered.
 pub(crate) const MODEL: &str = "under-test";
@@ -30,18 +32,6 @@ pub(crate) fn engine_with(weights: &Path, options: EngineOptions) -> Embedded {
     Embedded::new("embedded", move || vec![model.clone()], options)
 }
 
-/// Line-anchored fill-in-the-middle: lines above, text below, the typed part of the line.
-pub(crate) fn fim(prefix: &str, suffix: &str, typed: &str) -> Vec<Segment> {
-    vec![
-        Segment::Special("<|fim_prefix|>"),
-        Segment::Text(prefix.to_owned()),
-        Segment::Special("<|fim_suffix|>"),
-        Segment::Text(suffix.to_owned()),
-        Segment::Special("<|fim_middle|>"),
-        Segment::Text(typed.to_owned()),
-    ]
-}
-
 pub(crate) fn request(prompt: Vec<Segment>, max_tokens: u32) -> Request {
     Request {
         model: MODEL.to_owned(),
@@ -61,21 +51,6 @@ pub(crate) async fn first_text(stream: &mut ChunkStream) -> String {
             other => panic!("no text comes: {other:?}"),
         }
     }
-}
-
-pub(crate) async fn collect(mut stream: ChunkStream) -> Result<(String, Finish), BackendError> {
-    let mut text = String::new();
-    while let Some(chunk) = stream.next().await {
-        match chunk? {
-            Chunk::Prompt { .. } | Chunk::Thinking(_) => {}
-            Chunk::Text(piece) => text.push_str(&piece),
-            Chunk::Done(finish) => {
-                assert!(stream.next().await.is_none(), "something follows the end");
-                return Ok((text, finish));
-            }
-        }
-    }
-    panic!("the stream ended without its end");
 }
 
 pub(crate) async fn answer(

@@ -12,7 +12,12 @@ mod openai;
 mod pool;
 mod support;
 
+#[path = "../shared/generation.rs"]
+mod generation;
+
 use libtest_mimic::{Arguments, Failed, Trial};
+
+use generation::on_runtime;
 
 use support::Machine;
 
@@ -64,13 +69,4 @@ fn main() {
     // Each trial holds a model or two; one after the other is kind to a small machine.
     arguments.test_threads = Some(1);
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-fn on_runtime(case: impl Future<Output = ()>) -> Result<(), Failed> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?
-        .block_on(case);
-    Ok(())
 }

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use ghostline::backend::{
-    Backend, BackendError, Chunk, ChunkStream, Finish, Priority, Prompt, Request,
-};
-use ghostline::prompt::Segment;
+use ghostline::backend::{Backend, Finish, Priority, Request};
+
+pub(crate) use crate::generation::collect;
+use crate::generation::gap;
 
 /// The name under which the model is served.
 pub(crate) const MODEL: &str = "qwen2.5-coder-under-test";
@@ -99,14 +98,7 @@ impl Drop for Server {
 pub(crate) fn fim(above: &str, below: &str, typed: &str) -> Request {
     Request {
         model: MODEL.to_owned(),
-        prompt: Prompt::Fim(vec![
-            Segment::Special("<|fim_prefix|>"),
-            Segment::Text(above.to_owned()),
-            Segment::Special("<|fim_suffix|>"),
-            Segment::Text(below.to_owned()),
-            Segment::Special("<|fim_middle|>"),
-            Segment::Text(typed.to_owned()),
-        ]),
+        prompt: gap(above, below, typed).into(),
         max_tokens: 12,
         stop: vec!["<|endoftext|>".to_owned(), "\n\n".to_owned()],
         priority: Priority::Completion,
@@ -120,21 +112,6 @@ pub(crate) fn long() -> Request {
         stop: Vec::new(),
         ..fim("numbers = [\n    1,\n    2,\n    3,\n", "", "    4,\n")
     }
-}
-
-pub(crate) async fn collect(mut stream: ChunkStream) -> Result<(String, Finish), BackendError> {
-    let mut text = String::new();
-    while let Some(chunk) = stream.next().await {
-        match chunk? {
-            Chunk::Prompt { .. } | Chunk::Thinking(_) => {}
-            Chunk::Text(piece) => text.push_str(&piece),
-            Chunk::Done(finish) => {
-                assert!(stream.next().await.is_none(), "something follows the end");
-                return Ok((text, finish));
-            }
-        }
-    }
-    panic!("the stream ended without its end");
 }
 
 /// A test that takes longer hangs. Generous: the machine may be busy with a compiler.

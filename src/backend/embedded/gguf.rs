@@ -10,6 +10,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
+use crate::prompt::fim::{Family, of_vocabulary};
+
 /// The first four bytes.
 const MAGIC: &[u8; 4] = b"GGUF";
 
@@ -22,20 +24,14 @@ const MAX_TEXT_BYTES: u64 = 1 << 20;
 /// Arrays within arrays, which no model has.
 const MAX_DEPTH: u32 = 4;
 
-/// The sentinels of each family: before, after, and what fills the gap. The texts by which llama.cpp's
-/// `src/llama-vocab.cpp` finds them, read 2026-11.
-const FIM: &[[&str; 3]] = &[
-    ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"],
-    ["<fim_prefix>", "<fim_suffix>", "<fim_middle>"],
-    ["<fim-prefix>", "<fim-suffix>", "<fim-middle>"],
-    ["<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"],
-    ["<|code_prefix|>", "<|code_suffix|>", "<|code_middle|>"],
-    ["<PRE>", "<SUF>", "<MID>"],
-    ["▁<PRE>", "▁<SUF>", "▁<MID>"],
-];
-
 /// The key of the vocabulary.
 const TOKENS: &str = "tokenizer.ggml.tokens";
+
+/// The key of the id of the token that ends a generation.
+const END: &str = "tokenizer.ggml.eos_token_id";
+
+/// Most tokens kept of a vocabulary, for one that a hostile file is full of.
+const MAX_MARKED_TOKENS: usize = 8192;
 
 /// A value of the header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +51,10 @@ pub(super) struct Gguf {
     pub(super) size_bytes: u64,
     /// The least size that holds all tensors, as far as their types are known.
     pub(super) needed_bytes: u64,
-    /// Whether the vocabulary has the sentinels of a family; `None` where there is no vocabulary.
-    pub(super) fim: Option<bool>,
+    /// The families whose sentinels the vocabulary has; `None` where there is no vocabulary.
+    pub(super) families: Option<Vec<&'static Family>>,
+    /// The token that ends a generation, as text.
+    pub(super) end: Option<String>,
     values: HashMap<String, Value>,
 }
 
@@ -130,6 +128,13 @@ impl Gguf {
     }
 }
 
+/// A vocabulary.
+struct Vocabulary {
+    len: u64,
+    /// Tokens that begin like sentinels, and their ids.
+    marked: HashMap<String, u64>,
+}
+
 struct Reader {
     from: BufReader<File>,
     left_bytes: u64,
@@ -143,13 +148,14 @@ impl Reader {
         }
         let (tensors, pairs) = (self.u64()?, self.u64()?);
         let mut values = HashMap::new();
-        let mut fim = None;
+        let mut vocabulary = None;
         for _ in 0..pairs {
             let key = self.text()?.unwrap_or_default();
             let kind = self.u32()?;
             let value = if key == TOKENS && kind == 9 {
-                let (len, has_fim) = self.vocabulary()?;
-                fim = Some(has_fim);
+                let read = self.vocabulary()?;
+                let len = read.len;
+                vocabulary = Some(read);
                 Value::Array(len)
             } else {
                 self.value(kind, 0)?
@@ -171,32 +177,37 @@ impl Reader {
         Ok(Gguf {
             size_bytes,
             needed_bytes: data_start.saturating_add(end),
-            fim,
+            families: vocabulary
+                .as_ref()
+                .map(|read| of_vocabulary(|text| read.marked.contains_key(text))),
+            end: vocabulary.and_then(|read| {
+                let Some(Value::Number(id)) = values.get(END) else {
+                    return None;
+                };
+                let of_id = |(text, at): (String, u64)| (at == *id).then_some(text);
+                read.marked.into_iter().find_map(of_id)
+            }),
             values,
         })
     }
 
-    /// The vocabulary's size, and whether it has a family's sentinels.
-    fn vocabulary(&mut self) -> io::Result<(u64, bool)> {
+    /// The vocabulary, of which only tokens that look like sentinels are kept.
+    fn vocabulary(&mut self) -> io::Result<Vocabulary> {
         let (of, len) = (self.u32()?, self.u64()?);
         if of != 8 {
             return Err(invalid("a vocabulary that is no list of texts"));
         }
-        let mut found = [[false; 3]; FIM.len()];
-        for _ in 0..len {
+        let mut marked = HashMap::new();
+        for id in 0..len {
             let Some(token) = self.text()? else {
                 continue;
             };
-            if !token.contains('<') {
-                continue;
-            }
-            for (family, found) in FIM.iter().zip(&mut found) {
-                for (sentinel, found) in family.iter().zip(found) {
-                    *found |= token == *sentinel;
-                }
+            let starts = token.trim_start_matches('▁').starts_with(['<', '[']);
+            if starts && marked.len() < MAX_MARKED_TOKENS {
+                marked.insert(token, id);
             }
         }
-        Ok((len, found.contains(&[true; 3])))
+        Ok(Vocabulary { len, marked })
     }
 
     /// Where the tensor's bytes end, from the start of the data.

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
+use crate::prompt::fim::{Metadata, known};
+
 use super::{EmbeddedModel, Header, Installed, weights};
 
 /// Headers already read, by path, size and time of change. A std mutex: held for a lookup, never while
@@ -21,13 +23,23 @@ impl Headers {
     /// What the file is, if the engine can run it.
     pub(super) fn installed(&self, model: &EmbeddedModel) -> Option<Installed> {
         let header = self.read(&model.path)?;
+        let metadata = Metadata {
+            architecture: header.architecture.as_deref(),
+            names: header.names.iter().map(String::as_str).collect(),
+            template: None,
+            vocabulary: header.families.clone(),
+            ends: header.end.as_deref().into_iter().collect(),
+        };
+        let family = known(&model.name, &metadata);
+        let fills_in = header.families.as_ref().map(|all| !all.is_empty());
         Some(Installed {
             name: model.name.clone(),
             digest: model.digest.clone(),
             size_bytes: Some(header.size_bytes),
             quantization: header.quantization,
             architecture: header.architecture,
-            fim: header.fim,
+            fim: family.map(|known| known.fills_in()).or(fills_in),
+            family,
             chat: Some(header.chat),
             vision: Some(false),
             embedding: Some(header.embedding),

@@ -14,9 +14,17 @@ use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 use super::gguf::Gguf;
 use super::gpu::{self, Sizes};
 use super::speed::BATCH_TOKENS;
+use crate::prompt::fim::Family;
 
 /// Bytes of one cached number; the cache is kept in 16-bit floats.
 const CACHE_NUMBER_BYTES: u64 = 2;
+
+/// Where a file may say what it is, the surest first. Source: ggml's `docs/gguf.md`, read 2026-11.
+const NAMES: &[&str] = &[
+    "general.basename",
+    "general.name",
+    "general.base_model.0.name",
+];
 
 /// What a file says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +32,12 @@ pub(super) struct Header {
     pub(super) size_bytes: u64,
     pub(super) architecture: Option<String>,
     pub(super) quantization: Option<String>,
-    pub(super) fim: Option<bool>,
+    /// Names that the file has inside, the surest first.
+    pub(super) names: Vec<String>,
+    /// Families whose sentinels are in the vocabulary.
+    pub(super) families: Option<Vec<&'static Family>>,
+    /// The token that ends a generation.
+    pub(super) end: Option<String>,
     /// Whether it comes with a chat template.
     pub(super) chat: bool,
     /// Whether it was made to embed texts.
@@ -64,7 +77,12 @@ pub(super) fn inspect(path: &Path) -> Result<Header, String> {
         size_bytes: gguf.size_bytes,
         architecture: gguf.architecture().map(str::to_owned),
         quantization: gguf.number("general.file_type").and_then(quantization),
-        fim: gguf.fim,
+        names: NAMES
+            .iter()
+            .filter_map(|key| gguf.text(key).map(str::to_owned))
+            .collect(),
+        families: gguf.families.clone(),
+        end: gguf.end.clone(),
         chat: gguf.text("tokenizer.chat_template").is_some(),
         embedding: gguf
             .of_architecture("pooling_type")

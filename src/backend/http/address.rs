@@ -6,57 +6,75 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-/// An address that cannot be used. Passwords in it are not repeated.
+/// An address that cannot be used. Users and passwords in it are not repeated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
-    /// Not the address of a server.
-    #[error("{backend} has an address that is none; write http://host:port or https://host")]
+    /// Neither `http` nor `https`.
+    #[error("{address:?} starts with {scheme:?}; use http:// or https://")]
+    Scheme {
+        /// Without user and password.
+        address: String,
+        /// What stands before `://`.
+        scheme: String,
+    },
+    /// Not a host and a port.
+    #[error("{address:?} is no address of a server; write http://host:port or https://host")]
     Malformed {
-        /// The backend's name.
-        backend: String,
-    },
-    /// A backend without any address.
-    #[error("{backend} has no address; set `urls`, for example [\"http://127.0.0.1:11434\"]")]
-    Missing {
-        /// The backend's name.
-        backend: String,
-    },
-    /// A key that no request can carry. It is not repeated.
-    #[error("{backend} has a key with characters that no key has; look at {variable}")]
-    Key {
-        /// The backend's name.
-        backend: String,
-        /// The environment variable.
-        variable: String,
+        /// Without user and password.
+        address: String,
     },
     /// The HTTP client could not be made.
     #[error("cannot make an HTTP client")]
     Client(#[source] reqwest::Error),
 }
 
+impl AddressError {
+    pub(in crate::backend) fn malformed(address: &str) -> Self {
+        Self::Malformed {
+            address: without_user(address),
+        }
+    }
+
+    pub(in crate::backend) fn scheme(address: &str, scheme: &str) -> Self {
+        Self::Scheme {
+            address: without_user(address),
+            scheme: scheme.to_owned(),
+        }
+    }
+}
+
+fn without_user(address: &str) -> String {
+    let shown = address.rsplit_once('@').map_or(address, |(_, host)| host);
+    shown.to_owned()
+}
+
 /// The base URL of a server, ending in `/`.
 ///
 /// # Errors
-/// [`AddressError::Malformed`].
-pub(in crate::backend) fn base_url(backend: &str, address: &str) -> Result<Url, AddressError> {
-    Url::parse(address)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .map(|mut url| {
-            url.set_query(None);
-            url.set_fragment(None);
-            let path = format!("{}/", url.path().trim_end_matches('/'));
-            url.set_path(&path);
-            url
-        })
-        .ok_or_else(|| AddressError::Malformed {
-            backend: backend.to_owned(),
-        })
+/// [`AddressError::Scheme`] or [`AddressError::Malformed`].
+pub(in crate::backend) fn base_url(address: &str) -> Result<Url, AddressError> {
+    let url = Url::parse(address).map_err(|_| AddressError::malformed(address))?;
+    if !matches!(url.scheme(), "http" | "https") && address.contains("://") {
+        return Err(AddressError::scheme(address, url.scheme()));
+    }
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(AddressError::malformed(address));
+    }
+    Ok(as_base(url))
+}
+
+/// The URL without query and fragment, its path ending in `/`.
+pub(in crate::backend) fn as_base(mut url: Url) -> Url {
+    url.set_query(None);
+    url.set_fragment(None);
+    let path = format!("{}/", url.path().trim_end_matches('/'));
+    url.set_path(&path);
+    url
 }
 
 /// Whether `url` leads to this machine. Such requests never go through a proxy.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
         let host = host.trim_matches(['[', ']']);
         host == "localhost"
@@ -83,8 +101,16 @@ mod tests {
             ("", None),
         ];
         for (input, expect) in cases {
-            let url = base_url("b", input).ok().map(|url| url.to_string());
+            let url = base_url(input).ok().map(|url| url.to_string());
             assert_eq!(url.as_deref(), expect, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_not_repeated() {
+        for input in ["ftp://me:secret@h", "http://me:secret@", "me:secret@h h"] {
+            let error = base_url(input).expect_err("no address");
+            assert!(!error.to_string().contains("secret"), "{error}");
         }
     }
 
@@ -100,7 +126,7 @@ mod tests {
             ("http://gpu-box", false),
         ];
         for (input, expect) in cases {
-            let url = base_url("b", input).expect("a good address");
+            let url = base_url(input).expect("a good address");
             assert_eq!(is_loopback(&url), expect, "{input}");
         }
     }

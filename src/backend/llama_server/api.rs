@@ -115,7 +115,18 @@ pub(super) struct Props {
     pub(super) model_path: Option<String>,
     /// Such as `Q4_K - Medium`.
     pub(super) model_ftype: Option<String>,
+    /// The text of the token that ends a generation.
+    pub(super) eos_token: Option<String>,
+    /// Absent or empty where the model has none.
+    chat_template: Option<String>,
+    modalities: Option<Modalities>,
     default_generation_settings: DefaultSettings,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct Modalities {
+    vision: Option<bool>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -128,6 +139,18 @@ impl Props {
     /// Tokens of one slot.
     pub(super) fn context_tokens(&self) -> Option<usize> {
         self.default_generation_settings.n_ctx
+    }
+
+    /// Whether it was taught to hold a conversation. The server has a template of its own for a model
+    /// that brings none, so only an empty one tells.
+    pub(super) fn chat(&self) -> Option<bool> {
+        let template = self.chat_template.as_ref()?;
+        template.is_empty().then_some(false)
+    }
+
+    /// Whether it was started with what a model needs to see images; not told by older versions.
+    pub(super) fn vision(&self) -> Option<bool> {
+        self.modalities.as_ref()?.vision
     }
 
     /// The alias that the server was started with, or the file's name without folders and `.gguf`.

@@ -6,37 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use reqwest::Url;
 
+use crate::backend::http::{AddressError, as_base};
+
 /// Ollama's port, unless the address names another. Source: its `envconfig/config.go`.
 const DEFAULT_PORT: u16 = 11434;
-
-/// An address that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AddressError {
-    /// Neither `http` nor `https`.
-    #[error("{address:?} starts with {scheme:?}; use http:// or https://")]
-    Scheme {
-        /// As it was given.
-        address: String,
-        /// What stands before `://`.
-        scheme: String,
-    },
-    /// Not a host and a port.
-    #[error("{address:?} is no address; write host, host:port or http://host:port")]
-    Malformed {
-        /// As it was given.
-        address: String,
-    },
-    /// A backend without any address.
-    #[error("{backend} has no address; set `urls`, for example [\"http://127.0.0.1:11434\"]")]
-    Missing {
-        /// The backend's name.
-        backend: String,
-    },
-    /// The HTTP client could not be made.
-    #[error("cannot make an HTTP client")]
-    Client(#[source] reqwest::Error),
-}
 
 /// Turns an address as people write it into `OLLAMA_HOST` into a base URL that ends in `/`.
 ///
@@ -48,20 +21,13 @@ pub enum AddressError {
 /// # Errors
 /// [`AddressError::Scheme`] or [`AddressError::Malformed`].
 pub fn base_url(address: &str) -> Result<Url, AddressError> {
-    let malformed = || AddressError::Malformed {
-        address: address.to_owned(),
-    };
+    let malformed = || AddressError::malformed(address);
     let trimmed = address.trim().trim_matches(['"', '\'']).trim();
     let (scheme, rest) = trimmed.split_once("://").unwrap_or(("", trimmed));
     let default_port = match scheme.to_ascii_lowercase().as_str() {
         "" => Some(DEFAULT_PORT),
         "http" | "https" => None,
-        _ => {
-            return Err(AddressError::Scheme {
-                address: address.to_owned(),
-                scheme: scheme.to_owned(),
-            });
-        }
+        _ => return Err(AddressError::scheme(address, scheme)),
     };
     let scheme = if scheme.is_empty() { "http" } else { scheme };
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -83,13 +49,7 @@ pub fn base_url(address: &str) -> Result<Url, AddressError> {
         Some(_) => {}
         None => return Err(malformed()),
     }
-    url.set_query(None);
-    url.set_fragment(None);
-    if !url.path().ends_with('/') {
-        let path = format!("{}/", url.path());
-        url.set_path(&path);
-    }
-    Ok(url)
+    Ok(as_base(url))
 }
 
 /// Puts this machine in for a missing host, and brackets around a bare IPv6 address.
@@ -108,16 +68,6 @@ fn has_port(authority: &str) -> bool {
     authority
         .rsplit_once(':')
         .is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-/// Whether `url` leads to this machine. Such requests never go through a proxy.
-pub fn is_loopback(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| {
-        let host = host.trim_matches(['[', ']']);
-        host == "localhost"
-            || host.ends_with(".localhost")
-            || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-    })
 }
 
 #[cfg(test)]
@@ -167,25 +117,6 @@ mod tests {
         for (input, expect) in cases {
             let url = base_url(input).ok().map(|url| url.to_string());
             assert_eq!(url.as_deref(), expect, "{input:?}");
-        }
-    }
-
-    #[test]
-    fn loopback_table() {
-        let cases = [
-            ("localhost", true),
-            ("127.0.0.1", true),
-            ("127.8.9.1", true),
-            ("0.0.0.0", true),
-            ("::1", true),
-            ("a.localhost", true),
-            ("192.168.1.4", false),
-            ("localhost.example.com", false),
-            ("gpu-box", false),
-        ];
-        for (input, expect) in cases {
-            let url = base_url(input).expect("a good address");
-            assert_eq!(is_loopback(&url), expect, "{input}");
         }
     }
 }

@@ -6,34 +6,30 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::{Stream, stream};
-use reqwest::Response;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
+use tokio::runtime::Handle;
 
 use super::api::GenerateLine;
-use super::failure::Asked;
+use super::failure::error_line;
 use super::residency::Residency;
 use super::{Inner, KeepAlive};
+use crate::backend::failure::Asked;
+use crate::backend::http::Body;
+use crate::backend::permits::Permit;
 use crate::backend::thinking::ThinkSplitter;
 use crate::backend::wire::Ndjson;
 use crate::backend::{BackendError, Chunk, Finish, StopReason};
-
-/// How long and how much is read after the closing line, to get at the end of the body. Ollama ends it
-/// at once; what takes longer costs a new connection and nothing else.
-const DRAIN_TIME: Duration = Duration::from_secs(1);
-const DRAIN_BYTES: usize = 64 * 1024;
 
 pub(super) struct Answer {
     inner: Arc<Inner>,
     model: String,
     residency: Arc<Residency>,
-    /// `None` after the closing line.
-    response: Option<Response>,
+    body: Body,
     /// Given back with the closing line.
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<Permit>,
     decoder: Ndjson,
     lines: usize,
     /// Whether the model was believed to be loaded when the request was sent.
@@ -42,6 +38,8 @@ pub(super) struct Answer {
     keep_alive: KeepAlive,
     /// Of a conversation: older versions send thoughts as a part of the text.
     splitter: Option<ThinkSplitter>,
+    /// Of a conversation: what is in memory is looked after when it ends.
+    talk: Option<Talk>,
     /// Chunks that are decided; the end goes behind the closing line's text.
     ready: VecDeque<Chunk>,
 }
@@ -51,8 +49,8 @@ impl Answer {
         inner: Arc<Inner>,
         model: String,
         residency: Arc<Residency>,
-        response: Response,
-        permit: OwnedSemaphorePermit,
+        body: Body,
+        permit: Permit,
         was_warm: bool,
         keep_alive: KeepAlive,
     ) -> Self {
@@ -60,20 +58,22 @@ impl Answer {
             inner,
             model,
             residency,
-            response: Some(response),
+            body,
             permit: Some(permit),
             decoder: Ndjson::new(),
             lines: 0,
             was_warm,
             keep_alive,
             splitter: None,
+            talk: None,
             ready: VecDeque::new(),
         }
     }
 
     /// Splits off what the model thinks.
-    pub(super) fn of_conversation(mut self) -> Self {
+    pub(super) fn of_conversation(mut self, talk: Talk) -> Self {
         self.splitter = Some(ThinkSplitter::new(false));
+        self.talk = Some(talk);
         self
     }
 
@@ -115,21 +115,11 @@ impl Answer {
 
     /// Reads one piece of the body; false at its end.
     async fn read(&mut self) -> Result<bool, BackendError> {
-        let Some(response) = &mut self.response else {
-            return Ok(false);
-        };
-        let stall = self.inner.options.stall;
-        match timeout(stall, response.chunk()).await {
-            Ok(Ok(Some(bytes))) => {
-                self.decoder.push(&bytes);
-                Ok(true)
-            }
-            Ok(Ok(None)) => Ok(false),
-            Ok(Err(error)) => Err(self.asked().transport(error)),
-            Err(_) => Err(self
-                .asked()
-                .interrupted(format!("nothing came for {} s", stall.as_secs_f32()))),
-        }
+        let asked = self.inner.asked(&self.model);
+        let piece = self.body.next(asked).await?;
+        let Some(bytes) = piece else { return Ok(false) };
+        self.decoder.push(bytes.as_ref());
+        Ok(true)
     }
 
     /// The body is over without a closing line, unless that is its last line without a line end.
@@ -151,7 +141,7 @@ impl Answer {
     fn take(&mut self, mut line: GenerateLine) -> Result<(), BackendError> {
         self.lines += 1;
         if let Some(message) = line.error() {
-            return Err(self.asked().error_line(&message));
+            return Err(error_line(self.asked(), &message));
         }
         self.ready.extend(line.take_thinking().map(Chunk::Thinking));
         let text = line.take_text();
@@ -186,12 +176,11 @@ impl Answer {
     fn closed(&mut self, load: Option<Duration>) {
         self.residency.answered(self.keep_alive);
         self.permit = None;
-        if let Some(response) = self.response.take() {
-            tokio::spawn(timeout(DRAIN_TIME, drain(response)));
-        }
+        self.talk = None;
+        self.body.keep();
         if self.was_warm && self.residency.thrashes(load) {
             tracing::warn!(
-                backend = self.inner.name,
+                backend = &*self.inner.name,
                 model = self.model,
                 load_ms = load.unwrap_or_default().as_millis(),
                 "the model was loaded again although it was in use; another program asks for it with \
@@ -203,13 +192,28 @@ impl Answer {
     }
 }
 
-/// Reads to the end of the body, so that the connection can carry the next request.
-async fn drain(mut response: Response) {
-    let mut read_bytes = 0;
-    while let Ok(Some(bytes)) = response.chunk().await {
-        read_bytes += bytes.len();
-        if read_bytes > DRAIN_BYTES {
-            return;
+/// A conversation under way, from before its model is loaded.
+pub(super) struct Talk {
+    inner: Arc<Inner>,
+}
+
+impl Talk {
+    pub(super) fn begin(inner: &Arc<Inner>) -> Self {
+        inner.conversations.fetch_add(1, Ordering::Relaxed);
+        Self {
+            inner: Arc::clone(inner),
+        }
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        self.inner.conversations.fetch_sub(1, Ordering::Relaxed);
+        self.inner.talked();
+        // It may have cost the completion's model its place in memory.
+        if let Ok(runtime) = Handle::try_current() {
+            let inner = Arc::clone(&self.inner);
+            runtime.spawn(async move { inner.look_after().await });
         }
     }
 }

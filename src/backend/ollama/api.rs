@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::KeepAlive;
+use crate::backend::failure::error_text;
 
 /// Body of `POST /api/generate`.
 #[derive(Debug, Serialize)]
@@ -167,37 +168,20 @@ fn count(tokens: Option<u64>) -> u32 {
     u32::try_from(tokens.unwrap_or(0)).unwrap_or(u32::MAX)
 }
 
-/// Body of an answer with an error status.
-#[derive(Debug, Deserialize)]
-pub(super) struct ErrorBody {
-    error: Value,
-}
-
-impl ErrorBody {
-    pub(super) fn message(&self) -> String {
-        error_text(&self.error)
-    }
-}
-
-/// Ollama sends a string; what stands in front of it may send an object with a `message`.
-fn error_text(error: &Value) -> String {
-    let text = error.as_str().or_else(|| error.get("message")?.as_str());
-    text.map_or_else(|| error.to_string(), str::to_owned)
-}
-
 /// Answer of `GET /api/version`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Version {
     pub(super) version: String,
 }
 
-/// Answer of `GET /api/tags`.
+/// Answer of `GET /api/tags` and `GET /api/ps`.
 #[derive(Debug, Deserialize)]
-pub(super) struct Tags {
-    /// Older versions say `null` when nothing is installed.
-    pub(super) models: Option<Vec<Tag>>,
+pub(super) struct Tags<T> {
+    /// Older versions say `null` when there is nothing.
+    pub(super) models: Option<Vec<T>>,
 }
 
+/// A model on disk.
 #[derive(Debug, Deserialize)]
 pub(super) struct Tag {
     pub(super) name: String,
@@ -206,6 +190,53 @@ pub(super) struct Tag {
     pub(super) details: Option<Details>,
     /// From 0.30.
     pub(super) capabilities: Option<Vec<String>>,
+}
+
+impl Tag {
+    /// What stays the same under another name.
+    pub(super) fn content(&self) -> &str {
+        let digest = self.digest.as_deref().filter(|digest| !digest.is_empty());
+        digest.unwrap_or(&self.name)
+    }
+}
+
+/// A model in memory.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Loaded {
+    pub(super) name: String,
+    pub(super) digest: Option<String>,
+    size: u64,
+    size_vram: u64,
+    /// From 0.12.
+    pub(super) context_length: Option<u64>,
+}
+
+impl Loaded {
+    /// The share on the GPU, as `ollama ps` rounds it down.
+    pub(super) fn gpu_percent(&self) -> u64 {
+        // A server that tells no sizes is taken at its best.
+        let share = self.size_vram.saturating_mul(100).checked_div(self.size);
+        share.unwrap_or(100)
+    }
+}
+
+/// Body of `POST /api/show`.
+#[derive(Debug, Serialize)]
+pub(super) struct ShowBody<'a> {
+    pub(super) model: &'a str,
+}
+
+/// Answer of `POST /api/show`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Show {
+    /// Ollama's own.
+    pub(super) template: Option<String>,
+    /// From 0.6.4.
+    pub(super) capabilities: Option<Vec<String>>,
+    /// The file's header.
+    pub(super) model_info: Map<String, Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]

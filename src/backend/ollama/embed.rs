@@ -46,7 +46,7 @@ impl Inner {
             if !residency.is_warm() {
                 self.load(model).await?;
             }
-            let _permit = self.permit(model, &residency).await?;
+            let _permit = residency.slot.acquire(request.priority).await;
             let answer = self.embed_once(model, batch, needs).await;
             let answer = answer.inspect_err(|error| residency.failed(error))?;
             residency.answered(needs.keep_alive);
@@ -80,12 +80,9 @@ impl Inner {
             },
         };
         let limit = self.embed_limit(texts);
-        let answer = async {
-            let response = self.post(model, "api/embed", &body, limit).await?;
-            let body = self.body(model, response).await?;
-            serde_json::from_slice(&body)
-                .map_err(|_| self.asked(model).protocol("the vectors are not JSON"))
-        };
+        let answer = self
+            .endpoint
+            .call(self.asked(model), "api/embed", &body, limit);
         timeout(limit, answer).await.unwrap_or_else(|_| {
             let message = format!("no vectors after {limit:?}");
             Err(self.asked(model).interrupted(message))
@@ -96,7 +93,7 @@ impl Inner {
         if texts.is_empty() {
             self.options.load
         } else {
-            self.options.first_byte
+            self.options.limits.first_byte
         }
     }
 }

@@ -1,106 +1,43 @@
-//! Every way Ollama says no, made into a [`BackendError`].
+//! How an Ollama says no, made into a [`BackendError`].
 //!
 //! Before the first byte a failure is a status and `{"error": …}`; after it, one more line with
-//! `error` on an answer of status 200. Text that is not Ollama's own, such as a proxy's page, is never
-//! repeated. Source of the wordings: Ollama's `server/routes.go`, `server/sched.go`,
-//! `llm/llama_server.go`, versions 0.24 to 0.34.
+//! `error` on an answer of status 200. Source of the wordings: Ollama's `server/routes.go`,
+//! `server/sched.go`, `llm/llama_server.go`, versions 0.24 to 0.34.
 
 use reqwest::StatusCode;
 
-use super::api::ErrorBody;
 use crate::backend::BackendError;
+use crate::backend::failure::{Asked, error_message, shorten};
 
-/// Longest message passed on, in characters: enough for Ollama's own sentences and a path.
-const MAX_MESSAGE_CHARS: usize = 300;
-
-/// Who asked for what: the two names that go into errors.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Asked<'a> {
-    pub(super) backend: &'a str,
-    pub(super) model: &'a str,
+/// An answer whose status is not 200.
+pub(super) fn refusal(asked: Asked<'_>, status: StatusCode, body: &[u8]) -> BackendError {
+    if let Some(message) = error_message(body) {
+        return match status {
+            StatusCode::NOT_FOUND => asked.missing(),
+            StatusCode::SERVICE_UNAVAILABLE => asked.busy(),
+            _ => error_line(asked, &message),
+        };
+    }
+    if status == StatusCode::FORBIDDEN && body.is_empty() {
+        return asked.failed(
+            "it refuses requests under this host name; use its IP address, or set \
+             OLLAMA_HOST=0.0.0.0 where it runs",
+        );
+    }
+    asked.protocol(format!("status {status} without Ollama's error"))
 }
 
-impl Asked<'_> {
-    /// The request did not get through, or the connection broke.
-    pub(super) fn transport(self, error: reqwest::Error) -> BackendError {
-        let backend = self.backend.to_owned();
-        // A URL may hold a password.
-        let error = error.without_url();
-        if error.is_connect() {
-            return BackendError::Unreachable {
-                backend,
-                source: Some(Box::new(error)),
-            };
-        }
-        let mut message = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            message = format!("{message}: {cause}");
-            source = cause.source();
-        }
-        BackendError::Interrupted {
-            backend,
-            message: shorten(&message),
-        }
+/// The server's own words, from an error body or an error line.
+pub(super) fn error_line(asked: Asked<'_>, message: &str) -> BackendError {
+    if !is_load_failure(message) {
+        return asked.failed(message);
     }
-
-    /// An answer whose status is not 200.
-    pub(super) fn refusal(self, status: StatusCode, body: &[u8]) -> BackendError {
-        let backend = self.backend.to_owned();
-        if let Ok(error) = serde_json::from_slice::<ErrorBody>(body) {
-            let message = error.message();
-            return match status {
-                StatusCode::NOT_FOUND => BackendError::ModelMissing {
-                    backend,
-                    model: self.model.to_owned(),
-                },
-                StatusCode::SERVICE_UNAVAILABLE => BackendError::Busy { backend },
-                _ => self.error_line(&message),
-            };
-        }
-        if status == StatusCode::FORBIDDEN && body.is_empty() {
-            return BackendError::Failed {
-                backend,
-                message: "it refuses requests under this host name; use its IP address, or set \
-                          OLLAMA_HOST=0.0.0.0 where it runs"
-                    .to_owned(),
-            };
-        }
-        BackendError::Protocol {
-            backend,
-            message: format!("status {status} without Ollama's error"),
-        }
-    }
-
-    /// The server's own words, from an error body or an error line.
-    pub(super) fn error_line(self, message: &str) -> BackendError {
-        if is_load_failure(message) {
-            return BackendError::Load {
-                model: self.model.to_owned(),
-                message: format!(
-                    "{}; choose another model in the settings or another version of Ollama",
-                    shorten(message)
-                ),
-            };
-        }
-        BackendError::Failed {
-            backend: self.backend.to_owned(),
-            message: shorten(message),
-        }
-    }
-
-    pub(super) fn protocol(self, message: impl Into<String>) -> BackendError {
-        BackendError::Protocol {
-            backend: self.backend.to_owned(),
-            message: message.into(),
-        }
-    }
-
-    pub(super) fn interrupted(self, message: impl Into<String>) -> BackendError {
-        BackendError::Interrupted {
-            backend: self.backend.to_owned(),
-            message: message.into(),
-        }
+    BackendError::Load {
+        model: asked.model.to_owned(),
+        message: format!(
+            "{}; choose another model in the settings or another version of Ollama",
+            shorten(message)
+        ),
     }
 }
 
@@ -116,16 +53,6 @@ fn is_load_failure(message: &str) -> bool {
     ]
     .iter()
     .any(|part| message.contains(part))
-}
-
-/// One line of at most [`MAX_MESSAGE_CHARS`] characters.
-fn shorten(message: &str) -> String {
-    let mut line: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = line.char_indices().nth(MAX_MESSAGE_CHARS) {
-        line.truncate(end);
-        line.push('…');
-    }
-    line
 }
 
 /// A second copy of `error`, for those who wait on one shared load.
@@ -269,17 +196,10 @@ mod tests {
         ];
         for (status, body, expect) in cases {
             let status = StatusCode::from_u16(status).expect("a status");
-            let message = ASKED.refusal(status, body.as_bytes()).to_string();
+            let message = refusal(ASKED, status, body.as_bytes()).to_string();
             assert!(message.starts_with(expect), "{status} {body}: {message}");
             assert!(!message.contains("<html"), "{message}");
         }
-    }
-
-    #[test]
-    fn messages_are_short_and_one_line() {
-        let message = ASKED.error_line(&"日本\r\n".repeat(1000)).to_string();
-        assert!(message.chars().count() < MAX_MESSAGE_CHARS + 40);
-        assert!(!message.contains('\n'));
     }
 
     #[test]
@@ -291,10 +211,10 @@ mod tests {
                 backend: backend.clone(),
                 source,
             },
-            ASKED.refusal(StatusCode::NOT_FOUND, br#"{"error":"x"}"#),
+            refusal(ASKED, StatusCode::NOT_FOUND, br#"{"error":"x"}"#),
             BackendError::Busy { backend },
-            ASKED.error_line("x"),
-            ASKED.error_line("error loading model: x"),
+            error_line(ASKED, "x"),
+            error_line(ASKED, "error loading model: x"),
             ASKED.protocol("x"),
             ASKED.interrupted("x"),
         ] {

@@ -1,4 +1,5 @@
-//! Loading a model in a task that no request can cancel; why it is so says `residency`.
+//! Loading a model in a task that no request can cancel; why it is so says `residency`. Also the
+//! examination of a model that answers nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +8,10 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, timeout};
 
 use super::api::{Generate, GenerateLine};
-use super::residency::{Loading, Residency};
-use super::{Inner, failure, generate};
-use crate::backend::BackendError;
+use super::remarks::Remarks;
+use super::residency::{Loading, Needs, Residency};
+use super::{Inner, KeepAlive, failure, generate};
+use crate::backend::{BackendError, Priority};
 
 /// What is run once after a load: any single token will do.
 const HEAT_PROMPT: &str = "#";
@@ -51,26 +53,67 @@ impl Inner {
     }
 
     async fn load_now(&self, model: &str, residency: &Arc<Residency>) -> Result<(), BackendError> {
-        let _permit = self.permit(model, residency).await?;
+        let _permit = residency.slot.acquire(Priority::Completion).await;
         let started = Instant::now();
         let needs = residency.needs_or(self.completion_needs());
+        if needs.generates && residency.is_suspect(self.options.silence) {
+            self.examine(model, residency).await?;
+        }
         let reported = if needs.generates {
-            self.once(model, None).await?
+            self.once(model, needs, None, self.options.load).await?
         } else {
             self.embed_once(model, &[], needs).await?.load()
         };
         let took = started.elapsed().max(reported.unwrap_or_default());
         if needs.generates && residency.needs_heat(took) {
-            self.once(model, Some(HEAT_PROMPT)).await?;
+            let heat = Some(HEAT_PROMPT);
+            self.once(model, needs, heat, self.options.load).await?;
             residency.heated();
         }
         residency.answered(needs.keep_alive);
         tracing::debug!(
-            backend = self.name,
+            backend = &*self.name,
             model,
             took_ms = took.as_millis(),
             "loaded"
         );
+        Ok(())
+    }
+
+    /// Asks a model that was silent for one token, and loads it anew when that does not come.
+    ///
+    /// A runner that lost a request (Ollama's issues 10119 and 14364) answers a load as if all were well
+    /// and generates nothing ever again; only unloading it helps.
+    async fn examine(&self, model: &str, residency: &Residency) -> Result<(), BackendError> {
+        let needs = residency.needs_or(self.completion_needs());
+        let one_token = || self.once(model, needs, Some(HEAT_PROMPT), self.options.examination);
+        if !is_silence(&one_token().await)? {
+            residency.heard();
+            return Ok(());
+        }
+        tracing::warn!(
+            backend = &*self.name,
+            model,
+            "a loaded model answers nothing; it is unloaded and loaded again"
+        );
+        let unload = Needs {
+            keep_alive: KeepAlive::NO_LONGER,
+            ..needs
+        };
+        self.once(model, unload, None, self.options.load).await?;
+        self.once(model, needs, None, self.options.load).await?;
+        if is_silence(&one_token().await)? {
+            return Err(BackendError::Load {
+                model: model.to_owned(),
+                message: format!(
+                    "{} has it loaded and it answers nothing, also after it was loaded anew; restart \
+                     the server (systemctl restart ollama)",
+                    self.name
+                ),
+            });
+        }
+        residency.heard();
+        residency.remark(Remarks::revived);
         Ok(())
     }
 
@@ -79,10 +122,11 @@ impl Inner {
     async fn once(
         &self,
         model: &str,
+        needs: Needs,
         prompt: Option<&str>,
+        limit: Duration,
     ) -> Result<Option<Duration>, BackendError> {
         let num_predict = prompt.map(|_| 1);
-        let needs = self.residency(model).needs_or(self.completion_needs());
         let body = generate(model, needs, prompt, num_predict, &[]);
         let body = Generate {
             stream: false,
@@ -91,19 +135,26 @@ impl Inner {
         let asked = self.asked(model);
         let answer = async {
             let path = "api/generate";
-            let response = self.post(model, path, &body, self.options.load).await?;
-            let body = self.body(model, response).await?;
+            let response = self.endpoint.post(asked, path, &body, limit).await?;
+            let body = self.endpoint.body(asked, response).await?;
             serde_json::from_slice::<GenerateLine>(&body)
                 .map_err(|_| asked.protocol("the answer to a load is not JSON"))
         };
-        let answer = timeout(self.options.load, answer)
+        let answer = timeout(limit, answer)
             .await
-            .unwrap_or_else(|_| {
-                Err(asked.interrupted(format!("not loaded after {:?}", self.options.load)))
-            })?;
+            .unwrap_or_else(|_| Err(asked.interrupted(format!("no answer after {limit:?}"))))?;
         match answer.error() {
-            Some(message) => Err(asked.error_line(&message)),
+            Some(message) => Err(failure::error_line(asked, &message)),
             None => Ok(answer.load()),
         }
+    }
+}
+
+/// Whether nothing came, as against a token or a refusal, which is an error here too.
+fn is_silence<T>(answer: &Result<T, BackendError>) -> Result<bool, BackendError> {
+    match answer {
+        Ok(_) => Ok(false),
+        Err(BackendError::Interrupted { .. }) => Ok(true),
+        Err(error) => Err(failure::copy(error)),
     }
 }

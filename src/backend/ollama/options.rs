@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::backend::Limits;
+
 /// How an Ollama is used. One set per backend, the same for all its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OllamaOptions {
@@ -17,14 +19,14 @@ pub struct OllamaOptions {
     pub chat_keep_alive: KeepAlive,
     /// How long a model stays loaded that embeds texts and nothing else.
     pub embed_keep_alive: KeepAlive,
-    /// Limit for making a connection.
-    pub connect: Duration,
-    /// Limit from sending a request to a loaded model to the first byte of the answer.
-    pub first_byte: Duration,
-    /// Limit between two pieces of an answer.
-    pub stall: Duration,
+    /// Limits of each wait for a loaded model.
+    pub limits: Limits,
     /// Limit for a whole load.
     pub load: Duration,
+    /// How long a loaded model may answer none of several requests before it is examined.
+    pub silence: Duration,
+    /// How long an examined model may take to one token before it is loaded anew.
+    pub examination: Duration,
 }
 
 impl Default for OllamaOptions {
@@ -38,14 +40,15 @@ impl Default for OllamaOptions {
             // types must not wait for the others.
             chat_keep_alive: KeepAlive::For(Duration::from_mins(30)),
             embed_keep_alive: KeepAlive::For(Duration::from_hours(1)),
-            // A machine in the same network answers within milliseconds; a wrong address shows soon.
-            connect: Duration::from_secs(2),
-            // 4096 tokens at 35 tokens per second: a 7B model on a laptop's processor.
-            first_byte: Duration::from_mins(2),
-            // One token takes under 2 s even where memory swaps; a prompt cache move takes a few.
-            stall: Duration::from_secs(30),
+            limits: Limits::default(),
             // Ollama's own limit is 5 minutes without progress.
             load: Duration::from_mins(10),
+            // Longer than the prompt of a completion takes on a processor (4 s, the embedded engine's
+            // bound), so that a slow machine is seldom examined.
+            silence: Duration::from_secs(10),
+            // One character is computed within a second anywhere; the rest is for a prompt that was
+            // given up and is still computed, as Ollama does up to 0.24.
+            examination: Duration::from_secs(20),
         }
     }
 }
@@ -57,4 +60,9 @@ pub enum KeepAlive {
     For(Duration),
     /// Until something else needs the memory.
     Forever,
+}
+
+impl KeepAlive {
+    /// Unload now.
+    pub(super) const NO_LONGER: Self = Self::For(Duration::ZERO);
 }

@@ -9,15 +9,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Shared};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::KeepAlive;
+use super::remarks::{Placement, Remarks};
 use crate::backend::BackendError;
+use crate::backend::permits::Permits;
 
 /// A load that takes longer was a real one: a loaded model answers within a few milliseconds, and
 /// within about 300 ms in Ollama 0.30 to 0.32.14, which read the file's header each time.
 pub(super) const REAL_LOAD: Duration = Duration::from_millis(500);
+
+/// Requests without an answer before a model is suspected: one may have met a load, a second its end.
+const SUSPICIOUS_REQUESTS: u32 = 3;
 
 /// A load under way; every waiting request holds a clone.
 pub(super) type Loading = Shared<BoxFuture<'static, Result<(), Arc<BackendError>>>>;
@@ -25,9 +29,9 @@ pub(super) type Loading = Shared<BoxFuture<'static, Result<(), Arc<BackendError>
 /// One model.
 #[derive(Debug)]
 pub(super) struct Residency {
-    /// One request at a time: Ollama queues the rest without bound and in order of arrival, where
-    /// nobody can take them back cheaply.
-    pub(super) slot: Arc<Semaphore>,
+    /// One request at a time, completions first: Ollama queues the rest without bound and in order of
+    /// arrival, where nobody can take them back cheaply or go ahead.
+    pub(super) slot: Arc<Permits>,
     /// Never held across an await.
     state: Mutex<State>,
     /// Whether the warning about needless loads was given.
@@ -50,6 +54,10 @@ struct State {
     needs: Option<Needs>,
     loading: Option<Loading>,
     warmth: Warmth,
+    silence: Silence,
+    /// It was loaded and is not, and nobody asked for it since.
+    lost: bool,
+    remarks: Remarks,
     /// Whether the model has run since it was last known to be loaded from disk.
     heated: bool,
 }
@@ -58,14 +66,25 @@ struct State {
 enum Warmth {
     #[default]
     Cold,
-    /// Loaded; `until` is when Ollama unloads it by itself.
-    Warm { until: Option<Instant> },
+    /// Loaded, as was heard at `since`; `until` is when Ollama unloads it by itself.
+    Warm {
+        since: Instant,
+        until: Option<Instant>,
+    },
+}
+
+/// Requests that a loaded model let wait until they were given up, with none answered in between.
+#[derive(Debug, Clone, Copy, Default)]
+struct Silence {
+    requests: u32,
+    /// When the first of them was sent.
+    since: Option<Instant>,
 }
 
 impl Residency {
     pub(super) fn new() -> Self {
         Self {
-            slot: Arc::new(Semaphore::new(1)),
+            slot: Permits::new(1),
             state: Mutex::new(State::default()),
             warned: AtomicBool::new(false),
         }
@@ -80,7 +99,7 @@ impl Residency {
     pub(super) fn is_warm(&self) -> bool {
         match self.state().warmth {
             Warmth::Cold => false,
-            Warmth::Warm { until } => until.is_none_or(|until| Instant::now() < until),
+            Warmth::Warm { until, .. } => until.is_none_or(|until| Instant::now() < until),
         }
     }
 
@@ -121,7 +140,10 @@ impl Residency {
             KeepAlive::Forever => None,
             KeepAlive::For(duration) => Some(Instant::now() + duration),
         };
-        self.state().warmth = Warmth::Warm { until };
+        let since = Instant::now();
+        let mut state = self.state();
+        state.warmth = Warmth::Warm { since, until };
+        state.lost = false;
     }
 
     /// The model may be gone: the next request makes sure first.
@@ -137,6 +159,63 @@ impl Residency {
         }
     }
 
+    /// Something came of a request: the model is alive.
+    pub(super) fn heard(&self) {
+        self.state().silence = Silence::default();
+    }
+
+    fn silent(&self, sent: Instant) {
+        let silence = &mut self.state().silence;
+        silence.requests += 1;
+        silence.since.get_or_insert(sent);
+    }
+
+    /// Whether the model answered none of several requests for at least `patience`. Such models exist:
+    /// an Ollama whose runner lost a request never gives its turn to the next.
+    pub(super) fn is_suspect(&self, patience: Duration) -> bool {
+        let silence = self.state().silence;
+        let long = silence
+            .since
+            .is_some_and(|since| since.elapsed() >= patience);
+        long && silence.requests >= SUSPICIOUS_REQUESTS
+    }
+
+    /// What `/api/ps`, asked at `asked`, says of the model: where it is, or that it is not loaded. True
+    /// while it has lost its place and nobody asked for it since.
+    pub(super) fn seen(&self, placement: Option<Placement>, asked: Instant) -> bool {
+        let mut state = self.state();
+        let news = state.remarks.placed(placement);
+        let differs = placement.is_some_and(|placement| placement.differs());
+        let was_warm = matches!(state.warmth, Warmth::Warm { since, .. } if since < asked);
+        let gone = was_warm && placement.is_none();
+        if gone || (was_warm && news && differs) {
+            state.warmth = Warmth::Cold;
+        }
+        state.lost = placement.is_none() && (state.lost || gone);
+        state.lost
+    }
+
+    /// Whether the model is to stay in memory for ever.
+    pub(super) fn is_pinned(&self) -> bool {
+        let needs = self.state().needs;
+        needs.is_some_and(|needs| needs.keep_alive == KeepAlive::Forever)
+    }
+
+    /// Context length that the model is loaded for; none before its first use.
+    pub(super) fn num_ctx(&self) -> Option<u32> {
+        self.state().needs.map(|needs| needs.num_ctx)
+    }
+
+    /// Notes something for the status.
+    pub(super) fn remark(&self, note: impl FnOnce(&mut Remarks)) {
+        note(&mut self.state().remarks);
+    }
+
+    /// What a person should know.
+    pub(super) fn remarks(&self) -> Option<String> {
+        self.state().remarks.say()
+    }
+
     /// Whether the model has to run once before it is quick, after a load that took `took`.
     pub(super) fn needs_heat(&self, took: Duration) -> bool {
         !self.state().heated || took > REAL_LOAD
@@ -149,7 +228,11 @@ impl Residency {
     /// Notes how long a request to a warm model spent loading. True once, when that was a real load:
     /// something makes Ollama load the model again and again.
     pub(super) fn thrashes(&self, load: Option<Duration>) -> bool {
-        load.is_some_and(|load| load > REAL_LOAD) && !self.warned.swap(true, Ordering::Relaxed)
+        let Some(took) = load.filter(|load| *load > REAL_LOAD) else {
+            return false;
+        };
+        self.remark(|remarks| remarks.reloaded(took));
+        !self.warned.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -171,7 +254,14 @@ impl FirstByteWatch {
         }
     }
 
+    /// The model answered.
     pub(super) fn answered(mut self) {
+        self.answered = true;
+        self.residency.heard();
+    }
+
+    /// The server answered in the model's place.
+    pub(super) fn refused(mut self) {
         self.answered = true;
     }
 }
@@ -180,96 +270,10 @@ impl Drop for FirstByteWatch {
     fn drop(&mut self) {
         if !self.answered && self.sent.elapsed() > REAL_LOAD {
             self.residency.doubt();
+            self.residency.silent(self.sent);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MINUTE: Duration = Duration::from_mins(1);
-    const SECOND: Duration = Duration::from_secs(1);
-
-    #[tokio::test(start_paused = true)]
-    async fn warmth_lasts_as_long_as_keep_alive() {
-        let model = Residency::new();
-        assert!(!model.is_warm());
-        model.answered(KeepAlive::For(MINUTE));
-        tokio::time::advance(SECOND * 59).await;
-        assert!(model.is_warm());
-        tokio::time::advance(SECOND * 2).await;
-        assert!(!model.is_warm());
-        model.answered(KeepAlive::Forever);
-        tokio::time::advance(MINUTE * 1000).await;
-        assert!(model.is_warm());
-        model.doubt();
-        assert!(!model.is_warm());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_request_given_up_late_raises_doubt() {
-        for (waited, answered, warm) in [
-            (REAL_LOAD / 2, false, true),
-            (REAL_LOAD * 2, false, false),
-            (REAL_LOAD * 2, true, true),
-        ] {
-            let model = Arc::new(Residency::new());
-            model.answered(KeepAlive::Forever);
-            let watch = FirstByteWatch::start(Arc::clone(&model));
-            tokio::time::advance(waited).await;
-            if answered {
-                watch.answered();
-            } else {
-                drop(watch);
-            }
-            assert_eq!(model.is_warm(), warm, "{waited:?} {answered}");
-        }
-    }
-
-    #[test]
-    fn uses_agree_on_what_is_enough() {
-        let model = Residency::new();
-        let completes = Needs {
-            num_ctx: 4096,
-            keep_alive: KeepAlive::Forever,
-            generates: true,
-        };
-        let chats = Needs {
-            num_ctx: 8192,
-            keep_alive: KeepAlive::For(MINUTE),
-            generates: true,
-        };
-        assert_eq!(model.need(completes), completes);
-        model.answered(KeepAlive::Forever);
-        assert_eq!(model.need(completes), completes);
-        assert!(model.is_warm());
-        let both = Needs {
-            num_ctx: 8192,
-            ..completes
-        };
-        assert_eq!(model.need(chats), both);
-        assert!(!model.is_warm(), "a longer context is another load");
-        model.answered(KeepAlive::Forever);
-        assert_eq!(model.need(completes), both);
-        assert!(model.is_warm());
-    }
-
-    #[test]
-    fn needless_loads_are_told_once() {
-        let model = Residency::new();
-        assert!(!model.thrashes(None));
-        assert!(!model.thrashes(Some(REAL_LOAD)));
-        assert!(model.thrashes(Some(REAL_LOAD * 2)));
-        assert!(!model.thrashes(Some(REAL_LOAD * 2)));
-    }
-
-    #[test]
-    fn only_the_first_load_and_real_loads_need_heat() {
-        let model = Residency::new();
-        assert!(model.needs_heat(Duration::ZERO));
-        model.heated();
-        assert!(!model.needs_heat(Duration::ZERO));
-        assert!(model.needs_heat(REAL_LOAD * 2));
-    }
-}
+mod tests;

@@ -1,72 +1,129 @@
-//! Turns on a device that several roles share, where its server cannot be told who goes first.
+//! Turns on a device that several roles share, where its servers cannot be told who goes first.
 //!
-//! An Ollama, or llama.cpp's server, computes what comes in the order of arrival. A chat's prompt takes
-//! seconds, in which no key is answered, and a chat that starts may evict the completion's model. So a
-//! request that nobody types for waits until no completion is under way there, and of such requests one
-//! at a time has its prompt computed; while tokens come, completions get in between.
+//! An Ollama, or llama.cpp's server, computes what comes in the order of arrival, and two servers on one
+//! machine know nothing of each other. A chat's prompt takes seconds, in which no key is answered, and a
+//! chat that starts may evict the completion's model. So a request that nobody types for waits until no
+//! completion is under way on that machine, and of such requests one at a time has its prompt computed;
+//! while tokens come, completions get in between.
 //!
-//! Used by the pool for each endpoint. Completions never wait here. Waiting is bounded: somebody who
-//! types without a pause must not keep a chat from its answer.
+//! Made by the host, one for each machine; each endpoint of a pool has a [`Seat`]. Completions never wait
+//! here. Waiting is bounded: somebody who types without a pause must not keep a chat from its answer.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::backend::Priority;
+use crate::backend::ollama::{base_url, is_loopback};
 
 /// How long something waits for a moment without a completion. Completions come with every key; there
 /// is such a moment after each unless the server is slower than the typing.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
+/// The machines that run models, each one device.
+#[derive(Debug, Default)]
+pub struct Devices {
+    /// By host; this machine under its own name. Held for a look-up.
+    known: Mutex<HashMap<String, Arc<Device>>>,
+}
+
+impl Devices {
+    /// The device of the machine at `url`. All loopback addresses are this one.
+    pub fn at(&self, url: &str) -> Arc<Device> {
+        let url = base_url(url).ok();
+        let host = match &url {
+            Some(url) if is_loopback(url) => "localhost",
+            Some(url) => url.host_str().unwrap_or_default(),
+            None => "",
+        };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(host.to_owned()).or_default())
+    }
+}
+
 /// One device.
 #[derive(Debug)]
-pub(super) struct Device {
-    /// Completions under way.
-    completions: watch::Sender<usize>,
+pub struct Device {
+    /// Completions under way, by seat.
+    completions: watch::Sender<Vec<usize>>,
     /// One long prompt at a time.
     prompts: Arc<Semaphore>,
+}
+
+impl Default for Device {
+    fn default() -> Self {
+        Self {
+            completions: watch::Sender::default(),
+            prompts: Arc::new(Semaphore::new(1)),
+        }
+    }
+}
+
+/// An endpoint's place at its device.
+#[derive(Debug)]
+pub(super) struct Seat {
+    device: Arc<Device>,
+    number: usize,
+    /// The server takes in what comes while it computes, so that its own requests do not wait for each
+    /// other.
+    batches: bool,
 }
 
 /// Leave to compute on the device.
 #[derive(Debug)]
 pub(super) struct Turn {
-    device: Option<Arc<Device>>,
+    /// Of a completion: the device and the seat that it is counted at.
+    counted: Option<(Arc<Device>, usize)>,
     /// Until the first token.
     prompt: Option<OwnedSemaphorePermit>,
 }
 
-impl Device {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            completions: watch::Sender::new(0),
-            prompts: Arc::new(Semaphore::new(1)),
-        })
+impl Seat {
+    pub(super) fn new(device: Arc<Device>, batches: bool) -> Self {
+        let mut number = 0;
+        device.completions.send_modify(|counts| {
+            number = counts.len();
+            counts.push(0);
+        });
+        Self {
+            device,
+            number,
+            batches,
+        }
     }
 
     /// Waits for a turn; a completion and a guess at the next have it at once.
-    pub(super) async fn turn(self: &Arc<Self>, priority: Priority) -> Turn {
-        if matches!(priority, Priority::Completion | Priority::Prefetch) {
-            let is_typed = priority == Priority::Completion;
-            if is_typed {
-                self.completions.send_modify(|count| *count += 1);
-            }
+    pub(super) async fn turn(&self, priority: Priority) -> Turn {
+        if priority == Priority::Completion {
+            let completions = &self.device.completions;
+            completions.send_modify(|counts| counts[self.number] += 1);
             return Turn {
-                device: is_typed.then(|| Arc::clone(self)),
+                counted: Some((Arc::clone(&self.device), self.number)),
                 prompt: None,
             };
         }
-        // Nobody closes it.
-        let prompt = Arc::clone(&self.prompts).acquire_owned().await.ok();
-        let mut completions = self.completions.subscribe();
-        let quiet = completions.wait_for(|count| *count == 0);
+        let mut turn = Turn {
+            counted: None,
+            prompt: None,
+        };
+        if priority == Priority::Prefetch {
+            return turn;
+        }
+        if !self.batches {
+            // Nobody closes it.
+            turn.prompt = Arc::clone(&self.device.prompts).acquire_owned().await.ok();
+        }
+        let mut completions = self.device.completions.subscribe();
+        let quiet = completions.wait_for(|counts| {
+            let mut seats = counts.iter().enumerate();
+            seats.all(|(seat, count)| *count == 0 || (self.batches && seat == self.number))
+        });
         // Too long a wait is no reason to wait any longer.
         drop(timeout(LONGEST_WAIT, quiet).await);
-        Turn {
-            device: None,
-            prompt,
-        }
+        turn
     }
 }
 
@@ -79,8 +136,8 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some(device) = &self.device {
-            device.completions.send_modify(|count| *count -= 1);
+        if let Some((device, seat)) = &self.counted {
+            device.completions.send_modify(|counts| counts[*seat] -= 1);
         }
     }
 }
@@ -92,26 +149,51 @@ mod tests {
 
     use super::*;
 
+    fn seat() -> Seat {
+        Seat::new(Arc::default(), false)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_chat_waits_for_a_completion_and_never_the_other_way() {
-        let device = Device::new();
-        let typed = device.turn(Priority::Completion).await;
-        let mut chat = Box::pin(device.turn(Priority::Chat));
+        let seat = seat();
+        let typed = seat.turn(Priority::Completion).await;
+        let mut chat = Box::pin(seat.turn(Priority::Chat));
         assert!((&mut chat).now_or_never().is_none());
-        let second = device.turn(Priority::Completion).now_or_never();
+        let second = seat.turn(Priority::Completion).now_or_never();
         drop(typed);
         assert!((&mut chat).now_or_never().is_none(), "one is left");
         drop(second);
         let chat = chat.await;
-        assert!(device.turn(Priority::Completion).now_or_never().is_some());
+        assert!(seat.turn(Priority::Completion).now_or_never().is_some());
         drop(chat);
     }
 
     #[tokio::test(start_paused = true)]
+    async fn servers_on_one_machine_know_of_each_other() {
+        let devices = Devices::default();
+        let chats = Seat::new(devices.at("http://127.0.0.1:8080"), false);
+        let completes = Seat::new(devices.at("localhost:11434"), false);
+        let elsewhere = Seat::new(devices.at("http://gpu-box:8080"), false);
+        let batches = Seat::new(devices.at("http://[::1]:8000"), true);
+        let typed = completes.turn(Priority::Completion).await;
+        assert!(chats.turn(Priority::Chat).now_or_never().is_none());
+        assert!(batches.turn(Priority::Chat).now_or_never().is_none());
+        assert!(elsewhere.turn(Priority::Chat).now_or_never().is_some());
+        drop(typed);
+        // What a server batches waits for others only, and takes no one's turn.
+        let typed = batches.turn(Priority::Completion).await;
+        let chat = batches.turn(Priority::Chat).now_or_never();
+        assert!(chat.is_some());
+        assert!(chats.turn(Priority::Chat).now_or_never().is_none());
+        drop(typed);
+        assert!(chats.turn(Priority::Chat).now_or_never().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn one_long_prompt_is_computed_at_a_time() {
-        let device = Device::new();
-        let mut first = device.turn(Priority::Chat).await;
-        let mut second = Box::pin(device.turn(Priority::Embedding));
+        let seat = seat();
+        let mut first = seat.turn(Priority::Chat).await;
+        let mut second = Box::pin(seat.turn(Priority::Embedding));
         assert!((&mut second).now_or_never().is_none());
         first.first_token();
         assert!(second.now_or_never().is_some());
@@ -120,10 +202,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_ever() {
-        let device = Device::new();
-        let _typed = device.turn(Priority::Completion).await;
+        let seat = seat();
+        let _typed = seat.turn(Priority::Completion).await;
         let asked = Instant::now();
-        let _chat = device.turn(Priority::Chat).await;
+        let _chat = seat.turn(Priority::Chat).await;
         assert_eq!(asked.elapsed(), LONGEST_WAIT);
         advance(LONGEST_WAIT).await;
     }

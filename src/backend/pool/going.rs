@@ -50,9 +50,9 @@ struct Leg {
 impl Leg {
     /// Waits for the turn on a shared device, once.
     async fn wait(&mut self, priority: Priority) {
-        let device = &self.inner.members[self.member].device;
-        if let Some(device) = device.as_ref().filter(|_| self.waits) {
-            self.turn = Some(device.turn(priority).await);
+        let seat = &self.inner.members[self.member].seat;
+        if let Some(seat) = seat.as_ref().filter(|_| self.waits) {
+            self.turn = Some(seat.turn(priority).await);
             self.waits = false;
         }
     }

@@ -413,7 +413,7 @@ async fn a_model_is_asked_of_who_has_it() {
 #[tokio::test(start_paused = true)]
 async fn a_chat_is_sent_once_no_completion_is_under_way() {
     let (pool, fakes) = pool_of(1, false);
-    let pool = pool.sharing_devices();
+    let pool = pool.on_devices(vec![Arc::default()], false);
     fakes[0].answer(&[Say("a"), Hang]);
     let mut completion = pool.stream(fim("p"));
     completion.next().await.expect("a chunk").expect("text");

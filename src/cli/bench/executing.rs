@@ -106,7 +106,7 @@ impl Common {
     pub(super) async fn route(&self) -> anyhow::Result<Result<(Arc<Route>, Checks), Exit>> {
         let host = LocalHost::new();
         let folder = std::env::current_dir().context("cannot find the current folder")?;
-        let (settings, mut problems) = host.settings(&[folder], None);
+        let (settings, mut problems) = host.settings(Some(&folder), None);
         let (mut choices, more) = host.choices(&settings);
         problems.extend(more);
         for problem in &problems {

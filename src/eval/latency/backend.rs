@@ -41,6 +41,8 @@ pub(super) enum Answer {
     Whole(String),
     /// This text; then the stream stays open.
     Held(String),
+    /// A line for each of these texts, so long after each other, and the closing line.
+    Lines(Vec<String>, Duration),
 }
 
 /// What happened to a generation, in order.
@@ -55,6 +57,8 @@ pub(super) enum Event {
         /// The prompt that was asked.
         prompt: String,
     },
+    /// A line of [`Answer::Lines`] was handed to the connection; the first follows its [`Event::Sent`].
+    Line(Instant),
     /// The other side closed the connection of a held answer.
     Closed(Instant),
 }
@@ -166,6 +170,8 @@ async fn respond(request: Request<Incoming>, shared: &Arc<Shared>) -> Response<R
     let body = body.map(http_body_util::Collected::to_bytes);
     match path.as_str() {
         "/api/version" => Reply::object(&json!({ "version": "0.33.0" })),
+        "/api/ps" => Reply::object(&json!({ "models": [{ "name": MODEL, "digest": "0" }] })),
+        "/api/show" => Reply::object(&json!({})),
         "/api/tags" => Reply::object(&json!({ "models": [{
             "name": MODEL,
             "digest": "0",
@@ -196,14 +202,35 @@ fn generate(body: &[u8], arrived: Instant, shared: &Arc<Shared>) -> Response<Rep
             .unwrap_or_else(PoisonError::into_inner);
         answers.pop_front().unwrap_or(Answer::Whole(String::new()))
     };
-    let line = |text: &str| json!({ "response": text, "done": false }).to_string() + "\n";
+    let line = |text: &str| {
+        let said = if request["messages"].is_array() {
+            json!({ "message": { "role": "assistant", "content": text }, "done": false })
+        } else {
+            json!({ "response": text, "done": false })
+        };
+        said.to_string() + "\n"
+    };
+    let done = done.to_string() + "\n";
+    let mut timed = None;
     let (lines, held) = match answer {
-        Answer::Whole(text) => (line(&text) + &done.to_string() + "\n", false),
+        Answer::Whole(text) => (line(&text) + &done, false),
         Answer::Held(text) => (line(&text), true),
+        Answer::Lines(texts, gap) => {
+            let mut lines: VecDeque<Bytes> = texts.iter().map(|text| line(text).into()).collect();
+            let first = lines.pop_front().unwrap_or_default();
+            lines.push_back(done.into());
+            timed = Some(Timed {
+                lines,
+                gap,
+                wait: Box::pin(tokio::time::sleep(gap)),
+            });
+            (String::from_utf8_lossy(&first).into_owned(), false)
+        }
     };
     Response::new(Reply {
         lines: Some(lines.into()),
         held,
+        timed,
         watch: Some(Watch {
             shared: shared.clone(),
             arrived,
@@ -219,19 +246,36 @@ struct Watch {
     prompt: String,
 }
 
+/// Lines with a pause before each.
+#[derive(Debug)]
+struct Timed {
+    lines: VecDeque<Bytes>,
+    gap: Duration,
+    wait: Pin<Box<tokio::time::Sleep>>,
+}
+
 /// A body that reports its way.
 #[derive(Debug)]
 struct Reply {
     lines: Option<Bytes>,
     held: bool,
+    /// What follows, line by line.
+    timed: Option<Timed>,
     watch: Option<Watch>,
 }
 
 impl Reply {
+    fn note_line(&self) {
+        if let (Some(_), Some(watch)) = (&self.timed, &self.watch) {
+            let _ = watch.shared.events.send(Event::Line(Instant::now()));
+        }
+    }
+
     fn object(value: &Value) -> Response<Self> {
         Response::new(Self {
             lines: Some(value.to_string().into()),
             held: false,
+            timed: None,
             watch: None,
         })
     }
@@ -243,7 +287,7 @@ impl Body for Reply {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if let Some(lines) = self.lines.take() {
             if let Some(watch) = &mut self.watch {
@@ -254,7 +298,23 @@ impl Body for Reply {
                 };
                 let _ = watch.shared.events.send(event);
             }
+            self.note_line();
             return Poll::Ready(Some(Ok(Frame::data(lines))));
+        }
+        if let Some(timed) = &mut self.timed {
+            std::task::ready!(timed.wait.as_mut().poll(context));
+            let next = tokio::time::Instant::now() + timed.gap;
+            timed.wait.as_mut().reset(next);
+            let Some(line) = timed.lines.pop_front() else {
+                return Poll::Ready(None);
+            };
+            // The closing line is no token.
+            if timed.lines.is_empty() {
+                self.timed = None;
+            } else {
+                self.note_line();
+            }
+            return Poll::Ready(Some(Ok(Frame::data(line))));
         }
         // A held body is never woken: it ends with its connection.
         if self.held {

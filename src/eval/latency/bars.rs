@@ -79,6 +79,24 @@ const BARS: &[Bar] = &[
         figure: |r| r.gate_us.p99,
     },
     Bar {
+        name: "router, p99",
+        unit: "µs",
+        limit: Limit::AtMost(50.0),
+        figure: |r| r.router_us.p99,
+    },
+    Bar {
+        name: "chat, first token added, p99",
+        unit: "ms",
+        limit: Limit::AtMost(1.0),
+        figure: |r| r.chat_first_token_added_ms.p99,
+    },
+    Bar {
+        name: "chat, delta added, p99",
+        unit: "ms",
+        limit: Limit::AtMost(0.5),
+        figure: |r| r.chat_delta_added_ms.p99,
+    },
+    Bar {
         name: "100,000 lines over 1,000",
         unit: "x",
         limit: Limit::AtMost(2.0),

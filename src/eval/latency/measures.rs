@@ -8,7 +8,7 @@ use super::backend::{Answer, Backend, Event};
 use super::editor::{Cursor, Editor};
 use super::report::{Quantiles, Report, median};
 use super::source::Source;
-use super::{LatencyError, Options, cannot, in_process, settings};
+use super::{LatencyError, Options, cannot, in_process, routed, settings};
 use crate::eval::machine::Machine;
 
 /// Lines of the document of most measures.
@@ -59,7 +59,11 @@ pub(super) async fn all(options: &Options) -> Result<Report, LatencyError> {
     let large_file_ratio = run.large_file_ratio().await?;
     let rss_bytes = run.editor.rss_bytes();
     run.editor.finish().await?;
+    let routed = routed::measure(options.samples, &mut run.backend).await?;
     Ok(Report {
+        router_us: Quantiles::of_us(routed.choice),
+        chat_first_token_added_ms: Quantiles::of(routed.first_token),
+        chat_delta_added_ms: Quantiles::of(routed.delta),
         samples: options.samples,
         server_added_ms: Quantiles::of(server_added),
         type_through_ms: Quantiles::of(type_through),

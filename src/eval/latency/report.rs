@@ -28,6 +28,13 @@ pub struct Report {
     pub did_change_and_prompt_per_second: f64,
     /// How long the gate takes to decide whether a completion is shown, in microseconds.
     pub gate_us: Quantiles,
+    /// From asking for a role's route to the backend's being asked, and back with its first chunk, in
+    /// microseconds: the router and a pool of four endpoints.
+    pub router_us: Quantiles,
+    /// A chat's first token through router, pool and backend, less the server's own time.
+    pub chat_first_token_added_ms: Quantiles,
+    /// Each further token of a chat, from its line's leaving the server.
+    pub chat_delta_added_ms: Quantiles,
     /// Median cost of a key in 100,000 lines over that in 1,000 lines.
     pub large_file_ratio: f64,
     /// From starting the process to its answer to `initialize`; the median.

@@ -283,7 +283,10 @@ async fn bad_vectors_and_refusals_are_errors() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_embedder_is_given_up() {
     let options = OllamaOptions {
-        first_byte: Duration::from_secs(1),
+        limits: Limits {
+            first_byte: Duration::from_secs(1),
+            ..Limits::default()
+        },
         ..OllamaOptions::default()
     };
     let double = OllamaDouble::start(Config::default())

@@ -13,11 +13,17 @@ use super::*;
 async fn stalls_end() {
     let short = Duration::from_millis(50);
     let stall = OllamaOptions {
-        stall: short,
+        limits: Limits {
+            stall: short,
+            ..Limits::default()
+        },
         ..OllamaOptions::default()
     };
     let first_byte = OllamaOptions {
-        first_byte: short,
+        limits: Limits {
+            first_byte: short,
+            ..Limits::default()
+        },
         ..OllamaOptions::default()
     };
     let cases = [
@@ -122,12 +128,14 @@ async fn probes_of_what_is_no_ollama() {
             Answer::refusal(200, "text/html", "<html>"),
             Answer::refusal(200, "application/json", "[]"),
             Answer::refusal(404, "text/plain", "404 page not found"),
-            Answer::refusal(403, "", ""),
         ] {
             double.answer_path("/api/tags", answer);
             let error = backend.probe().await.expect_err("no Ollama");
             assert!(matches!(error, BackendError::Protocol { .. }), "{error:?}");
         }
+        double.answer_path("/api/tags", Answer::refusal(403, "", ""));
+        let error = backend.probe().await.expect_err("refused");
+        assert!(error.to_string().contains("its IP address"), "{error}");
         // Nothing installed, and a version that does not tell.
         double.answer_path(
             "/api/tags",
@@ -142,9 +150,7 @@ async fn probes_of_what_is_no_ollama() {
 
 #[test]
 fn bad_addresses_are_refused_without_asking_anyone() {
-    let none = Ollama::new("ollama", &[], OllamaOptions::default());
-    assert!(matches!(none, Err(AddressError::Missing { .. })));
-    let bad = Ollama::new("ollama", &["ftp://x".to_owned()], OllamaOptions::default());
+    let bad = Ollama::new("ollama", "ftp://x", OllamaOptions::default());
     assert!(matches!(bad, Err(AddressError::Scheme { .. })));
 }
 

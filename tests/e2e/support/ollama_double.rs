@@ -110,6 +110,10 @@ pub(crate) struct Model {
     pub(crate) details: Value,
     /// As from 0.30; `None` leaves the field out.
     pub(crate) capabilities: Option<Vec<&'static str>>,
+    /// Ollama's template, as `/api/show` tells it.
+    pub(crate) template: &'static str,
+    /// The file's header, as `/api/show` tells it.
+    pub(crate) metadata: Value,
 }
 
 impl Model {
@@ -127,6 +131,8 @@ impl Model {
             } else {
                 vec!["completion", "insert"]
             }),
+            template: "{{ .Prompt }}{{ .Suffix }}",
+            metadata: json!({"general.architecture": "qwen2", "qwen2.context_length": 32768}),
         }
     }
 }
@@ -239,6 +245,25 @@ impl OllamaDouble {
     /// Unloads every idle model, as another client's larger model would.
     pub(crate) fn evict(&self) {
         lock(&self.shared.runners).retain(|_, runner| !runner.unload_if_idle());
+    }
+
+    /// The runner of `model` loses a request: it answers nothing until the model is unloaded.
+    pub(crate) fn lose_turns(&self, model: &str) {
+        self.lose(model, runner::Lost::UntilUnloaded);
+    }
+
+    /// The same, and unloading is no help.
+    pub(crate) fn lose_turns_for_ever(&self, model: &str) {
+        self.lose(model, runner::Lost::Always);
+    }
+
+    fn lose(&self, model: &str, lost: runner::Lost) {
+        let models = &self.shared.config.models;
+        let digest = models.iter().find(|m| m.name == model).map(|m| &m.digest);
+        let runners = lock(&self.shared.runners);
+        if let Some(runner) = digest.and_then(|digest| runners.get(digest)) {
+            runner.lose(lost);
+        }
     }
 
     /// Stops it; its connections are reset. The port is free again when this returns.

@@ -89,6 +89,11 @@ impl Home {
         self.dir.path().join("config.toml")
     }
 
+    /// The program's cache.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.dir.path().join("cache")
+    }
+
     pub(crate) fn workspace(&self) -> PathBuf {
         self.dir.path().join("workspace")
     }

@@ -5,7 +5,7 @@
     reason = "a test that cannot go on should stop there"
 )]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ghostline::client::Client;
@@ -35,7 +35,7 @@ struct TestHost {
 }
 
 impl Host for TestHost {
-    fn settings(&self, _: &[PathBuf], editor: Option<&Value>) -> (Settings, Vec<String>) {
+    fn settings(&self, _: Option<&Path>, editor: Option<&Value>) -> (Settings, Vec<String>) {
         let mut settings = self.settings.clone();
         if let Some(enabled) = editor.and_then(|e| e.pointer("/inline/enabled")?.as_bool()) {
             settings.inline.enabled = enabled;

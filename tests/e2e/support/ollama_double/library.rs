@@ -27,8 +27,8 @@ pub(super) fn show(shared: &Shared, request: &Value) -> Response<Body> {
         return missing(request);
     };
     let mut answer = json!({
-        "template": "{{ .Prompt }}{{ .Suffix }}", "details": model.details, "parameters": "",
-        "model_info": {"general.architecture": "qwen2", "qwen2.context_length": 32768},
+        "template": model.template, "details": model.details, "parameters": "",
+        "model_info": model.metadata,
     });
     if let Some(capabilities) = &model.capabilities {
         answer["capabilities"] = json!(capabilities);

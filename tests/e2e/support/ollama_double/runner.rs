@@ -42,6 +42,27 @@ struct State {
     loaded: Option<Loaded>,
     /// What the prefix cache holds.
     cached: Vec<u8>,
+    lost: Lost,
+}
+
+/// Whether the runner has lost a request, and never gives its turn to the next.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Lost {
+    #[default]
+    No,
+    UntilUnloaded,
+    Always,
+}
+
+impl State {
+    /// As after unloading.
+    fn forget(&mut self) {
+        let always = self.lost == Lost::Always;
+        *self = Self::default();
+        if always {
+            self.lost = Lost::Always;
+        }
+    }
 }
 
 struct Loaded {
@@ -76,9 +97,17 @@ impl Runner {
     /// Forgets the model unless it is at work; true if it is not loaded afterwards.
     pub(super) fn unload_if_idle(&self) -> bool {
         if self.is_idle() {
-            *lock(&self.state) = State::default();
+            lock(&self.state).forget();
         }
         lock(&self.state).loaded.is_none()
+    }
+
+    pub(super) fn lose(&self, lost: Lost) {
+        lock(&self.state).lost = lost;
+    }
+
+    fn is_lost(&self) -> bool {
+        lock(&self.state).lost != Lost::No
     }
 
     /// Whether it can serve these options as it is; if so its time starts anew.
@@ -205,6 +234,9 @@ pub(super) async fn generate(
             "load_duration": nanoseconds(load), "embeddings": [],
         }));
     }
+    if runner.is_lost() {
+        std::future::pending::<()>().await;
+    }
     let Ok(permit) = Arc::clone(&runner.slots).acquire_owned().await else {
         return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the slots are closed");
     };
@@ -318,7 +350,7 @@ async fn ready(
     }
     let all = u32::try_from(runner.parallel).unwrap_or(u32::MAX);
     let _all_slots = runner.slots.acquire_many(all).await.ok()?;
-    *lock(&runner.state) = State::default();
+    lock(&runner.state).forget();
     make_room(shared);
     let load = Load::start(shared);
     if let Some(gate) = &shared.config.load_gate {

@@ -1,0 +1,207 @@
+//! What serves a role while models come, go, change and fail to load.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::backend::{ChunkStream, PromptBudget, Request, Standing};
+
+/// A backend whose list, loads and remarks the test decides.
+#[derive(Debug)]
+struct Told {
+    name: &'static str,
+    models: Mutex<Vec<Installed>>,
+    loads: Arc<AtomicUsize>,
+    /// Loads end when there is a permit.
+    gate: Arc<Semaphore>,
+    fails: Mutex<bool>,
+    remark: Mutex<Option<String>>,
+}
+
+impl Told {
+    fn new(name: &'static str, models: &[(&str, &str)]) -> Arc<Self> {
+        let told = Self {
+            name,
+            models: Mutex::default(),
+            loads: Arc::default(),
+            gate: Arc::new(Semaphore::new(100)),
+            fails: Mutex::default(),
+            remark: Mutex::default(),
+        };
+        told.has(models);
+        Arc::new(told)
+    }
+
+    fn has(&self, models: &[(&str, &str)]) {
+        let installed = |(name, digest): &(&str, &str)| Installed {
+            name: (*name).to_owned(),
+            digest: Some((*digest).to_owned()),
+            ..Installed::default()
+        };
+        *lock(&self.models) = models.iter().map(installed).collect();
+    }
+
+    fn loads(&self) -> usize {
+        self.loads.load(Ordering::SeqCst)
+    }
+}
+
+impl Backend for Told {
+    fn name(&self) -> &str {
+        self.name
+    }
+    fn probe(&self) -> BoxFuture<'_, Result<Vec<Installed>, BackendError>> {
+        Box::pin(std::future::ready(Ok(lock(&self.models).clone())))
+    }
+    fn warm_up(&self, model: &str) -> BoxFuture<'static, Result<(), BackendError>> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        let (gate, fails, model) = (self.gate.clone(), *lock(&self.fails), model.to_owned());
+        Box::pin(async move {
+            gate.acquire().await.expect("open").forget();
+            let message = "no".to_owned();
+            if fails {
+                Err(BackendError::Load { model, message })
+            } else {
+                Ok(())
+            }
+        })
+    }
+    fn stream(&self, _: Request) -> ChunkStream {
+        Box::pin(futures_util::stream::empty())
+    }
+    fn prompt_budget(&self) -> PromptBudget {
+        PromptBudget::UNMEASURED
+    }
+    fn standing(&self, _: &str) -> Standing {
+        Standing {
+            loaded_percent: None,
+            remark: lock(&self.remark).clone(),
+        }
+    }
+}
+
+const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaa";
+const B: &str = "sha256:bbbbbbbbbbbbbbbbbbbb";
+
+fn router(backends: &[&Arc<Told>], candidates: &[&str]) -> Arc<Router> {
+    let candidate = |model: &&str| Candidate {
+        backend: None,
+        model: (*model).to_owned(),
+    };
+    let backends = backends
+        .iter()
+        .map(|told| Arc::clone(told) as Arc<dyn Backend>);
+    Router::new(Choices {
+        backends: backends.collect(),
+        candidates: BTreeMap::from([(
+            Role::Completion,
+            candidates.iter().map(candidate).collect(),
+        )]),
+    })
+}
+
+/// The model that serves completions, once nothing is being loaded.
+async fn serves(router: &Arc<Router>) -> Option<String> {
+    router.check().await;
+    let route = router.ready(Role::Completion).await?;
+    Some(route.model.clone())
+}
+
+#[tokio::test]
+async fn a_model_stays_the_same_under_another_name() {
+    let ollama = Told::new("ollama", &[("first", A), ("second", B)]);
+    let router = router(&[&ollama], &["first", "second"]);
+    assert_eq!(serves(&router).await.as_deref(), Some("first"));
+    ollama.has(&[("renamed", A), ("second", B)]);
+    assert_eq!(serves(&router).await.as_deref(), Some("renamed"));
+    ollama.has(&[("second", B)]);
+    assert_eq!(serves(&router).await.as_deref(), Some("second"));
+    let RoleState::Ready(route) = router.route(Role::Completion) else {
+        panic!("not ready");
+    };
+    assert_eq!(
+        route.explained(Role::Completion).as_deref(),
+        Some("completion is served by second (ollama), because first is not there")
+    );
+    ollama.has(&[]);
+    assert_eq!(serves(&router).await, None);
+}
+
+#[tokio::test]
+async fn what_is_fetched_anew_is_loaded_anew() {
+    let ollama = Told::new("ollama", &[("first", A)]);
+    let router = router(&[&ollama], &["first"]);
+    serves(&router).await;
+    serves(&router).await;
+    assert_eq!(ollama.loads(), 1);
+    ollama.has(&[("first", B)]);
+    serves(&router).await;
+    assert_eq!(ollama.loads(), 2);
+}
+
+#[tokio::test]
+async fn the_next_choice_goes_on_while_a_better_one_is_loaded() {
+    let slow = Told::new("slow", &[]);
+    let quick = Told::new("quick", &[("second", B)]);
+    let router = router(&[&slow, &quick], &["first", "second"]);
+    assert_eq!(serves(&router).await.as_deref(), Some("second"));
+    slow.gate.acquire_many(100).await.expect("open").forget();
+    slow.has(&[("first", A)]);
+    for _ in 0..3 {
+        assert_eq!(serves(&router).await.as_deref(), Some("second"));
+    }
+    assert_eq!(slow.loads(), 1, "one load, however often it is looked at");
+    let mut roles = router.subscribe();
+    slow.gate.add_permits(1);
+    let is_first = |roles: &Roles| matches!(&roles[&Role::Completion], RoleState::Ready(r) if r.model == "first");
+    roles.wait_for(is_first).await.expect("the router lives");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_better_choice_that_cannot_be_loaded_disturbs_nobody() {
+    let broken = Told::new("broken", &[("first", A)]);
+    *lock(&broken.fails) = true;
+    let good = Told::new("good", &[("second", B)]);
+    let router = router(&[&broken, &good], &["first", "second"]);
+    let checks = tokio::spawn(Arc::clone(&router).run());
+    let mut roles = router.subscribe();
+    let is_second = |roles: &Roles| matches!(&roles[&Role::Completion], RoleState::Ready(r) if r.model == "second");
+    roles.wait_for(is_second).await.expect("the router lives");
+    // It is tried again now and then, and completions go on.
+    let started = Instant::now();
+    while started.elapsed() < AFTER_FAILED_LOAD * 3 {
+        tokio::time::sleep(RECHECK).await;
+        assert!(is_second(&router.subscribe().borrow()));
+    }
+    assert!((2..=4).contains(&broken.loads()), "{}", broken.loads());
+    checks.abort();
+}
+
+#[tokio::test]
+async fn a_model_that_fails_while_serving_gives_way() {
+    let ollama = Told::new("ollama", &[("first", A), ("second", B)]);
+    let router = router(&[&ollama], &["first", "second"]);
+    assert_eq!(serves(&router).await.as_deref(), Some("first"));
+    router.report(&BackendError::Load {
+        model: "first".to_owned(),
+        message: "it answers nothing".to_owned(),
+    });
+    assert_eq!(serves(&router).await.as_deref(), Some("second"));
+}
+
+#[tokio::test]
+async fn a_new_remark_wakes_the_status() {
+    let ollama = Told::new("ollama", &[("first", A)]);
+    let router = router(&[&ollama], &["first"]);
+    serves(&router).await;
+    router.check().await;
+    let mut roles = router.subscribe();
+    roles.mark_unchanged();
+    router.check().await;
+    assert!(!roles.has_changed().expect("the router lives"));
+    *lock(&ollama.remark) = Some("it runs on the processor alone".to_owned());
+    router.check().await;
+    assert!(roles.has_changed().expect("the router lives"));
+}
