@@ -18,19 +18,17 @@ export class Backend {
   readonly url: string;
   private readonly child: ChildProcess;
   private readonly folder: string;
-  private readonly script: string;
 
   private constructor(url: string, child: ChildProcess, folder: string) {
     this.url = url;
     this.child = child;
     this.folder = folder;
-    this.script = join(folder, "script.json");
   }
 
   static async start(folder: string, rules: Rule[], args: string[] = []): Promise<Backend> {
     const program = process.env["GHOSTLINE_OLLAMA_DOUBLE"];
     if (!program || !existsSync(program)) throw new Error("GHOSTLINE_OLLAMA_DOUBLE names no program");
-    writeFileSync(join(folder, "script.json"), JSON.stringify(rules));
+    write(folder, rules);
     const all = ["--port", "0", "--prefill-us", "0", "--token-ms", "0", "--script", join(folder, "script.json"), ...args.map((arg) => arg.replace("GATE", folder))];
     const child = spawn(program, all, { stdio: ["ignore", "pipe", "inherit"] });
     for await (const line of createInterface({ input: child.stdout })) return new Backend(line.trim(), child, folder);
@@ -38,7 +36,7 @@ export class Backend {
   }
 
   say(rules: Rule[]): void {
-    writeFileSync(this.script, JSON.stringify(rules));
+    write(this.folder, rules);
   }
 
   /** A step that waits for `open`. */
@@ -56,4 +54,9 @@ export class Backend {
     this.child.kill("SIGKILL");
     await ended;
   }
+}
+
+/** What no rule fits, such as the request that loads the model, gets an empty answer. */
+function write(folder: string, rules: Rule[]): void {
+  writeFileSync(join(folder, "script.json"), JSON.stringify([...rules, { when: "", steps: [] }]));
 }
