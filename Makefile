@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup build lint install
+.PHONY: help demo test setup build lint install vscode
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -26,3 +26,6 @@ lint: setup ## format, lints and docs, warnings as errors
 
 install: setup ## the program, into Cargo's folder of programs
 	cargo install --locked --path .
+
+vscode: ## the VS Code extension, editors/vscode/ghostline-VERSION.vsix
+	@cd editors/vscode && npm run package

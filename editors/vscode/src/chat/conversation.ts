@@ -1,0 +1,265 @@
+/** One conversation with the server: asking, stopping, asking anew, earlier ones. */
+import * as vscode from "vscode";
+import type { LanguageClient, Location } from "vscode-languageclient/node";
+import {
+  type ChatAnswer,
+  type ChatParams,
+  chatProgress,
+  chatRequest,
+  conversationRequest,
+  conversationsRequest,
+  deleteConversationRequest,
+  type KeptTurn,
+} from "../protocol.ts";
+import { reason } from "../reason.ts";
+import { type Attachment, wire } from "./attachments.ts";
+import type { Role, ShownTurn, ToPage } from "./messages.ts";
+
+const LAST = "conversation";
+
+/** A turn with what the page does not see. */
+interface Turn extends ShownTurn {
+  attached: Attachment[];
+  locations: Location[];
+  role: Role;
+}
+
+export class Conversation {
+  private id: string | undefined;
+  private all: Turn[] = [];
+  private cancel: vscode.CancellationTokenSource | undefined;
+  private number = 0;
+
+  constructor(
+    private readonly client: () => LanguageClient | undefined,
+    private readonly state: vscode.Memento,
+    private readonly post: (message: ToPage) => void,
+  ) {
+    this.id = state.get<string>(LAST);
+  }
+
+  get turns(): ShownTurn[] {
+    return this.all.map(shown);
+  }
+
+  get running(): boolean {
+    return this.cancel !== undefined;
+  }
+
+  attached(index: number): Attachment[] {
+    return this.all[index]?.attached ?? [];
+  }
+
+  async ask(message: string, role: Role, attachments: Attachment[]): Promise<void> {
+    if (this.running) throw new Error("an answer is still being written; stop it first");
+    const turn: Turn = {
+      question: message,
+      attachments: attachments.map(({ label }) => label),
+      ...EMPTY,
+      attached: attachments,
+      locations: [],
+      role,
+    };
+    this.all.push(turn);
+    const asUri = this.client()?.code2ProtocolConverter.asUri ?? String;
+    await this.answer(turn, { message, attachments: attachments.flatMap((attachment) => wire(attachment, asUri)), role });
+  }
+
+  /** Asks the last question anew. */
+  async regenerate(): Promise<void> {
+    const turn = this.all.at(-1);
+    if (this.running || !turn?.repeatable) return;
+    Object.assign(turn, EMPTY, { locations: [] });
+    await this.answer(turn, { turn: -1, role: turn.role });
+  }
+
+  async stop(): Promise<void> {
+    this.cancel?.cancel();
+  }
+
+  /** Text that the server shows by itself; the same title again replaces it. */
+  note(title: string, markdown: string, locations: Location[]): void {
+    let index = this.all.findIndex((turn) => turn.question === title && !turn.repeatable);
+    const turn: Turn = {
+      ...EMPTY,
+      question: title,
+      attachments: [],
+      answer: markdown,
+      state: "answered",
+      attached: [],
+      locations,
+      references: locations.map(label),
+      role: "auto",
+      repeatable: false,
+    };
+    if (index < 0) index = this.all.push(turn) - 1;
+    else this.all[index] = turn;
+    this.post({ type: "turn", index, turn: shown(turn), running: this.running });
+  }
+
+  startAnew(): void {
+    this.cancel?.cancel();
+    this.keep(undefined);
+    this.all = [];
+  }
+
+  /** Shows what was said before this window was opened. */
+  async resume(): Promise<void> {
+    if (this.all.length > 0 || this.id === undefined) return;
+    try {
+      await this.load(this.id);
+    } catch {
+      // Forgotten, or kept by a server that knows no conversations.
+      this.keep(undefined);
+    }
+  }
+
+  /** Asks for an earlier conversation; answers whether one was chosen. */
+  async choose(): Promise<boolean> {
+    const client = this.client();
+    if (!client?.isRunning()) throw new Error("the server is not running");
+    const forget = { iconPath: new vscode.ThemeIcon("trash"), tooltip: "Forget this conversation" };
+    const items = async () =>
+      (await client.sendRequest(conversationsRequest, {})).map(({ conversation, title, updatedMs, turns }) => ({
+        label: title || "(no words)",
+        description: new Date(updatedMs).toLocaleString(),
+        detail: `${turns} ${turns === 1 ? "question" : "questions"}`,
+        conversation,
+        buttons: [forget],
+      }));
+    const pick = vscode.window.createQuickPick<Awaited<ReturnType<typeof items>>[number]>();
+    pick.title = "ghostline: earlier conversations";
+    pick.placeholder = "Kept on this machine, for this workspace";
+    pick.items = await items();
+    pick.onDidTriggerItemButton(async ({ item }) => {
+      await client.sendRequest(deleteConversationRequest, { conversation: item.conversation });
+      if (item.conversation === this.id) this.startAnew();
+      pick.items = await items();
+    });
+    const chosen = await new Promise<string | undefined>((resolve) => {
+      pick.onDidAccept(() => resolve(pick.selectedItems[0]?.conversation));
+      pick.onDidHide(() => resolve(undefined));
+      pick.show();
+    });
+    pick.dispose();
+    if (!chosen) return false;
+    this.cancel?.cancel();
+    await this.load(chosen);
+    return true;
+  }
+
+  async openReference(index: number, reference: number): Promise<void> {
+    const location = this.all[index]?.locations[reference];
+    const client = this.client();
+    if (!location || !client) return;
+    const { uri, range } = client.protocol2CodeConverter.asLocation(location);
+    await vscode.window.showTextDocument(uri, { selection: range, preview: true });
+  }
+
+  private async load(id: string): Promise<void> {
+    const client = this.client();
+    if (!client?.isRunning()) return;
+    const { turns } = await client.sendRequest(conversationRequest, { conversation: id });
+    this.keep(id);
+    this.all = turns.map(kept);
+  }
+
+  private keep(id: string | undefined): void {
+    this.id = id;
+    void this.state.update(LAST, id);
+  }
+
+  private async answer(turn: Turn, params: Omit<ChatParams, "partialResultToken" | "conversation">): Promise<void> {
+    const index = this.all.indexOf(turn);
+    const client = this.client();
+    const cancel = new vscode.CancellationTokenSource();
+    this.cancel = cancel;
+    const show = () => {
+      // Another conversation may be shown by now.
+      if (this.all[index] === turn) this.post({ type: "turn", index, turn: shown(turn), running: this.running });
+    };
+    show();
+    this.number += 1;
+    const partialResultToken = `ghostline/chat/${this.number}`;
+    let listening: vscode.Disposable | undefined;
+    try {
+      if (!client?.isRunning()) throw new Error("The server is not running; the status bar says why.");
+      listening = client.onProgress(chatProgress, partialResultToken, (part) => {
+        if ("delta" in part) {
+          turn.answer += part.delta;
+          if (this.all[index] === turn) this.post({ type: "delta", index, text: part.delta });
+        } else if ("thinking" in part) {
+          turn.thinking += part.thinking;
+          if (this.all[index] === turn) this.post({ type: "thinking", index, text: part.thinking });
+        } else if (this.all[index] === turn) {
+          this.keep(part.conversation);
+        }
+      });
+      const conversation = this.id === undefined ? {} : { conversation: this.id };
+      const answer = await client.sendRequest(chatRequest, { ...params, ...conversation, partialResultToken }, cancel.token);
+      this.ended(turn, index, answer);
+    } catch (error) {
+      turn.state = cancel.token.isCancellationRequested ? "stopped" : "failed";
+      if (turn.state === "failed") turn.notes = [reason(error)];
+    } finally {
+      listening?.dispose();
+      if (this.cancel === cancel) this.cancel = undefined;
+      cancel.dispose();
+      show();
+    }
+  }
+
+  private ended(turn: Turn, index: number, answer: ChatAnswer): void {
+    if (this.all[index] === turn) this.keep(answer.conversation);
+    turn.answer = answer.message;
+    turn.thinking = answer.thinking ?? turn.thinking;
+    turn.state = answer.state ?? "answered";
+    turn.byline = byline(answer);
+    turn.notes = answer.notes ?? [];
+    turn.locations = answer.references ?? [];
+    turn.references = turn.locations.map(label);
+  }
+}
+
+const EMPTY = {
+  answer: "",
+  thinking: "",
+  state: "open" as const,
+  byline: "",
+  notes: [] as string[],
+  references: [] as string[],
+  repeatable: true,
+};
+
+function shown({ attached: _, locations: __, role: ___, ...turn }: Turn): ShownTurn {
+  return turn;
+}
+
+function kept(turn: KeptTurn): Turn {
+  const locations = turn.references ?? [];
+  return {
+    ...EMPTY,
+    question: turn.message,
+    attachments: turn.images ? [`${turn.images} ${turn.images === 1 ? "picture" : "pictures"}`] : [],
+    answer: turn.answer,
+    thinking: turn.thinking ?? "",
+    state: turn.state,
+    byline: byline(turn),
+    locations,
+    references: locations.map(label),
+    attached: [],
+    role: "auto",
+  };
+}
+
+function byline({ model, backend, usage }: { model?: string | null; backend?: string | null; usage?: ChatAnswer["usage"] }): string {
+  const parts = model ? [`${model} (${backend ?? "?"})`] : [];
+  if (usage?.completionTokens) parts.push(`${usage.completionTokens} tokens`);
+  if (usage?.totalMs) parts.push(`${(usage.totalMs / 1000).toFixed(1)} s`);
+  return parts.join(" · ");
+}
+
+function label({ uri, range }: Location): string {
+  const name = vscode.workspace.asRelativePath(vscode.Uri.parse(uri), false);
+  return `${name}:${range.start.line + 1}`;
+}

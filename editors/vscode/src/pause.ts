@@ -1,0 +1,52 @@
+/**
+ * Pausing. Here: remembered for the workspace, no file of it is written. Everywhere: the person's own
+ * setting `ghostline.inline.enabled`, which all windows share.
+ */
+import * as vscode from "vscode";
+
+const PAUSED_HERE = "pausedHere";
+const ENABLED = "inline.enabled";
+
+export class Pause {
+  private readonly changes = new vscode.EventEmitter<void>();
+  readonly onDidChange = this.changes.event;
+
+  constructor(private readonly state: vscode.Memento) {}
+
+  get now(): "here" | "everywhere" | undefined {
+    const setting = vscode.workspace.getConfiguration("ghostline").inspect<boolean>(ENABLED);
+    if (setting?.globalValue === false) return "everywhere";
+    return this.here ? "here" : undefined;
+  }
+
+  get here(): boolean {
+    return this.state.get(PAUSED_HERE, false);
+  }
+
+  async pauseHere(): Promise<void> {
+    await this.state.update(PAUSED_HERE, true);
+    this.changes.fire();
+  }
+
+  async pauseEverywhere(): Promise<void> {
+    await this.enable(false);
+  }
+
+  async resume(): Promise<void> {
+    if (this.now === "everywhere") await this.enable(undefined);
+    await this.state.update(PAUSED_HERE, undefined);
+    this.changes.fire();
+  }
+
+  /** Switches completions off, or on again, for a language. */
+  async toggleLanguage(language: string): Promise<void> {
+    const settings = vscode.workspace.getConfiguration("ghostline");
+    const off = settings.inspect<string[]>("inline.disabled_languages")?.globalValue ?? [];
+    const next = off.includes(language) ? off.filter((name) => name !== language) : [...off, language];
+    await settings.update("inline.disabled_languages", next.length ? next : undefined, vscode.ConfigurationTarget.Global);
+  }
+
+  private async enable(value: boolean | undefined): Promise<void> {
+    await vscode.workspace.getConfiguration("ghostline").update(ENABLED, value, vscode.ConfigurationTarget.Global);
+  }
+}

@@ -1,0 +1,127 @@
+/** Finds the program, checks it, runs it, and says in which phase all that is. */
+import { homedir } from "node:os";
+import * as vscode from "vscode";
+import type { LanguageClient } from "vscode-languageclient/node";
+import { State } from "vscode-languageclient/node";
+import { createClient, type Hooks } from "../client.ts";
+import { type Status, statusChanged, statusRequest } from "../protocol.ts";
+import { reason } from "../reason.ts";
+import { find } from "./find.ts";
+import { fits, OLDEST, probe } from "./version.ts";
+
+export type Phase =
+  | { kind: "missing"; why: string }
+  | { kind: "starting" }
+  | { kind: "running"; status: Status }
+  | { kind: "stopped"; why: string };
+
+export class Supervisor implements vscode.Disposable {
+  /** Runs with every client that is up, before its first document is asked about. */
+  readonly onDidStart: vscode.Event<LanguageClient>;
+  readonly onDidStop: vscode.Event<void>;
+  readonly onDidChangePhase: vscode.Event<Phase>;
+  phase: Phase = { kind: "starting" };
+  client: LanguageClient | undefined;
+  /** The program that runs. */
+  program: string | undefined;
+
+  private readonly started = new vscode.EventEmitter<LanguageClient>();
+  private readonly ended = new vscode.EventEmitter<void>();
+  private readonly phases = new vscode.EventEmitter<Phase>();
+  /** Starts and stops, one after the other. */
+  private queue: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly context: vscode.ExtensionContext,
+    private readonly log: vscode.LogOutputChannel,
+    private readonly hooks: Omit<Hooks, "gaveUp">,
+  ) {
+    this.onDidStart = this.started.event;
+    this.onDidStop = this.ended.event;
+    this.onDidChangePhase = this.phases.event;
+  }
+
+  /** Starts the server, anew when it runs. */
+  restart(): Promise<void> {
+    this.queue = this.queue.then(async () => {
+      await this.stop();
+      try {
+        await this.start();
+      } catch (error) {
+        this.enter({ kind: "stopped", why: `The server did not start: ${reason(error)}` });
+      }
+    });
+    return this.queue;
+  }
+
+  dispose(): void {
+    this.started.dispose();
+    this.ended.dispose();
+    this.phases.dispose();
+  }
+
+  async stop(): Promise<void> {
+    const client = this.client;
+    this.client = undefined;
+    if (!client) return;
+    this.ended.fire();
+    try {
+      await client.dispose();
+    } catch (error) {
+      this.log.warn(`the server did not stop in order: ${reason(error)}`);
+    }
+  }
+
+  private async start(): Promise<void> {
+    this.enter({ kind: "starting" });
+    const setting = vscode.workspace.getConfiguration("ghostline").get<string>("server.path", "");
+    const found = await find({
+      setting,
+      extensionPath: this.context.extensionPath,
+      home: homedir(),
+      searchPath: process.env["PATH"] ?? "",
+      windows: process.platform === "win32",
+    });
+    if (!found) {
+      const why = setting
+        ? `ghostline.server.path names no program: ${setting}`
+        : "The ghostline program is neither on PATH nor in Cargo's folder of programs";
+      return this.enter({ kind: "missing", why });
+    }
+    const probed = await probe(found.path);
+    if ("error" in probed) {
+      return this.enter({ kind: "missing", why: `${found.path} can't be used: ${probed.error}` });
+    }
+    if (!fits(probed.version, OLDEST)) {
+      const why = `${found.path} is version ${probed.version}; this extension needs ${OLDEST} or a newer one that fits`;
+      return this.enter({ kind: "missing", why });
+    }
+    this.log.info(`${found.path} (${found.source}), version ${probed.version}`);
+    this.program = found.path;
+    const client = createClient(found.path, this.log, {
+      ...this.hooks,
+      gaveUp: () => this.enter({ kind: "stopped", why: "The server keeps ending; the log says why" }),
+    });
+    this.client = client;
+    client.onNotification(statusChanged, (status) => this.enter({ kind: "running", status }));
+    client.onDidChangeState(({ newState }) => {
+      if (newState === State.Running) void this.askStatus(client);
+      if (newState === State.Starting) this.enter({ kind: "starting" });
+    });
+    await client.start();
+    this.started.fire(client);
+  }
+
+  private async askStatus(client: LanguageClient): Promise<void> {
+    try {
+      this.enter({ kind: "running", status: await client.sendRequest(statusRequest, {}) });
+    } catch (error) {
+      this.log.warn(`the server does not tell its status: ${reason(error)}`);
+    }
+  }
+
+  private enter(phase: Phase): void {
+    this.phase = phase;
+    this.phases.fire(phase);
+  }
+}

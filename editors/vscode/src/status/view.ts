@@ -1,0 +1,81 @@
+/** What the status bar says. Knows no editor. */
+import type { Status } from "../protocol.ts";
+import type { Phase } from "../server/supervisor.ts";
+
+export interface Now {
+  phase: Phase;
+  /** Whether completions pause here, and why. */
+  paused: "here" | "everywhere" | undefined;
+  /** How long the last ghost text took the server. */
+  latencyMs: number | undefined;
+}
+
+export interface View {
+  text: string;
+  /** One sentence. */
+  title: string;
+  severity: "none" | "warning" | "error";
+  /** What a screen reader says. */
+  accessible: string;
+}
+
+export function view({ phase, paused, latencyMs }: Now): View {
+  switch (phase.kind) {
+    case "missing":
+      return said("$(error) ghostline: no program", phase.why, "error");
+    case "stopped":
+      return said("$(error) ghostline: stopped", phase.why, "error");
+    case "starting":
+      return said("$(loading~spin) ghostline", "ghostline is starting");
+    case "running":
+      if (paused) {
+        const where = paused === "here" ? "in this workspace" : "everywhere";
+        return said("$(debug-pause) ghostline", `Completions pause ${where}`);
+      }
+      return running(phase.status, latencyMs);
+  }
+}
+
+function running(status: Status, latencyMs: number | undefined): View {
+  const completion = status.roles["completion"];
+  const model = completion?.model ?? undefined;
+  const latency = latencyMs === undefined ? "" : ` · ${latencyMs < 10 ? latencyMs.toFixed(1) : Math.round(latencyMs)} ms`;
+  switch (status.state) {
+    case "starting":
+      return said("$(loading~spin) ghostline", status.message);
+    case "loading": {
+      const percent = completion?.loadedPercent;
+      return said(`$(loading~spin) ${short(model)}${percent == null ? "" : ` ${percent} %`}`, status.message);
+    }
+    case "ready":
+      return said(`$(sparkle) ${short(model)}${latency}`, status.message);
+    case "degraded":
+      // Completions come all the same when a model serves them.
+      return completion?.state === "ready"
+        ? said(`$(sparkle) ${short(model)}${latency}`, status.message)
+        : said("$(warning) ghostline", status.message, "warning");
+    case "unavailable":
+      return said("$(circle-slash) ghostline: no model", status.message, "warning");
+  }
+}
+
+/** `qwen2.5-coder:1.5b` of `hf.co/someone/qwen2.5-coder:1.5b-base-q4_K_M`. */
+export function short(model: string | undefined): string {
+  if (!model) return "ghostline";
+  const name = model.split("/").at(-1) ?? model;
+  return name.replace(/(-base|-instruct)?-q\d\w*$/i, "");
+}
+
+function said(text: string, title: string, severity: View["severity"] = "none"): View {
+  const plain = text.replace(/\$\([^)]*\)\s*/g, "");
+  return { text, title, severity, accessible: `ghostline: ${plain.replace(/^ghostline:? ?/, "")}. ${title}` };
+}
+
+/** The roles as a Markdown table. */
+export function rolesTable(status: Status): string {
+  const rows = Object.entries(status.roles).map(([role, { state, model, backend, fallback }]) => {
+    const who = model ? `\`${model.replaceAll("`", "")}\` (${backend ?? "?"})${fallback ? ", not the first choice" : ""}` : "–";
+    return `| ${role} | ${state} | ${who} |`;
+  });
+  return ["| role | state | model |", "|---|---|---|", ...rows].join("\n");
+}

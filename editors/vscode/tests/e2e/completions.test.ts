@@ -1,0 +1,103 @@
+/** Ghost text in a real VS Code: drawn, grown, taken, dropped. */
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { ghostIs, ghostIsGone, lineIs, lines, notifications, openAtEnd, picture, statusIs } from "./actions.ts";
+import { onStage, stopEditor } from "./editor.ts";
+
+after(stopEditor);
+
+const CODE = "function total(prices) {\n";
+const READY = /qwen2\.5-coder/;
+
+test("a ghost text is drawn while typing, Tab takes all of it, and no message appears", async () => {
+  const rules = [{ when: "const sum", steps: [{ wait_ms: 20 }, { text: " = prices.reduce((a, b) => a + b, 0);" }] }];
+  await onStage("tab", { files: { "cart.js": CODE }, rules }, async ({ page }) => {
+    await openAtEnd(page, "cart.js");
+    await statusIs(page, READY);
+    await page.keyboard.type("  const sum");
+    await ghostIs(page, /^ = prices\.reduce\(\(a, b\) => a \+ b, 0\);$/);
+    await picture(page, "ghost-dark");
+    await page.keyboard.press("Tab");
+    await lineIs(page, /^ {2}const sum = prices\.reduce\(\(a, b\) => a \+ b, 0\);$/);
+    await ghostIsGone(page);
+    await statusIs(page, /ms$/);
+    assert.deepEqual(await notifications(page), []);
+  });
+});
+
+test("a ghost text grows in place", async () => {
+  await onStage("grows", { files: { "cart.js": CODE }, rules: [] }, async ({ page, backend }) => {
+    backend.say([{
+      when: "const sum",
+      steps: [{ text: " = prices" }, { text: ".first" }, backend.gate("more"), { text: " + prices" }, { text: ".second" }, backend.gate("rest"), { text: " + tip;" }],
+    }]);
+    await openAtEnd(page, "cart.js");
+    await statusIs(page, READY);
+    await page.keyboard.type("  const sum");
+    const first = await ghostIs(page, /^ = prices/);
+    assert.ok(!first.includes("second"), `drawn before it was said: ${first}`);
+    // From here on every frame shows some of it: growing never blinks.
+    await page.evaluate(() => {
+      const seen = ((window as never as { gaps: number }).gaps = 0);
+      const look = () => {
+        if (!document.querySelector(".ghost-text-decoration")) (window as never as { gaps: number }).gaps += 1;
+        requestAnimationFrame(look);
+      };
+      look();
+      return seen;
+    });
+    backend.open("more");
+    const longer = await ghostIs(page, /^ = prices\.first \+ prices/);
+    assert.ok(!longer.includes("tip"), `drawn before it was said: ${longer}`);
+    backend.open("rest");
+    await ghostIs(page, /^ = prices\.first \+ prices\.second \+ tip;$/);
+    assert.equal(await page.evaluate(() => (window as never as { gaps: number }).gaps), 0);
+    await page.keyboard.press("Tab");
+    await lineIs(page, / \+ tip;$/);
+  });
+});
+
+test("a word, then a line, are taken one after the other", async () => {
+  const rules = [{ when: "const sum", steps: [{ text: " = first + second;" }] }];
+  await onStage("word", { files: { "cart.js": CODE }, rules }, async ({ page }) => {
+    await openAtEnd(page, "cart.js");
+    await statusIs(page, READY);
+    await page.keyboard.type("  const sum");
+    await ghostIs(page, /first \+ second/);
+    await page.keyboard.press("Control+ArrowRight");
+    await lineIs(page, /^ {2}const sum $/);
+    await ghostIs(page, /^= first \+ second;$/);
+    await page.keyboard.press("Control+Alt+ArrowRight");
+    await lineIs(page, /^ {2}const sum = first \+ second;$/);
+  });
+});
+
+test("typing something else drops the ghost text and cancels the model", async () => {
+  await onStage("divergence", { files: { "cart.js": CODE }, rules: [] }, async ({ page, backend }) => {
+    backend.say([{ when: "const sumx", steps: [{ text: "yz = 1;" }] }, { when: "const sum", steps: [{ text: " = prices.length;" }] }]);
+    await openAtEnd(page, "cart.js");
+    await statusIs(page, READY);
+    await page.keyboard.type("  const sum");
+    await ghostIs(page, /^ = prices\.length;$/);
+    await page.keyboard.type("x");
+    await ghostIs(page, /^yz = 1;$/);
+    assert.ok((await lines(page)).includes("  const sumx"));
+  });
+});
+
+test("Escape dismisses a ghost text that still grows, and it stays away", async () => {
+  await onStage("escape", { files: { "cart.js": CODE }, rules: [] }, async ({ page, backend }) => {
+    backend.say([{ when: "const sum", steps: [{ text: " = prices" }, { text: ".length" }, backend.gate("rest"), { text: " + 1;" }] }]);
+    await openAtEnd(page, "cart.js");
+    await statusIs(page, READY);
+    await page.keyboard.type("  const sum");
+    await ghostIs(page, /^ = prices/);
+    await page.keyboard.press("Escape");
+    await ghostIsGone(page);
+    backend.open("rest");
+    // The next key is answered after the growth that must not be drawn.
+    backend.say([{ when: "const sum2", steps: [{ text: " = 7;" }] }]);
+    await page.keyboard.type("2");
+    await ghostIs(page, /^ = 7;$/);
+  });
+});

@@ -1,0 +1,74 @@
+/** What the status bar says, and what is behind it. */
+import { after, test } from "node:test";
+import { command, ghostIs, ghostIsGone, openAtEnd, picture, statusIs } from "./actions.ts";
+import { onStage, stopEditor, withProgram } from "./editor.ts";
+
+after(stopEditor);
+
+const FILES = { "cart.js": "function total(prices) {\n" };
+const RULES = [{ when: "const sum", steps: [{ text: " = prices.length;" }] }];
+
+test("loading, then ready", async () => {
+  await onStage("states", { files: FILES, rules: RULES, backendArgs: ["--load-gate", "GATE/loaded"] }, async ({ page, backend }) => {
+    await statusIs(page, /qwen2\.5-coder:1\.5b/);
+    const loading = page.locator("#ghostline\\.ghostline\\.ghostline\\.status .codicon-loading");
+    await openAtEnd(page, "cart.js");
+    await page.keyboard.type("  const sum");
+    await loading.waitFor();
+    await picture(page, "status-loading");
+    backend.open("loaded");
+    await loading.waitFor({ state: "detached" });
+    await statusIs(page, /^\s*qwen2\.5-coder:1\.5b/);
+    await picture(page, "status-ready");
+  });
+});
+
+test("without a backend it says so", async () => {
+  await onStage("unavailable", { files: FILES }, async ({ page }) => {
+    await statusIs(page, /no model/);
+    await picture(page, "status-no-backend");
+  });
+});
+
+test("without the program it says so, and it starts when the setting is right", async () => {
+  await onStage("missing", { files: FILES, rules: RULES }, async ({ page }) => {
+    await statusIs(page, /qwen2\.5-coder/);
+    await withProgram("/nowhere/ghostline", async () => {
+      await statusIs(page, /no program/);
+      await picture(page, "status-no-program");
+    });
+    await statusIs(page, /qwen2\.5-coder/);
+  });
+});
+
+test("pausing here stops ghost text, resuming brings it back", async () => {
+  await onStage("pause", { files: FILES, rules: [{ when: "", steps: [{ text: " = 1;" }] }] }, async ({ page }) => {
+    await openAtEnd(page, "cart.js");
+    await statusIs(page, /qwen2\.5-coder/);
+    await page.locator("#ghostline\\.ghostline\\.ghostline\\.status a").click();
+    await page.locator(".quick-input-list .monaco-list-row", { hasText: "Pause in this workspace" }).waitFor();
+    await picture(page, "menu");
+    await page.keyboard.press("Escape");
+    await command(page, "ghostline: Pause in This Workspace");
+    await page.locator("#ghostline\\.ghostline\\.ghostline\\.status .codicon-debug-pause").waitFor();
+    await page.locator(".editor-instance .view-lines").click();
+    await page.keyboard.press("Control+End");
+    await page.keyboard.type("  const a");
+    await ghostIsGone(page);
+    await command(page, "ghostline: Resume");
+    await statusIs(page, /qwen2\.5-coder/);
+    await page.locator(".editor-instance .view-lines").click();
+    await page.keyboard.press("Control+End");
+    await page.keyboard.type("b");
+    await ghostIs(page, /^ = 1;$/);
+  });
+});
+
+test("the metrics open as a page", async () => {
+  await onStage("pages", { files: FILES, rules: [{ when: "", steps: [{ text: "1" }] }] }, async ({ page }) => {
+    await statusIs(page, /qwen2\.5-coder/);
+    await command(page, "ghostline: Show Metrics");
+    await page.waitForSelector('.tab[data-resource-name*="metrics"], .tab[aria-label*="metrics"]');
+    await picture(page, "metrics");
+  });
+});
