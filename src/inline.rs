@@ -217,7 +217,9 @@ impl Engine {
         let mut watch = self.generate(&route, origin, &target, &settings, None);
         // The stream opens first; the parser works while the model does.
         tokio::task::yield_now().await;
-        self.syntax.prepare(&target.document, target.offset_bytes);
+        while self.syntax.prepare(&target.document, target.offset_bytes) {
+            tokio::task::yield_now().await;
+        }
         let generated = (&mut watch, &place, &target, Source::Generated);
         let completion = self.first_shown(generated, deadline).await?;
         if let Some(first) = completion.trace.first_token {

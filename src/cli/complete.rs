@@ -1,4 +1,5 @@
-//! `ghostline complete FILE:LINE:COLUMN`: one inline completion from the terminal.
+//! `ghostline complete FILE:LINE:COLUMN`: one inline completion from the terminal, made as the server makes
+//! one: the same rules about files, and the files that this one imports taken for open ones.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,6 +66,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         explicit: true,
         selected: None,
     };
+    engine.gather_context(&ask.document, offset_bytes).await;
     let answer = engine.complete(ask).await;
     checks.abort();
     let completion = match answer {

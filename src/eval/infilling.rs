@@ -2,8 +2,8 @@
 //!
 //! Called by `cli/bench/infill`. For each problem the real engine completes a document with the hole in
 //! it, as when a person asks for it. One generation gives both texts: *raw* is all that the model said,
-//! put in as it is; *engine* is what the engine would insert of it. So they differ in the engine's work
-//! only.
+//! put in as it is; *raw-line* is the first line of that where the hole is one line, which any client can
+//! cut; *engine* is what the engine would insert of it. So they differ in what is done with one text.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::prompt::Segment;
 use crate::router::{Route, Router};
 
 /// The candidates, in the order of reports.
-pub const CANDIDATES: [&str; 2] = ["raw", "engine"];
+pub const CANDIDATES: [&str; 3] = ["raw", "raw-line", "engine"];
 
 /// Nobody types: the whole text is waited for, however slow the model.
 const PATIENCE: Duration = Duration::from_hours(1);
@@ -179,11 +179,11 @@ impl Filler {
         shown.try_collect().await
     }
 
-    /// The program filled in both ways.
+    /// The program filled in all ways.
     async fn fill<'p>(
         &self,
         problem: &'p Problem,
-    ) -> Result<(&'p Problem, usize, [Filled; 2]), InfillError> {
+    ) -> Result<(&'p Problem, usize, [Filled; 3]), InfillError> {
         let task = || problem.task_id.clone();
         let hole = Hole::of(problem, self.seed);
         // A document of its own each, so that no text of one is known to another.
@@ -206,7 +206,14 @@ impl Filler {
                 task: task(),
                 source,
             })?;
-        let raw = raw(&hole, &recording).ok_or_else(|| InfillError::Misplaced { task: task() })?;
+        let misplaced = || InfillError::Misplaced { task: task() };
+        let raw = raw(&hole, &recording, &recording.text).ok_or_else(misplaced)?;
+        let line = if hole.solution_lines > 1 {
+            &recording.text
+        } else {
+            first_line(&recording.text)
+        };
+        let raw_line = self::raw(&hole, &recording, line).ok_or_else(misplaced)?;
         let engine = match answer {
             Ok(completion) => {
                 let edit = Edit {
@@ -232,12 +239,22 @@ impl Filler {
                 });
             }
         };
-        Ok((problem, hole.solution_lines, [raw, engine]))
+        Ok((problem, hole.solution_lines, [raw, raw_line, engine]))
     }
 }
 
-/// All that the model said, where its prompt ended; `None` where that is not the hole.
-fn raw(hole: &Hole, recording: &Recording) -> Option<Filled> {
+/// The first line with anything on it.
+fn first_line(text: &str) -> &str {
+    let content = text.len() - text.trim_start().len();
+    let end = text
+        .get(content..)
+        .and_then(|t| t.find('\n'))
+        .map_or(text.len(), |at| content + at);
+    text.get(..end).unwrap_or(text)
+}
+
+/// `text`, which is of what the model said, where its prompt ended; `None` where that is not the hole.
+fn raw(hole: &Hole, recording: &Recording, text: &str) -> Option<Filled> {
     // The engine leaves away the spaces left of the cursor, which the model says itself.
     let asked_at = hole.before.trim_end_matches([' ', '\t']);
     let agrees = match recording.request.prompt.segments().last() {
@@ -246,9 +263,13 @@ fn raw(hole: &Hole, recording: &Recording) -> Option<Filled> {
         None => false,
     };
     agrees.then(|| Filled {
-        code: [asked_at, &recording.text, &hole.after].concat(),
-        text: recording.text.clone(),
-        stop: stop_name(recording.finish.stop),
+        code: [asked_at, text, &hole.after].concat(),
+        text: text.to_owned(),
+        stop: if text.len() < recording.text.len() {
+            stop_name(StopReason::Cut)
+        } else {
+            stop_name(recording.finish.stop)
+        },
     })
 }
 
@@ -261,12 +282,12 @@ pub(super) const fn stop_name(stop: StopReason) -> &'static str {
     }
 }
 
-/// Runs the problem's test on both programs.
+/// Runs the problem's test on each program.
 async fn execute(
     sandbox: &Sandbox,
     problem: &Problem,
     solution_lines: usize,
-    filled: [Filled; 2],
+    filled: [Filled; 3],
 ) -> Result<Task, InfillError> {
     let mut attempts = BTreeMap::new();
     let mut before = None;

@@ -146,7 +146,7 @@ pub struct Report {
     pub setting: Setting,
     /// Everybody's share.
     pub candidates: Vec<Candidate>,
-    /// Each candidate against the first.
+    /// Each candidate against those before it.
     pub pairs: Vec<Pair>,
     /// Every problem, by name.
     pub tasks: Vec<Task>,
@@ -176,10 +176,11 @@ impl Report {
                 }
             })
             .collect();
+        let after = |n: usize| names.get(n + 1..).unwrap_or_default();
         let pairs = names
-            .split_first()
-            .into_iter()
-            .flat_map(|(first, others)| others.iter().map(move |other| (*first, *other)))
+            .iter()
+            .enumerate()
+            .flat_map(|(n, a)| after(n).iter().map(move |b| (*a, *b)))
             .map(|(a, b)| {
                 let both = tasks.iter().map(|task| (passed(task, a), passed(task, b)));
                 Pair::new(a, b, Paired::of(both))

@@ -48,6 +48,12 @@ impl Engine {
         self.surroundings.opened(document);
     }
 
+    /// Gathers what stands in front of the prompt for byte `offset_bytes` of a document that no editor has
+    /// open, where an engine otherwise waits for an idle moment. Returns when it is there.
+    pub async fn gather_context(&self, document: &Document, offset_bytes: usize) {
+        self.surroundings.gather_now(document, offset_bytes).await;
+    }
+
     /// The person copied text, from the document `uri` where the editor tells.
     pub fn text_copied(&self, text: &str, uri: Option<&str>) {
         self.surroundings.copied(text, uri);
@@ -89,6 +95,7 @@ impl Engine {
         }
         lock(&self.outcomes).forget(uri);
         self.surroundings.closed(uri);
+        self.syntax.closed(uri);
         let mut slot = lock(&self.live);
         if slot
             .as_ref()

@@ -26,10 +26,12 @@ use super::place::Place;
 use super::trigger::Files;
 use crate::backend::{Chunk, ChunkStream, Priority, Request};
 use crate::config::{Role, Settings};
-use crate::context::{Active, Context, Gatherer, Seen, Wish};
+use crate::context::{Active, Context, Gatherer, Seen};
 use crate::document::Document;
 use crate::prompt::{Block, Segment, window};
 use crate::router::{RoleState, Route, Router};
+
+mod gathering;
 
 /// Without a key for so long, the person thinks or reads: one gap in a hundred between keys is longer.
 /// llama.vim changes its ring after the same time.
@@ -140,8 +142,13 @@ impl Surroundings {
         document: &Document,
         offset_bytes: usize,
     ) -> Vec<Segment> {
-        let block = self.shared.blocks.get(&document.uri).map(|b| b.clone());
-        prompt(route, document, offset_bytes, block.as_deref())
+        let block = self.shared.blocks.get(&document.uri);
+        prompt(
+            route,
+            document,
+            offset_bytes,
+            block.map(|b| b.clone()).as_deref(),
+        )
     }
 
     /// The stream of a generation, which begins when a warm-up in flight has ended.
@@ -260,39 +267,6 @@ impl Shared {
             && !disabled.iter().any(|id| **id == *document.language_id)
             && route.backend.prompt_budget().context_tokens > 0
             && self.parts.files.load().refusal(&document.uri).is_none()
-    }
-
-    fn gather(&self, gatherer: &mut Gatherer, active: &Active, route: &Route) -> Option<Block> {
-        let Active {
-            document,
-            offset_bytes,
-            ..
-        } = active;
-        let budget = route.backend.prompt_budget();
-        let window = window::cut(
-            &document.text,
-            *offset_bytes,
-            budget.prefix_tokens,
-            budget.suffix_tokens,
-        );
-        let line = document
-            .text
-            .byte_to_line((*offset_bytes).min(document.text.len_bytes()));
-        let settings = self.parts.settings.load();
-        let files = self.parts.files.load();
-        let (seen, copied) = self.context.snapshot();
-        let wish = Wish {
-            document,
-            offset_bytes: *offset_bytes,
-            window_lines: line.saturating_sub(window.above.lines().count())
-                ..line + window.after.lines().count().max(1),
-            budget_tokens: budget.context_tokens,
-            settings: &settings.context,
-            redact_secrets: settings.privacy.redact_secrets,
-            folders: files.folders(),
-            allowed: &|uri| files.refusal(uri).is_none(),
-        };
-        gatherer.gather(&wish, &seen, copied.as_ref())
     }
 
     /// Puts a new block in the place of the old one, unless a key came meanwhile; true when the front of

@@ -8,15 +8,18 @@
 //! at the cursor already, as it is in the middle of most statements, the text that breaks it least is
 //! taken.
 //!
+//! The window around the cursor is parsed while the model thinks ([`Syntax::prepare`]); what a text
+//! makes of it is read on top of that, and what was judged is not judged again, the rest of a text after
+//! a part of it was typed included.
+//!
 //! Invariants: work is proportional to a bounded window and, from one key to the next, to what changed
-//! in it; a parse that takes longer than [`STEPS`] of the parser is given up and the text shown; languages without
-//! a grammar are left alone.
+//! in it; a parse that takes too many steps of the parser is given up and the text shown;
+//! languages without a grammar are left alone.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lru::LruCache;
+use ropey::Rope;
+use tree_sitter::Tree;
 
 use super::lines::{brackets, closer_of};
 use super::place::Place;
@@ -24,52 +27,63 @@ use super::stop::opens_block;
 use crate::document::Document;
 use crate::grammar::Grammar;
 
+mod judged;
 mod scene;
 mod tree;
 mod window;
 
 pub(super) use scene::{Indent, Scene};
 
+use judged::{Judged, Verdict};
 use tree::{Faults, Trees};
 use window::Window;
 
-/// Steps of the parser that one look may take; one is about 38 µs (two cores, November 2026). A window
-/// of usual code is parsed in 0.3 to 0.4 ms when it is new (`tests::cost`), half of what this allows;
-/// one that begins in the middle of nested blocks took 60 steps, and is not worth them. Counted, not timed, so that a busy machine shows
-/// the same as an idle one.
+/// Steps of the parser that one look may take; one is about 38 µs (two cores, November 2026). Most
+/// windows are parsed in a few when they are new (`tests::cost`). Counted, not timed, so that a busy
+/// machine shows the same as an idle one.
 const STEPS: u32 = 20;
-/// Verdicts kept, so that a text typed along is judged once: as many as the texts in the cache.
-const VERDICTS: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 
 /// Closers at the end of a text that are taken away to see whether it parses then.
 const MOST_EXCESS_CLOSERS: usize = 2;
 
 /// Trees and verdicts of the places looked at last.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Syntax {
     /// A std mutex: held for the time of a parse, never across an await.
-    trees: Mutex<Trees>,
-    /// What may be shown, by the text that would stand in the window afterwards: the bytes of the text
-    /// that remain, or nothing.
-    verdicts: Mutex<LruCache<u64, Verdict>>,
+    looking: Mutex<Looking>,
+    /// The same, held for a comparison.
+    judged: Mutex<Judged>,
 }
 
-/// What remains of a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    /// All of it.
-    Whole,
-    /// All but so many bytes at its end.
-    Without(usize),
-    Nothing,
+/// The parser, and the window cut last.
+#[derive(Debug, Default)]
+struct Looking {
+    trees: Trees,
+    cut: Option<Cut>,
 }
 
-impl Default for Syntax {
-    fn default() -> Self {
-        Self {
-            trees: Mutex::default(),
-            verdicts: Mutex::new(LruCache::new(VERDICTS)),
+/// A window and what it was cut from.
+#[derive(Debug)]
+struct Cut {
+    text: Rope,
+    offset: usize,
+    window: Window,
+}
+
+impl Looking {
+    /// The parser and the window around byte `offset`, with steps for a look.
+    fn at(&mut self, document: &Document, offset: usize) -> (&mut Trees, &Window) {
+        self.trees.allow(STEPS);
+        let known = |cut: &Cut| cut.offset == offset && cut.text.is_instance(&document.text);
+        if !self.cut.as_ref().is_some_and(known) {
+            self.cut = None;
         }
+        let cut = self.cut.get_or_insert_with(|| Cut {
+            text: document.text.clone(),
+            offset,
+            window: Window::cut(&document.text, offset),
+        });
+        (&mut self.trees, &cut.window)
     }
 }
 
@@ -83,28 +97,30 @@ impl Syntax {
         if let Some(grammar) = Grammar::of(&document.language_id)
             && may_open
         {
-            let window = Window::cut(&document.text, offset);
-            let mut trees = self.trees();
-            trees.allow(STEPS);
-            if let Some(tree) = trees.look(grammar, &window.text) {
-                scene.look_at(&tree, grammar, &window);
+            let mut looking = self.looking();
+            let (trees, window) = looking.at(document, offset);
+            if let Some(tree) = trees.look(grammar, window) {
+                scene.look_at(&tree, grammar, window);
             }
         }
         scene
     }
 
-    /// Parses the window of byte `offset` ahead of [`Syntax::mend`].
-    pub(super) fn prepare(&self, document: &Document, offset: usize) {
-        if let Some(grammar) = Grammar::of(&document.language_id) {
-            let window = Window::cut(&document.text, offset);
-            let mut trees = self.trees();
-            trees.allow(STEPS);
-            trees.look(grammar, &window.text);
-        }
+    /// Parses the window of byte `offset` ahead of [`Syntax::mend`]. True when there is more to do: a
+    /// caller lets others have their turn in between.
+    pub(super) fn prepare(&self, document: &Document, offset: usize) -> bool {
+        let Some(grammar) = Grammar::of(&document.language_id) else {
+            return false;
+        };
+        let mut looking = self.looking();
+        let (trees, window) = looking.at(document, offset);
+        trees.look(grammar, window).is_none() && trees.has_more(window)
     }
 
-    fn trees(&self) -> MutexGuard<'_, Trees> {
-        self.trees.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A document was closed: its text is not held any longer.
+    pub(super) fn closed(&self, uri: &str) {
+        self.judged().forget(uri);
+        self.looking().cut = None;
     }
 
     /// The longest beginning of `text` that may stand at byte `offset`; `None` when nothing of it may.
@@ -117,16 +133,10 @@ impl Syntax {
         let Some(grammar) = Grammar::of(&document.language_id) else {
             return Some(text);
         };
-        let window = Window::cut(&document.text, offset);
-        let key = key_of(grammar, &window, &text);
-        let known = {
-            let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-            verdicts.get(&key).copied()
-        };
+        let known = self.judged().find(document, offset, &text);
         let verdict = known.unwrap_or_else(|| {
-            let verdict = self.judge(grammar, &window, &text);
-            let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-            verdicts.put(key, verdict);
+            let verdict = self.judge(grammar, document, offset, &text);
+            self.judged().add(document, offset, &text, verdict);
             verdict
         });
         match verdict {
@@ -137,11 +147,25 @@ impl Syntax {
         (!text.trim().is_empty()).then_some(text)
     }
 
-    fn judge(&self, grammar: &'static Grammar, window: &Window, text: &str) -> Verdict {
-        let mut trees = self.trees();
-        trees.allow(STEPS);
+    fn judge(
+        &self,
+        grammar: &'static Grammar,
+        document: &Document,
+        offset: usize,
+        text: &str,
+    ) -> Verdict {
+        let mut looking = self.looking();
+        let (trees, window) = looking.at(document, offset);
         // Without an answer in time the text is shown.
-        judge(&mut trees, grammar, window, text).unwrap_or(Verdict::Whole)
+        judge(trees, grammar, window, text).unwrap_or(Verdict::Whole)
+    }
+
+    fn looking(&self) -> MutexGuard<'_, Looking> {
+        self.looking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn judged(&self) -> MutexGuard<'_, Judged> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -152,12 +176,26 @@ fn judge(
     window: &Window,
     text: &str,
 ) -> Option<Verdict> {
-    let before = trees.look(grammar, &window.text)?;
-    let before = Faults::of(&before, &window.near());
+    // Mostly it was parsed while the model thought.
+    let tree = loop {
+        match trees.look(grammar, window) {
+            Some(tree) => break tree,
+            None if trees.has_more(window) => trees.allow(STEPS),
+            None => return None,
+        }
+    };
+    trees.allow(STEPS);
+    let before = Faults::of(&tree, &window.near());
+    let mut ends = Ends {
+        trees,
+        grammar,
+        window,
+        tree,
+    };
     let mut best = None;
     for kept in kept_lengths(text) {
         let candidate = text.get(..kept)?;
-        let faults = least_faults(trees, grammar, window, candidate, before.count)?;
+        let faults = ends.least_faults(candidate, before.count)?;
         if faults <= before.count {
             return Some(verdict(text, kept));
         }
@@ -196,60 +234,45 @@ fn kept_lengths(text: &str) -> impl Iterator<Item = usize> {
     lengths.into_iter()
 }
 
-/// The faults of the window with `text` in it, under the most favourable of the ends it may still get.
-/// `None` when time ran out.
-fn least_faults(
-    trees: &mut Trees,
+/// A window in which texts are tried with the ends they may still get.
+struct Ends<'a> {
+    trees: &'a mut Trees,
     grammar: &'static Grammar,
-    window: &Window,
-    text: &str,
-    enough: usize,
-) -> Option<usize> {
-    let closers: String = brackets(text, None)
-        .open
-        .iter()
-        .rev()
-        .map(|&c| closer_of(c))
-        .collect();
-    let own = [""].into_iter().chain(grammar.endings.iter().copied());
-    let mut tried = Vec::new();
-    let mut least = usize::MAX;
-    // What follows on the line ends the statement itself.
-    let room = rest_of_line(window).trim().is_empty();
-    for closers in ["", closers.as_str()] {
-        for ending in own.clone().take(if room { usize::MAX } else { 1 }) {
-            let text = [text, closers, ending].concat();
-            if tried.contains(&text) {
-                continue;
+    window: &'a Window,
+    /// Of the window.
+    tree: Tree,
+}
+
+impl Ends<'_> {
+    /// The faults of the window with `text` in it, under the most favourable of its ends, or of one that
+    /// leaves no more than `enough`. `None` when time ran out.
+    fn least_faults(&mut self, text: &str, enough: usize) -> Option<usize> {
+        let open = brackets(text, None).open;
+        let closers: String = open.iter().rev().map(|&c| closer_of(c)).collect();
+        let (_, after) = self.window.sides();
+        // What follows on the line ends the statement itself.
+        let room = after.split('\n').next().is_none_or(|l| l.trim().is_empty());
+        let own: &[&str] = if room { self.grammar.endings } else { &[] };
+        // The likeliest first: with room for it, what was opened will be closed.
+        let closed = match (closers.as_str(), room) {
+            ("", _) => vec![""],
+            (closers, true) => vec![closers, ""],
+            (closers, false) => vec!["", closers],
+        };
+        let mut least = usize::MAX;
+        for closers in closed {
+            for ending in [""].iter().chain(own) {
+                let text = [text, closers, ending].concat();
+                let tree = self.trees.look_with(&self.tree, self.window, &text)?;
+                let faults = Faults::of(&tree, &self.window.near()).count;
+                if faults <= enough {
+                    return Some(faults);
+                }
+                least = least.min(faults);
             }
-            let with = window.with(&text);
-            let tree = trees.look(grammar, &with)?;
-            let faults = Faults::of(&tree, &window.near()).count;
-            if faults <= enough {
-                return Some(faults);
-            }
-            least = least.min(faults);
-            tried.push(text);
         }
+        Some(least)
     }
-    Some(least)
-}
-
-fn rest_of_line(window: &Window) -> &str {
-    let (_, after) = window.text.split_at(window.cursor);
-    after.split('\n').next().unwrap_or_default()
-}
-
-/// The same for a text and for the rest of it after a part was typed.
-fn key_of(grammar: &Grammar, window: &Window, text: &str) -> u64 {
-    let (before, after) = window.text.split_at(window.cursor);
-    let mut hasher = DefaultHasher::new();
-    std::ptr::from_ref(grammar).hash(&mut hasher);
-    for part in [before, text, after] {
-        hasher.write(part.as_bytes());
-    }
-    (window.cursor + text.len()).hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]

@@ -123,6 +123,51 @@ async fn the_workspaces_ignore_files_count_from_any_folder_below() {
 }
 
 #[tokio::test]
+async fn what_the_file_imports_stands_in_front_of_the_prompt_but_for_what_is_kept_out() {
+    let place = Place::new().await;
+    place.double.answer_with(|_| Answer::text("b();\n"));
+    place.write(".ghostlineignore", "hidden.rs\n");
+    place.write(
+        "src/store.rs",
+        "pub fn open_store(path: &Path) -> Store {\n    todo!()\n}\n",
+    );
+    place.write(
+        "src/hidden.rs",
+        "pub fn hidden_store(path: &Path) -> Store {\n    todo!()\n}\n",
+    );
+    // A window of it resembles the place of the cursor, and none of its names is in use there.
+    let alike: String = ["first", "second", "third"]
+        .map(|n| {
+            format!(
+                "fn {n}() {{\n    let reader = archive.reader(path);\n    \
+                 let entry = reader.next_entry();\n    archive.store(entry, reader);\n}}\n\n"
+            )
+        })
+        .concat();
+    place.write("src/alike.rs", &alike);
+    let file = place.write(
+        "src/a.rs",
+        "use crate::store::open_store;\nuse crate::hidden::hidden_store;\nuse crate::alike::{self};\n\n\
+         fn a() {\n    let reader = archive.reader(path);\n    let entry = reader.next_entry();\n    \
+         archive.store(open_store(entry), hidden_store);\n    \n}\n",
+    );
+    let (code, _, err) = place.complete(&file, 9, 5).await;
+    assert_eq!(code, 0, "{err}");
+    let log = place.double.log();
+    let prompts = log.generations().filter_map(|seen| seen.prompt());
+    let asked: Vec<_> = prompts.filter(|prompt| prompt.contains("fn a()")).collect();
+    let [prompt] = asked.as_slice() else {
+        panic!("{asked:?}")
+    };
+    assert!(
+        prompt.contains("pub fn open_store(path: &Path)"),
+        "{prompt}"
+    );
+    assert!(prompt.contains("fn second()"), "{prompt}");
+    assert!(!prompt.contains("pub fn hidden_store"), "{prompt}");
+}
+
+#[tokio::test]
 async fn logs_hold_no_text_of_the_document_or_the_model() {
     let place = Place::new().await;
     place

@@ -9,6 +9,8 @@ use crate::context::Seen;
 use crate::context::disk::Search;
 use crate::context::names::{names_in, names_near};
 use crate::context::outline::{Declaration, Import, Kind, Outline};
+use crate::document::Document;
+use crate::document::language::language_id;
 use crate::grammar::Grammar;
 
 /// A name declared more often than this says nothing: `new`, `main`, `test`.
@@ -87,6 +89,23 @@ impl Gatherer {
             }
         }
         by_name
+    }
+
+    /// The files that the document imports and nobody has open, as if somebody had: for a caller that
+    /// no editor tells what is open. `seen` holds the document.
+    pub fn imported_documents(&mut self, wish: &Wish<'_>, seen: &[Seen]) -> Vec<Document> {
+        let Some(grammar) = Grammar::of(&wish.document.language_id) else {
+            return Vec::new();
+        };
+        let seen: Vec<&Seen> = seen.iter().collect();
+        self.look(&seen);
+        let near = names_near(&wish.document.text, wish.offset_bytes);
+        let files = self.imported(wish, grammar, &seen, &near);
+        let read = |(uri, path): (Arc<str>, PathBuf)| {
+            let text = std::fs::read_to_string(&path).ok()?;
+            Some(Document::new(&uri, 0, language_id(&path), &text))
+        };
+        files.into_iter().filter_map(read).collect()
     }
 
     /// The files that the document imports and nobody has open, with their URIs.
