@@ -33,6 +33,10 @@ const FEWEST_CONTEXT_TOKENS: usize = 128;
 /// which a ghost text feels immediate.
 const COLD_PROMPT_TIME: Duration = Duration::from_millis(50);
 
+/// Below this a cold prompt of the first step takes more than a second, and every jump of the cursor
+/// makes one: processors without a graphics device.
+const SLOW_TOKENS_PER_SECOND: f64 = 400.0;
+
 impl PromptBudget {
     /// The prefixes to choose from, ascending, in tokens; a quarter more is suffix. Steps and not a
     /// formula, so that two measurements of one machine mostly give one budget: another budget moves
@@ -40,7 +44,7 @@ impl PromptBudget {
     const PREFIX_STEPS_TOKENS: [usize; 4] = [384, 768, 1536, 2048];
 
     /// The budget of the slowest machine: what a model needs to see at least.
-    pub const SMALLEST: Self = Self::of_prefix(Self::PREFIX_STEPS_TOKENS[0], 0);
+    pub const SMALLEST: Self = Self::of_prefix(128, 0);
 
     /// The budget while a backend's speed is unknown. All of it cold takes 0.1 s at 12,000 tokens per
     /// second, a small accelerator with a model of 1.5 billion parameters.
@@ -54,7 +58,8 @@ impl PromptBudget {
         }
     }
 
-    /// The largest budget of which a cold prompt takes at most 50 ms, else the smallest.
+    /// The largest budget of which a cold prompt takes at most 50 ms; else the first step, or the
+    /// smallest budget where even that would take seconds.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -66,7 +71,11 @@ impl PromptBudget {
         let prefix_tokens = Self::PREFIX_STEPS_TOKENS
             .into_iter()
             .rfind(|prefix| prefix + prefix / 4 <= cold_tokens)
-            .unwrap_or(Self::SMALLEST.prefix_tokens);
+            .unwrap_or(if prompt_tokens_per_second < SLOW_TOKENS_PER_SECOND {
+                Self::SMALLEST.prefix_tokens
+            } else {
+                Self::PREFIX_STEPS_TOKENS[0]
+            });
         let context_tokens = match within(CONTEXT_TIME).min(MOST_CONTEXT_TOKENS) {
             few if few < FEWEST_CONTEXT_TOKENS => 0,
             enough => enough,
@@ -97,8 +106,9 @@ mod tests {
     #[test]
     fn a_cold_prompt_is_as_long_as_50_ms_allow_and_context_as_250_ms() {
         for (tokens_per_second, expected) in [
-            (0.0, (384, 96, 0)),
-            (99.0, (384, 96, 0)),
+            (0.0, (128, 32, 0)),
+            (99.0, (128, 32, 0)),
+            (400.0, (384, 96, 0)),
             (1_000.0, (384, 96, 250)),
             (11_900.0, (384, 96, 512)),
             (20_000.0, (768, 192, 512)),

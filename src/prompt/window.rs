@@ -8,9 +8,11 @@ use ropey::Rope;
 
 use super::BYTES_PER_TOKEN;
 
-/// The window's first line is a multiple of this. Half of a 384-token window of code (about 32 lines):
-/// smaller steps throw the backend's cache away more often, larger ones leave it half empty.
+/// The window's first line is a multiple of at most this. Half of a 384-token window of code (about 32
+/// lines): smaller steps throw the backend's cache away more often, larger ones leave it half empty.
 pub const STEP_LINES: usize = 16;
+/// Tokens of the window for each line of the step.
+const TOKENS_PER_STEP_LINE: usize = 24;
 
 /// Bytes of the longest character in UTF-8.
 const LONGEST_CHAR_BYTES: usize = 4;
@@ -30,7 +32,8 @@ pub struct Window {
 pub fn cut(text: &Rope, offset: usize, prefix_tokens: usize, suffix_tokens: usize) -> Window {
     let offset_char = text.byte_to_char(offset.min(text.len_bytes()));
     let line = text.char_to_line(offset_char);
-    let first = first_line(text, line, prefix_tokens * BYTES_PER_TOKEN);
+    let step = (prefix_tokens / TOKENS_PER_STEP_LINE).clamp(1, STEP_LINES);
+    let first = first_line(text, line, prefix_tokens * BYTES_PER_TOKEN, step);
     let typed = text.slice(text.line_to_char(line)..offset_char).to_string();
     let above = text.slice(text.line_to_char(first)..text.line_to_char(line));
     Window {
@@ -42,15 +45,15 @@ pub fn cut(text: &Rope, offset: usize, prefix_tokens: usize, suffix_tokens: usiz
 
 /// The first line of the window: the smallest multiple of the step from which all lines up to `line`
 /// fit; where not even one step fits, the nearest whole lines that do.
-fn first_line(text: &Rope, line: usize, budget_bytes: usize) -> usize {
+fn first_line(text: &Rope, line: usize, budget_bytes: usize, step: usize) -> usize {
     let end = text.line_to_byte(line);
     let fits = |first: usize| end - text.line_to_byte(first) <= budget_bytes;
-    let mut first = line - line % STEP_LINES;
+    let mut first = line - line % step;
     if !fits(first) {
         return (first..=line).find(|&l| fits(l)).unwrap_or(line);
     }
-    while first >= STEP_LINES && fits(first - STEP_LINES) {
-        first -= STEP_LINES;
+    while first >= step && fits(first - step) {
+        first -= step;
     }
     first
 }
@@ -128,11 +131,19 @@ mod tests {
     fn the_first_line_stays_while_the_cursor_goes_down_and_then_steps() {
         // A line is 10 bytes: 400 bytes hold 40 lines, so two steps and a bit.
         let text = numbered(200);
-        let firsts: Vec<usize> = (0..100).map(|l| first_line(&text, l, 400)).collect();
+        let firsts: Vec<usize> = (0..100)
+            .map(|l| first_line(&text, l, 400, STEP_LINES))
+            .collect();
         assert!(firsts.iter().all(|f| f % STEP_LINES == 0));
         let moves = firsts.windows(2).filter(|w| w[0] != w[1]).count();
         assert_eq!(moves, 4, "{firsts:?}");
         assert!((0..100).all(|l| l - firsts[l] <= 40));
+        // A small window takes small steps, and is never near empty.
+        let lines_above = |line| {
+            let window = cut(&text, text.line_to_byte(line), 128, 0);
+            window.above.lines().count()
+        };
+        assert!((40..100).all(|line| (32..=38).contains(&lines_above(line))));
     }
 
     #[test]
