@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use super::transport::Outbox;
+use crate::backend::Backend;
 use crate::config::Role;
 use crate::inline::Skip;
 use crate::prompt::fim::Layout;
@@ -31,10 +33,12 @@ pub(super) async fn tell(
     mut kept_out: watch::Receiver<Option<(Arc<str>, Skip)>>,
     outbox: Outbox,
 ) {
+    let mut standing = Changes::of(&roles.borrow());
     loop {
         tokio::select! {
-            Ok(()) = roles.changed() => {}
+            Ok(()) = roles.changed() => standing = Changes::of(&roles.borrow()),
             Ok(()) = kept_out.changed() => {}
+            () = standing.next(), if !standing.0.is_empty() => {}
             else => return,
         }
         let skip = kept_out.borrow_and_update().as_ref().map(|(_, skip)| *skip);
@@ -43,17 +47,55 @@ pub(super) async fn tell(
     }
 }
 
+/// How often a client hears of a load that goes on.
+const PROGRESS: Duration = Duration::from_millis(250);
+
+/// Tells when one of the models that serve may stand otherwise by itself.
+struct Changes(Vec<watch::Receiver<u64>>);
+
+impl Changes {
+    fn of(roles: &Roles) -> Self {
+        let mut backends: Vec<&Arc<dyn Backend>> = Vec::new();
+        for route in roles.values().filter_map(RoleState::route) {
+            if !backends
+                .iter()
+                .any(|known| Arc::ptr_eq(known, &route.backend))
+            {
+                backends.push(&route.backend);
+            }
+        }
+        Self(
+            backends
+                .into_iter()
+                .filter_map(|b| b.standing_changes())
+                .collect(),
+        )
+    }
+
+    /// Waits for the next change, and a moment for more of them. There must be somebody who tells.
+    async fn next(&mut self) {
+        let changed = self.0.iter_mut().map(|changes| Box::pin(changes.changed()));
+        let (ended, at, _) = futures_util::future::select_all(changed).await;
+        if ended.is_err() {
+            self.0.remove(at);
+            return;
+        }
+        tokio::time::sleep(PROGRESS).await;
+        for changes in &mut self.0 {
+            drop(changes.borrow_and_update());
+        }
+    }
+}
+
 /// One state for all: completions are what is missed first.
 fn summary(roles: &Roles) -> (&'static str, String) {
     let unserved = |role: Role| matches!(roles.get(&role), Some(RoleState::Unavailable(_)));
     match roles.get(&Role::Completion) {
         None | Some(RoleState::Starting) => ("starting", "Looking for models".into()),
-        Some(RoleState::Loading(route)) => {
-            let mut message = format!("Loading {}", place_of(route));
-            if let Some(percent) = route.backend.standing(&route.model).loaded_percent {
-                let _ = write!(message, ", {percent} %");
-            }
-            ("loading", message)
+        Some(RoleState::Loading(route)) => loading(route, loaded_percent(route)),
+        // It was unloaded while nobody used it, and somebody does again.
+        Some(RoleState::Ready(route)) if loaded_percent(route).is_some() => {
+            loading(route, loaded_percent(route))
         }
         Some(RoleState::Ready(route)) => {
             let mut message = format!("Completions from {}", place_of(route));
@@ -89,6 +131,18 @@ fn summary(roles: &Roles) -> (&'static str, String) {
     }
 }
 
+fn loading(route: &Route, percent: Option<u8>) -> (&'static str, String) {
+    let mut message = format!("Loading {}", place_of(route));
+    if let Some(percent) = percent {
+        let _ = write!(message, ", {percent} %");
+    }
+    ("loading", message)
+}
+
+fn loaded_percent(route: &Route) -> Option<u8> {
+    route.backend.standing(&route.model).loaded_percent
+}
+
 /// What the backends remark on the models that serve, each remark once.
 fn remarks(roles: &Roles) -> Vec<String> {
     let mut remarks = Vec::new();
@@ -116,6 +170,7 @@ fn role_json(state: &RoleState) -> Value {
     let name = match state {
         RoleState::Starting => "starting",
         RoleState::Loading(_) => "loading",
+        RoleState::Ready(route) if loaded_percent(route).is_some() => "loading",
         RoleState::Ready(_) => "ready",
         RoleState::Unavailable(_) => "unavailable",
     };

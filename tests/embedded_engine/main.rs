@@ -8,6 +8,7 @@
 #![expect(clippy::print_stderr, reason = "skipped tests are announced")]
 
 mod answers;
+mod bare;
 mod caching;
 mod context;
 mod filling;
@@ -15,6 +16,7 @@ mod healing;
 mod loading;
 mod measure;
 mod queueing;
+mod residing;
 mod splicing;
 mod support;
 
@@ -115,13 +117,18 @@ fn main() {
         }),
     ];
     // Figures, not verdicts: run with `--ignored` and a name.
-    let measurements: &[(&str, Case)] = &[("measure::healed_against_unhealed", |weights| {
-        on_runtime(measure::healed_against_unhealed(weights))
-    })];
+    let measurements: &[(&str, Case)] = &[
+        ("measure::healed_against_unhealed", |weights| {
+            on_runtime(measure::healed_against_unhealed(weights))
+        }),
+        ("bare::small_batches", |weights| {
+            on_runtime(bare::small_batches(weights))
+        }),
+    ];
     if weights.is_none() {
         eprintln!(
             "SKIPPED: {} tests of the in-process engine, because {WEIGHTS} names no file",
-            cases.len() + conversing::CASES.len()
+            cases.len() + conversing::CASES.len() + residing::CASES.len()
         );
     }
     let trial = |&(name, case): &(&str, Case)| {
@@ -131,6 +138,7 @@ fn main() {
     let trials = cases
         .iter()
         .chain(conversing::CASES)
+        .chain(residing::CASES)
         .map(|case| trial(case).with_ignored_flag(weights.is_none()))
         .chain(
             measurements
