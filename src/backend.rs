@@ -6,10 +6,12 @@
 
 use std::fmt::Debug;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::future::{BoxFuture, FutureExt};
+use tokio::sync::watch;
 
 use crate::prompt::fim::Known;
 use crate::prompt::{Message, Segment};
@@ -27,11 +29,13 @@ mod permits;
 pub mod pool;
 mod text;
 mod thinking;
+mod urgency;
 mod vectors;
 pub(crate) mod wire;
 
 pub use self::budget::PromptBudget;
 pub use self::http::{AddressError, Limits};
+pub use self::urgency::Urgency;
 
 /// A stream of chunks; the last item is [`Chunk::Done`] or an error.
 pub type ChunkStream = Pin<Box<dyn Stream<Item = Result<Chunk, BackendError>> + Send>>;
@@ -59,6 +63,17 @@ pub trait Backend: Send + Sync + Debug {
     /// Starts a generation. Nothing is sent before the first poll; dropping the stream cancels. What
     /// the backend cannot do is an error of the kind [`BackendError::Unsupported`].
     fn stream(&self, request: Request) -> ChunkStream;
+
+    /// [`stream`](Self::stream), of a generation whose priority may rise later. Backends that know no
+    /// priorities do not listen.
+    fn stream_raisable(&self, request: Request, _urgency: &Arc<Urgency>) -> ChunkStream {
+        self.stream(request)
+    }
+
+    /// Tells whenever [`standing`](Self::standing) may have changed, where it changes by itself.
+    fn standing_changes(&self) -> Option<watch::Receiver<u64>> {
+        None
+    }
 
     /// What the backend can do with a model that can. What one model can, [`Installed`] says.
     fn capabilities(&self) -> Capabilities {

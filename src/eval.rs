@@ -14,7 +14,8 @@
 //! [`infilling`] and [`humaneval`] let a model write programs and run each problem's own test on them:
 //! [`problem`] → the model, and the engine in front of it → [`sandbox`] → [`passing`] with the intervals
 //! of [`statistics`]. [`compare`] says whether a result is worse than an older one.
-//! [`splice`] measures what moving cached text is worth, with the in-process engine and real weights.
+//! [`splice`] measures what moving cached text is worth, and [`load`] what a chat, a cancel and a busy
+//! machine cost, with the in-process engine and real weights.
 //!
 //! Called by `cli/bench` only.
 
@@ -25,6 +26,8 @@ pub mod humaneval;
 pub mod infilling;
 pub mod keys;
 pub mod latency;
+#[cfg(feature = "embedded")]
+pub mod load;
 pub mod machine;
 pub mod oracle;
 pub mod passing;

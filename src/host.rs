@@ -291,6 +291,8 @@ fn embedded(
     use crate::models::Store;
 
     let store = Store::open_default().map_err(|error| format!("backends.{name}: {error}"))?;
+    // Beside the models, in the user's cache.
+    let state_dir = store.dir().parent().map(|cache| cache.join("prompts"));
     let installed = move || {
         let models = store.installed().into_iter();
         let model = |(model, path): (&crate::models::Model, PathBuf)| EmbeddedModel {
@@ -307,6 +309,7 @@ fn embedded(
     };
     let options = EngineOptions {
         threads: settings.threads,
+        state_dir,
         ..EngineOptions::default()
     };
     Ok(Arc::new(Embedded::new(

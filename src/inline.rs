@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::{Priority, Request, StopReason};
+use crate::backend::{Priority, Request, StopReason, Urgency};
 use crate::config::{Role, Settings};
 use crate::metrics::Metrics;
 use crate::router::{Route, Router};
@@ -317,7 +317,10 @@ impl Engine {
         let live = lock(&self.live);
         let live = live.as_ref()?;
         match live.fit(place)? {
-            Fit::Typed(_) | Fit::Ahead | Fit::Correcting => Some(live.watch()),
+            Fit::Typed(_) | Fit::Ahead | Fit::Correcting => {
+                live.urgency.raise(Priority::Completion);
+                Some(live.watch())
+            }
             Fit::Diverged => None,
         }
     }
@@ -360,7 +363,8 @@ impl Engine {
             .scene(&target.document, target.offset_bytes, &origin);
         let multi_line = settings.inline.multi_line;
         let shape = Shape::of(&origin, &scene, multi_line, route.family.stops);
-        let mut stream = route.backend.stream(request);
+        let urgency = Urgency::new(request.priority);
+        let mut stream = route.backend.stream_raisable(request, &urgency);
         if !shape.fences_are_text {
             stream = wrapped::unwrapped(stream);
         }
@@ -379,6 +383,7 @@ impl Engine {
             notice,
             slot: self.slot.clone(),
             stream: self.surroundings.after_warm_up(stream),
+            urgency,
             origin,
             shape,
             trace,

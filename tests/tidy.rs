@@ -82,7 +82,11 @@ const FENCES: &[Fence] = &[
     },
     Fence {
         library: "llama_cpp_sys_2",
-        only: &["models/quantize", "backend/embedded/interrupt"],
+        only: &[
+            "models/quantize",
+            "backend/embedded/interrupt",
+            "backend/embedded/threads",
+        ],
         why: "unsafe calls stay in one file for each purpose",
     },
     Fence {

@@ -1,25 +1,30 @@
 //! The in-process engine: llama.cpp on a thread of its own.
 //!
-//! Called by the router through [`Backend`]. One model is resident at a time; a request for another
-//! one loads that instead. Cheap where it counts: what the cache holds of a prompt is not computed
-//! again, also where it stands at another place since, a cancel is noticed within one step, and whoever
-//! waits for a completion goes before a chat that is being written, which goes on afterwards.
+//! Called by the router through [`Backend`]. Several models are in memory at once, as far as it goes,
+//! each with its own cache, and take turns in one line. Cheap where it counts: what the cache holds of a
+//! prompt is not computed again, also where it stands at another place since, a cancel breaks a step off
+//! in its middle, and whoever waits for a completion goes before a chat that is being written, which goes
+//! on afterwards.
 //!
 //! | file | idea |
 //! |---|---|
-//! | `worker` | the thread: load, place, compute, put aside |
+//! | `worker` | the thread: which model works on what, which models are in memory |
+//! | `worker/engine` | one model at work: place, compute, put aside |
 //! | `chat` | a conversation laid out by the model's own template |
 //! | `embedder` | texts to vectors |
 //! | `queue` | who goes first |
 //! | `job` | one generation, resumable between any two steps |
 //! | `cache`, `slots` | the context and the books of what it holds |
+//! | `kept` | cached prompts on disk |
 //! | `healing`, `recall` | a typed part that ends inside a token, without computing more per key |
 //! | `splice` | which parts of a cached prompt a new one has at other places |
 //! | `text`, `tokens` | bytes to text, segments to tokens |
 //! | `interrupt` | breaking a step off in its middle |
 //! | `speed` | measured speed, chunk size, prompt budget |
+//! | `threads` | fewer of them while others want the cores |
 //! | `gguf`, `weights`, `headers`, `gpu` | the file: header, checks, load, and where to |
-//! | `shared`, `stream` | what the async side holds |
+//! | `reference` | llama.cpp alone, for comparison |
+//! | `shared`, `stream`, `standings` | what the async side holds |
 //!
 //! Invariants: only the thread touches the model; nothing is printed; a panic there ends the engine
 //! and not the server.
@@ -33,14 +38,18 @@ mod headers;
 mod healing;
 mod interrupt;
 mod job;
+mod kept;
 mod queue;
 mod recall;
+mod reference;
 mod shared;
 mod slots;
 mod speed;
 mod splice;
+mod standings;
 mod stream;
 use super::text;
+mod threads;
 mod tokens;
 mod weights;
 mod worker;
@@ -58,11 +67,20 @@ use tokio::sync::watch;
 use crate::backend::{Capabilities, EmbedRequest, Embeddings, Prompt, Standing};
 
 use self::headers::Headers;
+pub use self::reference::{Reference, reference};
 use self::shared::Shared;
 pub use self::speed::Speed;
+pub use self::standings::EngineState;
+use self::standings::Known;
 use self::stream::ChunkReceiver;
 use self::weights::Header;
-use super::{Backend, BackendError, ChunkStream, Installed, Priority, PromptBudget, Request};
+use super::{
+    Backend, BackendError, ChunkStream, Installed, Priority, PromptBudget, Request, Urgency,
+};
+
+/// How long a model stays in memory unused: longer than a meeting, so that whoever comes back finds it,
+/// and short enough that an editor left open over night holds no gigabyte.
+const UNUSED: Duration = Duration::from_hours(1);
 
 /// Weights on this machine's disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,11 +101,17 @@ pub struct EngineOptions {
     /// stops all: on a busy machine with 2 cores 2 threads gave 5 tokens per second and 1 thread 24
     /// (`SmolLM2`, November 2026).
     pub threads: Option<usize>,
-    /// Tokens that all cached prompts and answers may have together; at most what the model was
+    /// Tokens that all cached prompts and answers of one model may have; at most what the model was
     /// trained for. Costs 28 KiB of memory per token for Qwen2.5-Coder 1.5B.
     pub context_tokens: u32,
-    /// Unloads a model that nobody used for so long; `None` keeps it.
+    /// Unloads a model that nobody used for so long; `None` keeps it. The next request loads it again.
     pub unload_after: Option<Duration>,
+    /// The most memory, in bytes, that all models may take together; `None` for what is free. Beyond it
+    /// the model unused for longest gives way.
+    pub memory_bytes: Option<u64>,
+    /// Where cached prompts are kept on disk, so that the next run and a reload begin with them; `None`
+    /// keeps none. Holds what was in the prompts of completions.
+    pub state_dir: Option<PathBuf>,
     /// Goes back to the last sure token boundary of a typed part, and lets the model spell the word's
     /// beginning again in tokens of its own choice. Off only to measure what it gives.
     pub healing: bool,
@@ -113,7 +137,9 @@ impl Default for EngineOptions {
         Self {
             threads: None,
             context_tokens: 8192,
-            unload_after: None,
+            unload_after: Some(UNUSED),
+            memory_bytes: None,
+            state_dir: None,
             healing: true,
             splicing: Splicing::default(),
         }
@@ -129,32 +155,6 @@ impl EngineOptions {
             .unwrap_or_else(|| cores.saturating_sub(1))
             .max(1)
     }
-}
-
-/// What the engine is doing, for the status line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EngineState {
-    /// No model is in memory. The next request loads one.
-    Unloaded,
-    /// A model is being read.
-    Loading {
-        /// Its name.
-        model: String,
-        /// How much of it is there, in percent.
-        percent: u8,
-    },
-    /// A model is in memory.
-    Ready {
-        /// Its name.
-        model: String,
-    },
-    /// The last load failed. The next request tries again.
-    Failed {
-        /// Its name.
-        model: String,
-        /// Why, ending in what to do.
-        message: String,
-    },
 }
 
 /// The in-process engine. Dropping it ends its thread, within one step, and every stream.
@@ -191,24 +191,32 @@ impl Embedded {
         }
     }
 
-    /// What the engine is doing now.
-    pub fn state(&self) -> EngineState {
-        self.shared.state.borrow().clone()
+    /// What the engine does with a model now.
+    pub fn state(&self, model: &str) -> EngineState {
+        self.known(model).state
     }
 
-    /// Follows what the engine is doing.
-    pub fn watch_state(&self) -> watch::Receiver<EngineState> {
-        self.shared.state.subscribe()
+    /// Follows whether the engine works on something that somebody asked for.
+    pub fn watch_at_work(&self) -> watch::Receiver<bool> {
+        self.shared.watch_at_work()
     }
 
-    /// What a person should know about the loaded model's chat template.
-    pub fn complaint(&self) -> Option<String> {
-        (**self.shared.complaint.load()).clone()
+    /// What a person should know about a loaded model's chat template.
+    pub fn complaint(&self, model: &str) -> Option<String> {
+        self.known(model).complaint
     }
 
-    /// How fast the loaded model is here; `None` while none is loaded.
-    pub fn speed(&self) -> Option<Speed> {
-        **self.shared.speed.load()
+    /// How fast a loaded model is here; `None` while it is not.
+    pub fn speed(&self, model: &str) -> Option<Speed> {
+        self.known(model).speed
+    }
+
+    fn known(&self, model: &str) -> Known {
+        let found = self.shared.find(model);
+        found.map_or_else(
+            |_| Known::default(),
+            |model| self.shared.standings.of(&model.path),
+        )
     }
 
     /// Decode calls since the start: a chunk of a prompt, or one generated token each; those that were
@@ -299,6 +307,11 @@ impl Backend for Embedded {
     }
 
     fn stream(&self, request: Request) -> ChunkStream {
+        let urgency = Urgency::new(request.priority);
+        self.stream_raisable(request, &urgency)
+    }
+
+    fn stream_raisable(&self, request: Request, urgency: &Arc<Urgency>) -> ChunkStream {
         if let Prompt::Chat(conversation) = &request.prompt
             && conversation.messages.iter().any(|m| !m.images.is_empty())
         {
@@ -312,25 +325,32 @@ impl Backend for Embedded {
         Box::pin(ChunkReceiver::Unsent(
             Arc::clone(&self.shared),
             Box::new(request),
+            Arc::clone(urgency),
         ))
     }
 
     fn standing(&self, model: &str) -> Standing {
-        let (loaded_percent, is_loaded) = match &*self.shared.state.borrow() {
-            EngineState::Loading { model: m, percent } if m == model => (Some(*percent), false),
-            EngineState::Ready { model: m } => (None, m == model),
-            _ => (None, false),
-        };
-        let place = (**self.shared.place_remark.load()).clone();
-        let remarks: Vec<_> = place.into_iter().chain(self.complaint()).collect();
+        let known = self.known(model);
+        let remarks: Vec<_> = known
+            .place_remark
+            .into_iter()
+            .chain(known.complaint)
+            .collect();
         Standing {
-            loaded_percent,
-            remark: (is_loaded && !remarks.is_empty()).then(|| remarks.join("; ")),
+            loaded_percent: match known.state {
+                EngineState::Loading { percent } => Some(percent),
+                _ => None,
+            },
+            remark: (!remarks.is_empty()).then(|| remarks.join("; ")),
         }
     }
 
     fn busy(&self) -> Option<Duration> {
         Some(self.shared.busy.total())
+    }
+
+    fn standing_changes(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.shared.standings.changes())
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -353,9 +373,9 @@ impl Backend for Embedded {
         .boxed()
     }
 
-    /// Small until the first load has measured the machine, then as large as a prompt may be that is
-    /// computed in 4 s, and the same to the end of the run: a budget that changes moves the window
-    /// and makes what is cached worthless.
+    /// Small until the first load of a model for completions has measured the machine, then as large as a
+    /// prompt may be that is computed in 4 s, and the same to the end of the run: a budget that changes
+    /// moves the window and makes what is cached worthless.
     fn prompt_budget(&self) -> PromptBudget {
         self.shared
             .budget

@@ -8,6 +8,8 @@ pub mod executing;
 pub mod humaneval;
 pub mod infill;
 pub mod latency;
+#[cfg(feature = "embedded")]
+pub mod load;
 pub mod replay;
 #[cfg(feature = "embedded")]
 pub mod splice;
@@ -25,6 +27,9 @@ pub struct Args {
 pub enum Bench {
     /// What the server itself costs per key, over its pipes, without the model's time.
     Latency(latency::Args),
+    /// What a chat, a cancel, and a compiler beside it cost the engine in this process.
+    #[cfg(feature = "embedded")]
+    Load(load::Args),
     /// Replay typing through the real completion engine, in virtual time, against an oracle.
     Replay(replay::Args),
     /// Fill holes in programs with the model alone and with the engine, and run the problems' tests.
@@ -45,6 +50,8 @@ pub enum Bench {
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
     match args.bench {
         Bench::Latency(args) => latency::run(args).await,
+        #[cfg(feature = "embedded")]
+        Bench::Load(args) => load::run(args).await,
         Bench::Replay(args) => replay::run(args).await,
         Bench::Infill(args) => infill::run(args).await,
         Bench::Humaneval(args) => humaneval::run(args).await,

@@ -19,7 +19,7 @@ use super::place::{Fit, Place, fit};
 use super::postprocess;
 use super::stop::{self, Shape};
 use super::wanted::{Prediction, Wanted};
-use crate::backend::{Chunk, ChunkStream, Finish, StopReason};
+use crate::backend::{Chunk, ChunkStream, Finish, StopReason, Urgency};
 
 /// How long a request made in the middle of a typing correction waits for the text to agree with the
 /// stream again before it asks anew. Two keys of an average typist are 138 ms apart.
@@ -44,6 +44,8 @@ pub(super) struct Live {
     shared: Watch,
     task: JoinHandle<()>,
     wanted: Arc<Wanted>,
+    /// Rises when a person waits for what was a guess.
+    pub(super) urgency: Arc<Urgency>,
 }
 
 /// What a generation begins with.
@@ -51,6 +53,7 @@ pub(super) struct Start {
     /// The backend's one slot, held until the stream has closed, however that comes.
     pub(super) slot: Arc<Semaphore>,
     pub(super) stream: ChunkStream,
+    pub(super) urgency: Arc<Urgency>,
     pub(super) origin: Place,
     pub(super) shape: Shape,
     pub(super) trace: Trace,
@@ -102,6 +105,7 @@ impl Live {
         let Start {
             slot,
             stream,
+            urgency,
             origin,
             shape,
             trace,
@@ -136,6 +140,7 @@ impl Live {
             shared: Watch { origin, progress },
             task,
             wanted,
+            urgency,
         }
     }
 
@@ -257,7 +262,7 @@ impl Reader {
         self.sender.send_modify(|p| {
             p.text.push_str(text);
             if self.origin.on_blank_start() {
-                drop_blank_lines(&mut p.text);
+                stop::drop_blank_lines(&mut p.text);
             }
             p.trace.generated_tokens += 1;
             p.trace.first_token.get_or_insert(elapsed);
@@ -269,14 +274,6 @@ impl Reader {
             }
         });
         ended
-    }
-}
-
-/// On an empty line, empty lines in front of the text are the model's habit.
-fn drop_blank_lines(text: &mut String) {
-    let indent = text.len() - text.trim_start().len();
-    if let Some(end) = text.get(..indent).and_then(|blank| blank.rfind('\n')) {
-        text.drain(..=end);
     }
 }
 

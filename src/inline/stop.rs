@@ -319,5 +319,13 @@ fn first_of_repeated(seen: &[Cow<'_, str>]) -> Option<usize> {
     })
 }
 
+/// On an empty line, empty lines in front of the text are the model's habit.
+pub(super) fn drop_blank_lines(text: &mut String) {
+    let indent = text.len() - text.trim_start().len();
+    if let Some(end) = text.get(..indent).and_then(|blank| blank.rfind('\n')) {
+        text.drain(..=end);
+    }
+}
+
 #[cfg(test)]
 mod tests;

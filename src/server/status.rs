@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use super::scopes::Place;
 use super::session::Session;
+use crate::backend::Backend;
 use crate::config::Role;
 use crate::inline::Skip;
 use crate::prompt::fim::{Evidence, Layout};
@@ -34,9 +36,11 @@ pub(super) async fn tell(
     mut place: watch::Receiver<Place>,
     session: Weak<Session>,
 ) {
+    let mut standing = Changes::of(&roles.borrow());
     loop {
         tokio::select! {
             Ok(()) = roles.changed() => {
+                standing = Changes::of(&roles.borrow());
                 // Another folder's models are looked at now.
                 if *place.borrow() != Place::First {
                     continue;
@@ -44,6 +48,7 @@ pub(super) async fn tell(
             }
             Ok(()) = kept_out.changed() => {}
             Ok(()) = place.changed() => {}
+            () = standing.next(), if !standing.0.is_empty() => {}
             else => return,
         }
         if !say(&session) {
@@ -55,12 +60,60 @@ pub(super) async fn tell(
 /// The same for the roles of one scope, while the person is in it.
 pub(super) async fn follow(router: Arc<Router>, session: Weak<Session>) {
     let mut roles = router.subscribe();
-    while roles.changed().await.is_ok() {
+    let mut standing = Changes::of(&roles.borrow());
+    loop {
+        tokio::select! {
+            changed = roles.changed() => match changed {
+                Ok(()) => standing = Changes::of(&roles.borrow()),
+                Err(_) => return,
+            },
+            () = standing.next(), if !standing.0.is_empty() => {}
+        }
         let Some(shown) = session.upgrade().map(|session| session.shown().1) else {
             return;
         };
         if Arc::ptr_eq(&shown, &router) {
             say(&session);
+        }
+    }
+}
+
+/// How often a client hears of a load that goes on.
+const PROGRESS: Duration = Duration::from_millis(250);
+
+/// Tells when one of the models that serve may stand otherwise by itself.
+struct Changes(Vec<watch::Receiver<u64>>);
+
+impl Changes {
+    fn of(roles: &Roles) -> Self {
+        let mut backends: Vec<&Arc<dyn Backend>> = Vec::new();
+        for route in roles.values().filter_map(RoleState::route) {
+            if !backends
+                .iter()
+                .any(|known| Arc::ptr_eq(known, &route.backend))
+            {
+                backends.push(&route.backend);
+            }
+        }
+        Self(
+            backends
+                .into_iter()
+                .filter_map(|b| b.standing_changes())
+                .collect(),
+        )
+    }
+
+    /// Waits for the next change, and a moment for more of them. There must be somebody who tells.
+    async fn next(&mut self) {
+        let changed = self.0.iter_mut().map(|changes| Box::pin(changes.changed()));
+        let (ended, at, _) = futures_util::future::select_all(changed).await;
+        if ended.is_err() {
+            self.0.remove(at);
+            return;
+        }
+        tokio::time::sleep(PROGRESS).await;
+        for changes in &mut self.0 {
+            drop(changes.borrow_and_update());
         }
     }
 }
@@ -80,12 +133,10 @@ fn summary(roles: &Roles) -> (&'static str, String) {
     let unserved = |role: Role| matches!(roles.get(&role), Some(RoleState::Unavailable(_)));
     match roles.get(&Role::Completion) {
         None | Some(RoleState::Starting) => ("starting", "Looking for models".into()),
-        Some(RoleState::Loading(route)) => {
-            let mut message = format!("Loading {}", place_of(route));
-            if let Some(percent) = route.backend.standing(&route.model).loaded_percent {
-                let _ = write!(message, ", {percent} %");
-            }
-            ("loading", message)
+        Some(RoleState::Loading(route)) => loading(route, loaded_percent(route)),
+        // It was unloaded while nobody used it, and somebody does again.
+        Some(RoleState::Ready(route)) if loaded_percent(route).is_some() => {
+            loading(route, loaded_percent(route))
         }
         Some(RoleState::Ready(route)) => {
             let mut message = format!("Completions from {}", place_of(route));
@@ -131,6 +182,18 @@ fn summary(roles: &Roles) -> (&'static str, String) {
     }
 }
 
+fn loading(route: &Route, percent: Option<u8>) -> (&'static str, String) {
+    let mut message = format!("Loading {}", place_of(route));
+    if let Some(percent) = percent {
+        let _ = write!(message, ", {percent} %");
+    }
+    ("loading", message)
+}
+
+fn loaded_percent(route: &Route) -> Option<u8> {
+    route.backend.standing(&route.model).loaded_percent
+}
+
 /// What the backends remark on the models that serve, each remark once.
 fn remarks(roles: &Roles) -> Vec<String> {
     let mut remarks = Vec::new();
@@ -155,10 +218,14 @@ fn sentence(text: &str) -> String {
 }
 
 fn role_json(role: Role, state: &RoleState) -> Value {
+    let name = match state {
+        RoleState::Ready(route) if loaded_percent(route).is_some() => "loading",
+        state => state.name(),
+    };
     let route = state.route();
     let standing = route.map(|r| r.backend.standing(&r.model));
     json!({
-        "state": state.name(),
+        "state": name,
         "loadedPercent": standing.and_then(|standing| standing.loaded_percent),
         "model": route.map(|r| &r.model),
         "backend": route.map(|r| r.backend.name()),

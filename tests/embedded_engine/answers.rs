@@ -14,12 +14,7 @@ pub(crate) async fn a_gap_is_filled(weights: &Path) {
     let (text, finish) = answer(&engine, &prompt, 16).await;
     assert!(text.contains("a + b"), "{text:?}");
     assert!(finish.load.is_some(), "the first request loads");
-    assert_eq!(
-        engine.state(),
-        EngineState::Ready {
-            model: MODEL.to_owned()
-        }
-    );
+    assert_eq!(engine.state(MODEL), EngineState::Ready);
 }
 
 pub(crate) async fn text_is_no_sentinel(weights: &Path) {

@@ -48,7 +48,7 @@ pub(crate) async fn a_cancel_stops_and_leaves_a_valid_cache(weights: &Path) {
     for cancel_at in [in_the_prompt, in_the_answer] {
         let engine = engine(weights);
         engine.warm_up(MODEL).await.unwrap();
-        let chunk_tokens = u64::try_from(engine.speed().unwrap().chunk_tokens).unwrap();
+        let chunk_tokens = u64::try_from(engine.speed(MODEL).unwrap().chunk_tokens).unwrap();
         let before = engine.tokens_decoded();
         let mut stream = engine.stream(request(prompt.clone(), 24));
         // The first poll sends the request; on a quick machine what the prompt costs is told at once.

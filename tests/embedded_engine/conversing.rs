@@ -67,7 +67,7 @@ async fn a_conversation_goes_on(weights: &Path) {
         .unwrap();
     assert!(first.contains("Paris"), "{first:?}");
     assert_eq!(finish.stop, StopReason::Stop, "it ends by itself");
-    assert_eq!(engine.complaint(), None, "its own template renders");
+    assert_eq!(engine.complaint(MODEL), None, "its own template renders");
     messages.push(Message::new(Speaker::Assistant, first));
     messages.push(user("And of Italy?"));
     let (second, again) = collect(engine.stream(ask(messages, 20))).await.unwrap();

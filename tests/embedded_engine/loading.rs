@@ -42,7 +42,7 @@ pub(crate) async fn bad_files_are_load_errors(weights: &Path) {
         );
         assert!(error.to_string().contains(expect), "{name}: {error}");
         assert!(
-            matches!(engine.state(), EngineState::Failed { .. }),
+            matches!(engine.state(MODEL), EngineState::Failed { .. }),
             "{name}"
         );
         let error = engine.warm_up(MODEL).await.unwrap_err();
@@ -137,7 +137,7 @@ pub(crate) async fn the_installed_model_is_described(weights: &Path) {
         );
     }
     assert_eq!(
-        engine.state(),
+        engine.state(MODEL),
         EngineState::Unloaded,
         "a probe loads nothing"
     );
@@ -152,13 +152,14 @@ pub(crate) async fn an_unused_model_is_unloaded(weights: &Path) {
         ..EngineOptions::default()
     };
     let engine = engine_with(weights, options);
-    let mut state = engine.watch_state();
+    let mut changes = engine.standing_changes().unwrap();
     for _ in 0..2 {
         let (_, finish) = answer(&engine, &fim("a", "b", "c"), 1).await;
         assert!(finish.load.is_some(), "{finish:?}");
-        let unloaded = |state: &EngineState| *state == EngineState::Unloaded;
-        state.wait_for(unloaded).await.unwrap();
-        assert_eq!(engine.speed(), None);
+        while engine.state(MODEL) != EngineState::Unloaded {
+            changes.changed().await.unwrap();
+        }
+        assert_eq!(engine.speed(MODEL), None);
     }
     let budget = engine.prompt_budget();
     engine.warm_up(MODEL).await.unwrap();

@@ -9,6 +9,7 @@
 
 mod answers;
 mod asking;
+mod bare;
 mod caching;
 mod context;
 mod filling;
@@ -16,6 +17,7 @@ mod healing;
 mod loading;
 mod measure;
 mod queueing;
+mod residing;
 mod splicing;
 mod support;
 
@@ -121,13 +123,18 @@ fn main() {
         }),
     ];
     // Figures, not verdicts: run with `--ignored` and a name.
-    let measurements: &[(&str, Case)] = &[("measure::healed_against_unhealed", |weights| {
-        on_runtime(measure::healed_against_unhealed(weights))
-    })];
+    let measurements: &[(&str, Case)] = &[
+        ("measure::healed_against_unhealed", |weights| {
+            on_runtime(measure::healed_against_unhealed(weights))
+        }),
+        ("bare::small_batches", |weights| {
+            on_runtime(bare::small_batches(weights))
+        }),
+    ];
     if weights.is_none() {
         eprintln!(
             "SKIPPED: {} tests of the in-process engine, because {WEIGHTS} names no file",
-            cases.len() + conversing::CASES.len() + asking::CASES.len()
+            cases.len() + conversing::CASES.len() + asking::CASES.len() + residing::CASES.len()
         );
     }
     let trial = |&(name, case): &(&str, Case)| {
@@ -138,6 +145,7 @@ fn main() {
         .iter()
         .chain(conversing::CASES)
         .chain(asking::CASES)
+        .chain(residing::CASES)
         .map(|case| trial(case).with_ignored_flag(weights.is_none()))
         .chain(
             measurements

@@ -6,8 +6,9 @@
 //! of an unknown state.
 //!
 //! `place` finds what is cached of a prompt and moves what stands elsewhere; `refresh` computes anew
-//! what was moved, when nobody waits.
+//! what was moved, when nobody waits; `keep` writes sequences to files and reads them.
 
+mod keep;
 mod place;
 mod refresh;
 
@@ -164,6 +165,11 @@ impl<'model> Cache<'model> {
     /// Whether the next step may be broken off in its middle.
     pub(super) fn can_be_interrupted(&self) -> bool {
         !self.turns_keys
+    }
+
+    /// Lets so many threads compute from now on.
+    pub(super) fn set_threads(&mut self, threads: usize) {
+        super::threads::set(&mut self.context, threads);
     }
 
     /// Tokens of cached prompts that have not seen what is in front of them now.

@@ -1,4 +1,4 @@
-//! Texts to vectors, by the model that is loaded.
+//! Texts to vectors, by a model that is loaded.
 //!
 //! Called by the engine's thread. A text is computed in chunks in a context of its own, so that nothing
 //! cached for completions is lost and a completion goes in between; the vectors of its tokens are
@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use super::{EmbeddedModel, weights};
 use crate::backend::vectors::normalise;
-use crate::backend::{BackendError, Embeddings};
+use crate::backend::{BackendError, Embeddings, Priority};
 
 /// Longest text, in tokens: a long function. What a vector says of a longer text is little.
 const MAX_TEXT_TOKENS: usize = 512;
@@ -73,6 +73,7 @@ pub(super) enum Embedded {
 pub(super) struct EmbedJob {
     id: u64,
     pub(super) model: Arc<EmbeddedModel>,
+    pub(super) priority: Priority,
     texts: Vec<String>,
     done: Option<oneshot::Sender<Result<Embeddings, BackendError>>>,
     out: Embeddings,
@@ -90,6 +91,7 @@ struct Text {
 impl EmbedJob {
     pub(super) fn new(
         model: Arc<EmbeddedModel>,
+        priority: Priority,
         texts: Vec<String>,
         done: oneshot::Sender<Result<Embeddings, BackendError>>,
     ) -> Self {
@@ -97,6 +99,7 @@ impl EmbedJob {
         Self {
             id: JOBS.fetch_add(1, Ordering::Relaxed),
             model,
+            priority,
             texts,
             done: Some(done),
             out: Embeddings::default(),

@@ -17,11 +17,9 @@ use llama_cpp_sys_2::llama_context_params;
 
 use crate::backend::Priority;
 
-/// The bits of [`Interrupt::running`] under the work's number: its rank, and whether its asker's going
-/// ends it.
-const LOW_BITS: u32 = 4;
+/// The bits of [`Interrupt::running`] under the work's number: its rank.
+const LOW_BITS: u32 = 3;
 const RANK_MASK: u64 = 0b0111;
-const ENDS_WITH_ASKER: u64 = 0b1000;
 
 /// The rank of work that nobody asked for. Behind every priority.
 const NOBODYS_RANK: u64 = 0b0111;
@@ -29,7 +27,7 @@ const NOBODYS_RANK: u64 = 0b0111;
 /// What is computed now and whether it is to end.
 #[derive(Debug, Default)]
 pub(super) struct Interrupt {
-    /// The work's number, flag and rank; 0 while nothing is computed that may be broken off.
+    /// The work's number and rank; 0 while nothing is computed that may be broken off.
     running: AtomicU64,
     /// The value of `running` that is to end.
     unwanted: AtomicU64,
@@ -52,10 +50,9 @@ impl fmt::Debug for Step<'_> {
 
 impl Interrupt {
     /// A step of the work with this number begins. It ends early when somebody more important comes, and
-    /// where `ends_with_asker` says so, when it is given up.
-    pub(super) fn work(&self, number: u64, priority: Priority, ends_with_asker: bool) -> Step<'_> {
-        let flag = if ends_with_asker { ENDS_WITH_ASKER } else { 0 };
-        self.begin(number << LOW_BITS | flag | rank(priority))
+    /// when it is given up.
+    pub(super) fn work(&self, number: u64, priority: Priority) -> Step<'_> {
+        self.begin(number << LOW_BITS | rank(priority))
     }
 
     /// A step begins that nobody asked for. It ends early when anybody comes.
@@ -77,10 +74,18 @@ impl Interrupt {
         }
     }
 
+    /// Somebody of this priority waits by now for the work with this number, wherever it is.
+    pub(super) fn raised(&self, number: u64, priority: Priority) {
+        let running = self.running.load(SeqCst);
+        if running >> LOW_BITS != number && running & RANK_MASK > rank(priority) {
+            self.unwanted.store(running, SeqCst);
+        }
+    }
+
     /// Nobody waits for the work with this number any more.
     pub(super) fn given_up(&self, number: u64) {
         let running = self.running.load(SeqCst);
-        if running >> LOW_BITS == number && running & ENDS_WITH_ASKER != 0 {
+        if running >> LOW_BITS == number {
             self.unwanted.store(running, SeqCst);
         }
     }
@@ -122,13 +127,7 @@ unsafe extern "C" fn asked(interrupt: *mut c_void) -> bool {
 }
 
 fn rank(priority: Priority) -> u64 {
-    match priority {
-        Priority::Completion => 0,
-        Priority::Chat => 1,
-        Priority::Prefetch => 2,
-        Priority::Embedding => 3,
-        Priority::WarmUp => 4,
-    }
+    priority as u64
 }
 
 #[cfg(test)]
@@ -145,21 +144,23 @@ mod tests {
         };
         assert!(!ends(&|i| i.arrived(Completion)), "nothing runs");
 
-        let step = interrupt.work(7, Chat, false);
+        let step = interrupt.work(7, Chat);
         assert!(!ends(&|i| i.arrived(Chat)));
         assert!(!ends(&|i| i.arrived(Prefetch)));
         assert!(!ends(&|i| i.given_up(6)));
-        assert!(!ends(&|i| i.given_up(7)), "its chunk is finished");
+        assert!(!ends(&|i| i.raised(7, Completion)), "it is the raised work");
+        assert!(!ends(&|i| i.raised(6, Chat)));
+        assert!(ends(&|i| i.raised(6, Completion)));
         assert!(ends(&|i| i.arrived(Completion)));
         drop(step);
         assert!(!ends(&|_| ()));
 
-        let step = interrupt.work(7, Chat, true);
+        let step = interrupt.work(7, Chat);
         assert!(!ends(&|_| ()), "what ended one step does not end the next");
         assert!(ends(&|i| i.given_up(7)));
         drop(step);
 
-        let step = interrupt.work(8, Completion, false);
+        let step = interrupt.work(8, Completion);
         assert!(ends(&Interrupt::closing));
         drop(step);
 

@@ -1,4 +1,4 @@
-//! What waits in the queue: a generation, or a load.
+//! What waits in the queue: a generation, texts to embed, or a load.
 //!
 //! Made by the async side, worked on by the engine's thread. A [`Job`] carries everything that is
 //! needed to go on with it, so it can be put aside between any two steps and taken up again, whatever
@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::vocab::LlamaVocab;
 use tokio::sync::{mpsc, oneshot};
@@ -17,12 +18,14 @@ use super::cache::likeliest;
 use super::chat::LaidOut;
 use super::embedder::EmbedJob;
 use super::healing::{self, Pieces};
-use super::queue::Abandon;
+use super::queue::Work;
 use super::speed::Pace;
 use super::text::{Pushed, TextOut};
 use super::tokens;
 use crate::backend::thinking::ThinkSplitter;
-use crate::backend::{BackendError, Chunk, Conversation, Finish, Prompt, Request, StopReason};
+use crate::backend::{
+    BackendError, Chunk, Conversation, Finish, Priority, Prompt, Request, StopReason, Urgency,
+};
 
 /// Where a generation's chunks go. Unbounded, because the engine must not wait for a slow reader; a
 /// generation is bounded by its `max_tokens`.
@@ -34,6 +37,24 @@ pub(super) enum Task {
     Generate(Box<Job>),
     Embed(Box<EmbedJob>),
     Load(Load),
+    /// What a load came to, for the engine itself.
+    Loaded(Box<Loaded>),
+}
+
+/// Weights that were read, or not.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) model: Arc<EmbeddedModel>,
+    pub(super) weights: Result<LlamaModel, String>,
+    /// Memory that the model takes with all that belongs to it.
+    pub(super) needed_bytes: u64,
+    /// What a person should know about where it runs.
+    pub(super) remark: Option<String>,
+    pub(super) took: Duration,
+    /// Of the work that wanted it.
+    pub(super) priority: Priority,
+    /// Whether that was for completions.
+    pub(super) for_completion: bool,
 }
 
 /// A load that somebody waits for.
@@ -50,6 +71,7 @@ pub(super) struct Job {
     pub(super) number: u64,
     pub(super) model: Arc<EmbeddedModel>,
     request: Request,
+    urgency: Arc<Urgency>,
     chunks: ChunkSender,
     text: TextOut,
     /// Of a conversation: what is thought goes apart from what is answered.
@@ -79,6 +101,17 @@ impl Task {
             Self::Generate(job) => &job.model,
             Self::Embed(job) => &job.model,
             Self::Load(load) => &load.model,
+            Self::Loaded(loaded) => &loaded.model,
+        }
+    }
+
+    /// Whether the model is loaded for completions, as far as is known.
+    pub(super) fn is_for_completion(&self) -> bool {
+        match self {
+            Self::Generate(job) => matches!(job.request.prompt, Prompt::Fim(_)),
+            // Only that role is warmed up.
+            Self::Load(_) => true,
+            Self::Embed(_) | Self::Loaded(_) => false,
         }
     }
 
@@ -88,17 +121,28 @@ impl Task {
             Self::Generate(job) => job.fail(error),
             Self::Embed(job) => job.fail(error),
             Self::Load(load) => drop(load.done.send(Err(error))),
+            Self::Loaded(_) => {}
         }
     }
 }
 
-impl Abandon for Task {
+impl Work for Task {
     /// A load is never given up: it would start from zero at the next request.
     fn is_abandoned(&self) -> bool {
         match self {
             Self::Generate(job) => job.is_abandoned(),
             Self::Embed(job) => job.is_abandoned(),
-            Self::Load(_) => false,
+            Self::Load(_) | Self::Loaded(_) => false,
+        }
+    }
+
+    /// A load goes in front of guesses and behind what a person waits for, which loads as well.
+    fn priority(&self) -> Priority {
+        match self {
+            Self::Generate(job) => job.priority(),
+            Self::Embed(job) => job.priority,
+            Self::Load(_) => Priority::Chat,
+            Self::Loaded(loaded) => loaded.priority,
         }
     }
 }
@@ -108,6 +152,7 @@ impl Job {
         number: u64,
         model: Arc<EmbeddedModel>,
         mut request: Request,
+        urgency: Arc<Urgency>,
         chunks: ChunkSender,
     ) -> Self {
         let text = TextOut::new(std::mem::take(&mut request.stop));
@@ -115,6 +160,7 @@ impl Job {
             number,
             model,
             request,
+            urgency,
             chunks,
             text,
             splitter: None,
@@ -126,6 +172,11 @@ impl Job {
             load: None,
             pace: Pace::default(),
         }
+    }
+
+    /// Who waits for it now.
+    pub(super) fn priority(&self) -> Priority {
+        self.urgency.priority()
     }
 
     /// Whether the stream was dropped.

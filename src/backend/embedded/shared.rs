@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::embedder::EmbedJob;
 use super::interrupt::Interrupt;
 use super::job::{Job, Load, Task};
-use super::queue::{Queue, Refused};
-use super::speed::Speed;
-use super::{EmbeddedModel, EngineOptions, EngineState};
+use super::queue::{Queue, Refused, Work};
+use super::standings::Standings;
+use super::{EmbeddedModel, EngineOptions};
 use crate::backend::{
-    BackendError, Chunk, EmbedRequest, Embeddings, Priority, PromptBudget, Request,
+    BackendError, Chunk, EmbedRequest, Embeddings, PromptBudget, Request, Urgency,
 };
 
 /// Requests that may wait. A person has one completion, one chat and a prefetch or two; more is a
@@ -64,14 +65,10 @@ pub(super) struct Shared {
     pub(super) interrupt: Arc<Interrupt>,
     /// Numbers the jobs.
     submitted: AtomicU64,
-    pub(super) state: watch::Sender<EngineState>,
-    /// Of the loaded model.
-    pub(super) speed: ArcSwap<Option<Speed>>,
-    /// What is wrong with the loaded model's chat template.
-    pub(super) complaint: ArcSwap<Option<String>>,
-    /// Where it runs, if not all of it runs where it should.
-    pub(super) place_remark: ArcSwap<Option<String>>,
-    /// From the first measurement of this run.
+    pub(super) standings: Standings,
+    /// Whether something is worked on that somebody asked for.
+    at_work: watch::Sender<bool>,
+    /// From the first measurement of a model for completions in this run.
     pub(super) budget: OnceLock<PromptBudget>,
     pub(super) busy: Busy,
     pub(super) steps_decoded: AtomicU64,
@@ -86,7 +83,6 @@ impl fmt::Debug for Shared {
         f.debug_struct("Shared")
             .field("name", &self.name)
             .field("options", &self.options)
-            .field("state", &*self.state.borrow())
             .finish_non_exhaustive()
     }
 }
@@ -106,10 +102,8 @@ impl Shared {
             queue: Queue::new(QUEUE_CAPACITY),
             interrupt: Arc::default(),
             submitted: AtomicU64::new(0),
-            state: watch::Sender::new(EngineState::Unloaded),
-            speed: ArcSwap::from_pointee(None),
-            complaint: ArcSwap::from_pointee(None),
-            place_remark: ArcSwap::from_pointee(None),
+            standings: Standings::default(),
+            at_work: watch::Sender::new(false),
             budget: OnceLock::new(),
             busy: Busy::default(),
             steps_decoded: AtomicU64::new(0),
@@ -129,13 +123,16 @@ impl Shared {
 
     /// Queues a generation. The receiver's drop is its cancel; telling [`Interrupt::given_up`] the
     /// job's number as well ends the step that is computed for it.
-    pub(super) fn submit(&self, request: Request) -> Result<(u64, ChunkReceiving), BackendError> {
+    pub(super) fn submit(
+        &self,
+        request: Request,
+        urgency: &Arc<Urgency>,
+    ) -> Result<(u64, ChunkReceiving), BackendError> {
         let model = self.find(&request.model)?;
         let (sender, receiver) = mpsc::unbounded_channel();
-        let priority = request.priority;
         let number = self.submitted.fetch_add(1, Ordering::Relaxed) + 1;
-        let job = Box::new(Job::new(number, model, request, sender));
-        self.push(priority, Task::Generate(job))?;
+        let job = Job::new(number, model, request, Arc::clone(urgency), sender);
+        self.push(Task::Generate(Box::new(job)))?;
         Ok((number, receiver))
     }
 
@@ -146,38 +143,30 @@ impl Shared {
     ) -> Result<oneshot::Receiver<Result<Embeddings, BackendError>>, BackendError> {
         let model = self.find(&request.model)?;
         let (done, receiver) = oneshot::channel();
-        let priority = request.priority;
-        let job = Box::new(super::embedder::EmbedJob::new(model, request.texts, done));
-        self.push(priority, Task::Embed(job))?;
+        let job = EmbedJob::new(model, request.priority, request.texts, done);
+        self.push(Task::Embed(Box::new(job)))?;
         Ok(receiver)
     }
 
-    /// Queues a load. In front of guesses and behind what a person waits for, which loads as well.
+    /// Queues a load.
     pub(super) fn submit_load(
         &self,
         model: &str,
     ) -> Result<oneshot::Receiver<Result<(), BackendError>>, BackendError> {
         let model = self.find(model)?;
         let (done, receiver) = oneshot::channel();
-        self.push(Priority::Chat, Task::Load(Load { model, done }))?;
+        self.push(Task::Load(Load { model, done }))?;
         Ok(receiver)
     }
 
-    /// Notes the share of the weights that is loaded, from 0 to 1, where it is another percentage.
-    pub(super) fn show_loaded(&self, share: f32) {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "from 0 to 100"
-        )]
-        let now = (share.clamp(0.0, 1.0) * 100.0) as u8;
-        self.state.send_if_modified(|state| match state {
-            EngineState::Loading { percent, .. } if *percent != now => {
-                *percent = now;
-                true
-            }
-            _ => false,
-        });
+    /// Follows whether something is worked on that somebody asked for.
+    pub(super) fn watch_at_work(&self) -> watch::Receiver<bool> {
+        self.at_work.subscribe()
+    }
+
+    pub(super) fn show_at_work(&self, now: bool) {
+        self.at_work
+            .send_if_modified(|shown| std::mem::replace(shown, now) != now);
     }
 
     pub(super) fn failed(&self, message: impl Into<String>) -> BackendError {
@@ -208,15 +197,14 @@ impl Shared {
         self.tokens_refreshed.fetch_add(tokens, Ordering::Relaxed);
     }
 
-    pub(super) fn show_stale(&self, tokens: usize) {
-        self.tokens_stale.store(tokens as u64, Ordering::Relaxed);
+    /// A model's cache has `now` stale tokens, where it had `before`.
+    pub(super) fn show_stale(&self, before: usize, now: usize) {
+        self.tokens_stale.fetch_add(now as u64, Ordering::Relaxed);
+        self.tokens_stale
+            .fetch_sub(before as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn unload_after(&self) -> Option<Duration> {
-        self.options.unload_after
-    }
-
-    fn find(&self, name: &str) -> Result<Arc<EmbeddedModel>, BackendError> {
+    pub(super) fn find(&self, name: &str) -> Result<Arc<EmbeddedModel>, BackendError> {
         let models = self.models.load();
         models
             .iter()
@@ -228,15 +216,14 @@ impl Shared {
             })
     }
 
-    fn push(&self, priority: Priority, task: Task) -> Result<(), BackendError> {
-        self.queue
-            .push(priority, task)
-            .map_err(|refused| match refused {
-                Refused::Full => BackendError::Busy {
-                    backend: self.name.clone(),
-                },
-                Refused::Closed => self.interrupted(),
-            })?;
+    fn push(&self, task: Task) -> Result<(), BackendError> {
+        let priority = task.priority();
+        self.queue.push(task).map_err(|refused| match refused {
+            Refused::Full => BackendError::Busy {
+                backend: self.name.clone(),
+            },
+            Refused::Closed => self.interrupted(),
+        })?;
         self.interrupt.arrived(priority);
         Ok(())
     }

@@ -36,6 +36,8 @@ pub(super) struct Slot {
     exact: usize,
     /// So many of the first tokens are a prompt; the others were generated.
     prompt: usize,
+    /// Whether the prompt may be kept on disk.
+    keepable: bool,
     /// The rest of a splice, in order. Behind the last of `tokens`, with gaps to be computed.
     pub(super) parked: Vec<Parked>,
     used: u64,
@@ -92,13 +94,15 @@ impl Slots {
             .collect()
     }
 
-    /// Notes that the sequence was just used, and how many of its first tokens will be a prompt.
-    pub(super) fn touch(&mut self, slot: usize, prompt: usize) {
+    /// Notes that the sequence was just used, how many of its first tokens will be a prompt, and whether
+    /// that may be kept.
+    pub(super) fn touch(&mut self, slot: usize, prompt: usize, keepable: bool) {
         self.clock += 1;
         let used = self.clock;
         if let Some(slot) = self.slots.get_mut(slot) {
             slot.used = used;
             slot.prompt = prompt;
+            slot.keepable = keepable;
         }
     }
 
@@ -208,6 +212,28 @@ impl Slots {
                     .saturating_sub(self.exact(at))
             })
             .sum()
+    }
+
+    /// Sequences that may be kept on disk, the last used first.
+    pub(super) fn keepable(&self) -> Vec<usize> {
+        let mut slots: Vec<usize> = (0..self.slots.len())
+            .filter(|&at| self.slots.get(at).is_some_and(|slot| slot.keepable))
+            .filter(|&at| self.exact_prompt(at) > 0)
+            .collect();
+        slots.sort_by_key(|&at| std::cmp::Reverse(self.used(at)));
+        slots
+    }
+
+    /// Tokens from the start that are a prompt and what a computation from the start would give.
+    pub(super) fn exact_prompt(&self, slot: usize) -> usize {
+        self.exact(slot).min(self.prompt(slot).len())
+    }
+
+    /// The sequence unused for longest, an empty one first.
+    pub(super) fn oldest(&self) -> usize {
+        (0..self.slots.len())
+            .min_by_key(|&slot| (self.held(slot) > 0, self.used(slot)))
+            .unwrap_or(0)
     }
 
     /// The part of the sequence that is a prompt.

@@ -11,13 +11,13 @@ use std::task::{Context, Poll, ready};
 use futures_util::Stream;
 
 use super::shared::{ChunkReceiving, Shared};
-use crate::backend::{BackendError, Chunk, Request};
+use crate::backend::{BackendError, Chunk, Request, Urgency};
 
 /// See the file's page.
 #[derive(Debug)]
 pub(super) enum ChunkReceiver {
     /// Not polled yet.
-    Unsent(Arc<Shared>, Box<Request>),
+    Unsent(Arc<Shared>, Box<Request>, Arc<Urgency>),
     Running(Running),
     Ended,
 }
@@ -44,10 +44,16 @@ impl Stream for ChunkReceiver {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if let Self::Unsent(shared, request) = this {
-            match shared.submit((**request).clone()) {
+        if let Self::Unsent(shared, request, urgency) = this {
+            match shared.submit((**request).clone(), urgency) {
                 Ok((number, chunks)) => {
                     let shared = Arc::clone(shared);
+                    let raised = Arc::downgrade(&shared);
+                    urgency.listen(move |priority| {
+                        if let Some(shared) = raised.upgrade() {
+                            shared.interrupt.raised(number, priority);
+                        }
+                    });
                     *this = Self::Running(Running {
                         shared,
                         number,

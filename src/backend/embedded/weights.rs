@@ -1,9 +1,9 @@
 //! A weights file: what it says about itself, whether it can be loaded, loading it.
 //!
-//! Called by the engine's thread to load, and by a probe to look at the header. Invariant: llama.cpp
+//! Called by the engine's threads to load, and by a probe to look at the header. Invariant: llama.cpp
 //! prints nothing; its log lines go to `tracing` from before its first call on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use llama_cpp_2::llama_backend::LlamaBackend;
@@ -44,11 +44,44 @@ pub(super) struct Header {
     pub(super) embedding: bool,
 }
 
-/// Weights in memory.
-pub(super) struct Loaded {
-    pub(super) model: LlamaModel,
+/// How a file would be loaded.
+pub(super) struct Plan {
+    path: PathBuf,
+    gguf: Gguf,
+    /// Layers on a graphics device.
+    on_device: u32,
     /// What a person should know about where it runs.
     pub(super) remark: Option<String>,
+    /// Memory of this machine that it takes: weights, cache, and what one batch is computed in.
+    pub(super) needed_bytes: u64,
+}
+
+/// What the models in memory take.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Used {
+    /// Their files, which are mapped: the system calls these pages free, and they are not.
+    pub(super) files_bytes: u64,
+    /// All.
+    pub(super) bytes: u64,
+}
+
+impl Plan {
+    /// Whether there is memory for it beside the others, of which all models may take `limit_bytes`.
+    ///
+    /// # Errors
+    /// How much is missing and what to do.
+    pub(super) fn check(&self, used: &Used, limit_bytes: Option<u64>) -> Result<(), String> {
+        if self.on_device > 0 {
+            return Ok(());
+        }
+        let free = available_memory_bytes().map(|free| free.saturating_sub(used.files_bytes));
+        let allowed = limit_bytes.map(|limit| limit.saturating_sub(used.bytes));
+        let available_bytes = match (free, allowed) {
+            (Some(free), Some(allowed)) => Some(free.min(allowed)),
+            (free, allowed) => free.or(allowed),
+        };
+        check_memory(self.needed_bytes, available_bytes)
+    }
 }
 
 /// The process-wide state of llama.cpp, which may be set up once. Never dropped.
@@ -90,6 +123,29 @@ pub(super) fn inspect(path: &Path) -> Result<Header, String> {
     })
 }
 
+/// Looks how the file would be loaded. Reads its header: some 10 ms.
+///
+/// # Errors
+/// Why it cannot be, ending in what to do.
+pub(super) fn plan(path: &Path, context_tokens: u32) -> Result<Plan, String> {
+    let gguf = Gguf::read(path)?;
+    refuse_encoder(path, &gguf)?;
+    let mut plan = Plan {
+        path: path.to_owned(),
+        on_device: 0,
+        remark: None,
+        needed_bytes: needed_bytes(&gguf, context_tokens),
+        gguf,
+    };
+    if backend()?.supports_gpu_offload() {
+        let sizes = sizes(&plan.gguf, context_tokens);
+        let free_bytes = gpu::free_device_bytes().unwrap_or(0);
+        plan.on_device = gpu::layers_that_fit(free_bytes, &sizes);
+        plan.remark = gpu::remark(plan.on_device, &sizes, free_bytes);
+    }
+    Ok(plan)
+}
+
 /// Loads the weights. `progress` is told the share that is loaded while it lasts; `false` ends it with
 /// an error.
 ///
@@ -97,30 +153,14 @@ pub(super) fn inspect(path: &Path) -> Result<Header, String> {
 /// Why not, ending in what to do.
 pub(super) fn load(
     name: &str,
-    path: &Path,
-    context_tokens: u32,
+    plan: &Plan,
     progress: impl Fn(f32) -> bool + 'static,
-) -> Result<Loaded, String> {
-    let backend = backend()?;
-    let gguf = Gguf::read(path)?;
-    refuse_encoder(path, &gguf)?;
-    let mut params = LlamaModelParams::default().with_progress_callback(progress);
-    let mut remark = None;
-    let mut on_device = 0;
-    if backend.supports_gpu_offload() {
-        let sizes = sizes(&gguf, context_tokens);
-        let free_bytes = gpu::free_device_bytes().unwrap_or(0);
-        on_device = gpu::layers_that_fit(free_bytes, &sizes);
-        remark = gpu::remark(on_device, &sizes, free_bytes);
-    }
-    if on_device == 0 {
-        let needed_bytes = needed_bytes(&gguf, context_tokens);
-        check_memory(needed_bytes, available_memory_bytes())?;
-    }
-    params = params.with_n_gpu_layers(on_device);
-    let model = LlamaModel::load_from_file(backend, path, &params)
-        .map_err(|_| why_refused(name, path, &gguf))?;
-    Ok(Loaded { model, remark })
+) -> Result<LlamaModel, String> {
+    let params = LlamaModelParams::default()
+        .with_progress_callback(progress)
+        .with_n_gpu_layers(plan.on_device);
+    LlamaModel::load_from_file(backend()?, &plan.path, &params)
+        .map_err(|_| why_refused(name, &plan.path, &plan.gguf))
 }
 
 /// What a model's parts take on a graphics device. Layers are taken as equal, and what stands before

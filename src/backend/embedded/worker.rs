@@ -1,44 +1,45 @@
-//! The engine's thread: loads, places, computes, puts aside.
+//! The engine's thread: which model works on what, and which models are in memory.
 //!
-//! Started by [`Embedded::new`](super::Embedded::new), ends when the queue closes. Model and context
-//! live on this thread's stack, the context in a frame inside the model's, so the borrow between them
-//! is an ordinary one and nothing has to be `Send`. Between two steps, which are one chunk of prompt
-//! or one token, it looks whether the job was given up, the engine is closing, or somebody more
-//! important waits; a step can be broken off for the same reasons.
+//! Started by [`Embedded::new`](super::Embedded::new), ends when the queue closes. All models share it
+//! and its queue, so whoever waits for a completion goes first whatever model it is for. Weights are
+//! read by a thread of their own meanwhile, one model at a time: nothing waits for a load but what needs
+//! that model. Where memory is short the model unused for longest gives way, though never for work that
+//! nobody waits for; one that nobody used for long is unloaded.
 
+mod engine;
+mod resident;
+mod words;
+
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use llama_cpp_2::model::LlamaModel;
-use llama_cpp_2::vocab::LlamaVocab;
-
-use super::cache::{Cache, Extended, Refreshed};
-use super::healing::Pieces;
-use super::job::{Accepted, Job, Task};
-use super::queue::{Abandon, Popped, Ticket};
+use self::engine::Turn;
+use self::resident::Resident;
+use super::job::{Loaded, Task};
+use super::queue::{Arrival, Popped, Work};
 use super::shared::Shared;
-use super::speed::{Pace, Speed};
-use super::{EmbeddedModel, EngineState, weights};
-use crate::backend::{BackendError, Priority, StopReason};
-
-mod words;
+use super::standings::{EngineState, Known};
+use super::{EmbeddedModel, weights};
+use crate::backend::{BackendError, Priority};
 
 /// The thread's body.
 pub(super) fn run(shared: &Arc<Shared>) {
     let _closing = CloseAtEnd(shared);
-    let mut next = None;
-    loop {
-        let (ticket, task) = match next.take() {
-            Some(taken) => taken,
-            None => match shared.queue.pop(None) {
-                Popped::Item(ticket, task) => (ticket, task),
-                Popped::Idle => continue,
-                Popped::Closed => return,
-            },
-        };
+    let mut worker = Worker {
+        shared,
+        residents: Vec::new(),
+        loader: None,
+    };
+    while let Some((arrival, task)) = worker.next_task() {
         if !task.is_abandoned() {
-            next = with_model(shared, ticket, task);
+            worker.take(arrival, task);
         }
+    }
+    // llama.cpp must be silent at the process's end, so the loader's last word is waited for.
+    if let Some(loader) = worker.loader.take() {
+        drop(loader.join());
     }
 }
 
@@ -48,269 +49,238 @@ struct CloseAtEnd<'a>(&'a Shared);
 impl Drop for CloseAtEnd<'_> {
     fn drop(&mut self) {
         self.0.queue.close();
-        self.0.state.send_replace(if std::thread::panicking() {
-            EngineState::Failed {
-                model: String::new(),
-                message: "the engine broke down; restart the server and report it".to_owned(),
-            }
-        } else {
-            EngineState::Unloaded
-        });
+        self.0.standings.clear();
+        if std::thread::panicking() {
+            tracing::error!("the engine broke down; restart the server and report it");
+        }
     }
 }
 
-/// Loads the task's model and works with it until it is unused for too long or another one is
-/// wanted. Gives the task that wants the other one.
-fn with_model(shared: &Arc<Shared>, ticket: Ticket, mut task: Task) -> Option<(Ticket, Task)> {
-    let wanted = Arc::clone(task.model());
-    let name = wanted.name.clone();
-    shared.state.send_replace(EngineState::Loading {
-        model: name.clone(),
-        percent: 0,
-    });
-    let started = Instant::now();
-    let closing = Arc::clone(shared);
-    let context_tokens = shared.options.context_tokens;
-    let progress = move |share| {
-        closing.show_loaded(share);
-        !closing.queue.is_closed()
-    };
-    let model = match weights::load(&name, &wanted.path, context_tokens, progress) {
-        Ok(weights::Loaded { model, remark }) => {
-            shared.place_remark.store(Arc::new(remark));
-            model
-        }
-        Err(message) => {
-            load_failed(shared, task, message);
-            return None;
-        }
-    };
-    let (cache, speed) = match prepare(shared, &model) {
-        Ok(prepared) => prepared,
-        Err(message) => {
-            let message = format!("{message}; set a smaller context, or choose a smaller model");
-            load_failed(shared, task, message);
-            return None;
-        }
-    };
-    let took = started.elapsed();
-    tracing::info!(model = %name, ?took, ?speed, "loaded");
-    if let Task::Generate(job) = &mut task {
-        job.load = Some(took);
+/// Which work can be done at once.
+pub(super) struct Ready {
+    /// Of the models in memory.
+    files: Vec<PathBuf>,
+    /// A model is being read: no other one is begun.
+    is_loading: bool,
+}
+
+impl Ready {
+    pub(super) fn allows(&self, task: &Task) -> bool {
+        matches!(task, Task::Loaded(_))
+            || !self.is_loading
+            || self.files.contains(&task.model().path)
     }
-    shared.speed.store(Arc::new(Some(speed)));
-    shared.budget.get_or_init(|| speed.budget());
-    shared
-        .state
-        .send_replace(EngineState::Ready { model: name });
-    let mut engine = Engine {
-        shared,
-        model: &wanted,
-        vocab: model.vocab(),
-        pieces: shared.options.healing.then(|| Pieces::of(&model.vocab())),
-        weights: &model,
-        chat: super::chat::Chat::of(&model),
-        embedder: None,
-        cache,
-        speed,
-        refresh_pace: Pace::default(),
-    };
-    let next = engine.serve(ticket, task);
-    drop(engine);
-    shared.speed.store(Arc::new(None));
-    shared.complaint.store(Arc::new(None));
-    shared.place_remark.store(Arc::new(None));
-    drop(model);
-    shared.state.send_replace(EngineState::Unloaded);
-    next
 }
 
-fn prepare<'model>(
-    shared: &Shared,
-    model: &'model LlamaModel,
-) -> Result<(Cache<'model>, Speed), String> {
-    let options = &shared.options;
-    let threads = i32::try_from(options.thread_count()).unwrap_or(i32::MAX);
-    let mut cache = Cache::new(
-        weights::backend()?,
-        model,
-        options.context_tokens,
-        threads,
-        options.splicing,
-        &shared.interrupt,
-    )?;
-    let speed = cache.measure()?;
-    Ok((cache, speed))
+struct Worker<'a> {
+    shared: &'a Arc<Shared>,
+    /// The last used one is the last.
+    residents: Vec<Resident>,
+    /// Reads weights, and queues a [`Task::Loaded`] at its end.
+    loader: Option<JoinHandle<()>>,
 }
 
-fn load_failed(shared: &Shared, task: Task, message: String) {
-    let model = task.model().name.clone();
-    tracing::warn!(%model, %message, "cannot load");
-    let state = EngineState::Failed {
-        model: model.clone(),
-        message: message.clone(),
-    };
-    shared.state.send_replace(state);
-    task.fail(BackendError::Load { model, message });
-}
-
-/// Everything about the loaded model.
-struct Engine<'a> {
-    shared: &'a Shared,
-    model: &'a EmbeddedModel,
-    vocab: LlamaVocab<'a>,
-    /// `None` when token healing is off.
-    pieces: Option<Pieces>,
-    weights: &'a LlamaModel,
-    chat: super::chat::Chat,
-    /// Made when the first text is embedded.
-    embedder: Option<super::embedder::Embedder<'a>>,
-    cache: Cache<'a>,
-    speed: Speed,
-    refresh_pace: Pace,
-}
-
-/// What became of a job.
-enum Turn {
-    Ended,
-    /// Somebody more important waits.
-    PutAside,
-}
-
-impl Engine<'_> {
-    /// Works on what comes. Ends with a task for another model, or without one when idle or closed.
-    fn serve(&mut self, ticket: Ticket, task: Task) -> Option<(Ticket, Task)> {
-        let mut current = (ticket, task);
+impl Worker<'_> {
+    /// Waits for work. Meanwhile computes anew what was spliced, and unloads what nobody uses. `None`
+    /// at the end.
+    fn next_task(&mut self) -> Option<(Arrival, Task)> {
+        let ready = self.ready();
+        let is_ready = |task: &Task| ready.allows(task);
+        self.shared.show_at_work(false);
         loop {
-            let (ticket, task) = current;
-            if task.model().path != self.model.path {
-                return Some((ticket, task));
-            }
-            let working = self.shared.busy.working();
-            match task {
-                Task::Load(load) => drop(load.done.send(Ok(()))),
-                Task::Generate(mut job) => match self.work_on(&mut job, ticket) {
-                    Ok(Turn::Ended) => {}
-                    Ok(Turn::PutAside) => self.shared.queue.put_back(ticket, Task::Generate(job)),
-                    Err(message) => job.fail(self.shared.failed(message)),
-                },
-                Task::Embed(mut job) => match self.embed(&mut job, ticket) {
-                    Ok(Turn::Ended) => {}
-                    Ok(Turn::PutAside) => self.shared.queue.put_back(ticket, Task::Embed(job)),
-                    Err(message) => job.fail(self.shared.failed(message)),
-                },
-            }
-            drop(working);
-            current = match self.wait() {
-                Popped::Item(ticket, task) => (ticket, task),
-                Popped::Idle | Popped::Closed => return None,
-            };
-        }
-    }
-
-    /// Waits for work. Meanwhile computes anew what was spliced, chunk by chunk.
-    fn wait(&mut self) -> Popped<Task> {
-        loop {
-            match self.shared.queue.pop(Some(Duration::ZERO)) {
+            match self.shared.queue.pop(Some(Duration::ZERO), is_ready) {
+                Popped::Item(arrival, task) => return Some((arrival, task)),
+                Popped::Closed => return None,
                 Popped::Idle => {}
-                popped => return popped,
             }
-            let chunk_tokens = self.refresh_pace.chunk_tokens(self.speed);
-            let before = self.cache.computed_tokens();
-            let working = self.shared.busy.working();
-            let step = self.shared.interrupt.nobodys_work();
-            // Whoever came before the step began is not told that it did.
-            let refreshed = if self.shared.queue.is_empty() {
-                self.cache.refresh(chunk_tokens)
-            } else {
-                Ok(Refreshed::Interrupted)
-            };
-            drop((step, working));
-            match refreshed {
-                Ok(Refreshed::Chunk) => {
-                    self.refresh_pace.speed_up();
-                    let computed = self.cache.computed_tokens() - before;
-                    self.shared.count_refreshed(computed);
-                    self.shared.show_stale(self.cache.stale_tokens());
-                }
-                Ok(Refreshed::Interrupted) => self.refresh_pace.slow_down(),
-                Ok(Refreshed::Nothing) => break,
-                Err(message) => {
-                    tracing::warn!(%message, "cannot refresh the cache");
-                    break;
-                }
+            let mut residents = self.residents.iter_mut().rev();
+            if !residents.any(|resident| resident.refresh(&ready)) {
+                break;
             }
-        }
-        self.shared.queue.pop(self.shared.unload_after())
-    }
-
-    /// Prompt and answer are one loop: compute what is not computed of the history; once all is, the
-    /// last logits give the next token, which joins the history.
-    fn work_on(&mut self, job: &mut Job, ticket: Ticket) -> Result<Turn, String> {
-        self.lay_out(job)?;
-        let pieces = self.pieces.as_ref();
-        job.encode_prompt(&self.vocab, pieces, self.cache.capacity_tokens())?;
-        // An answer that a person asked for is not built on cells that saw other text.
-        let may_move = ticket.priority != Priority::Chat;
-        let placed = self
-            .cache
-            .place(&job.history, job.prompt_tokens(), may_move)?;
-        if job.cached_tokens.is_none() {
-            self.shared.count_moved(placed.moved_tokens);
-        }
-        job.note_cached(placed.cached_tokens);
-        if job.generates_nothing() && placed.cached_tokens + 1 >= job.history.len() {
-            job.finish(StopReason::Length);
-            return Ok(Turn::Ended);
         }
         loop {
-            // The chunk of a completion's prompt is finished when nobody waits for it any more: the next
-            // key asks for the same prompt and a little more.
-            let ends_with_asker = ticket.priority != Priority::Completion || job.is_answering();
-            let interruptible = self.cache.can_be_interrupted().then(|| {
-                let interrupt = &self.shared.interrupt;
-                interrupt.work(job.number, ticket.priority, ends_with_asker)
-            });
-            // Looked at after the step began: whoever came before is not told that it did.
-            if job.is_abandoned() || self.shared.queue.is_closed() {
-                return Ok(Turn::Ended);
+            match self.shared.queue.pop(self.until_unload(), is_ready) {
+                Popped::Item(arrival, task) => return Some((arrival, task)),
+                Popped::Closed => return None,
+                Popped::Idle => self.unload_unused(),
             }
-            if self.shared.queue.waits_before(ticket.priority) {
-                return Ok(Turn::PutAside);
+        }
+    }
+
+    fn ready(&self) -> Ready {
+        let files = self.residents.iter().map(|r| r.model().path.clone());
+        Ready {
+            files: files.collect(),
+            is_loading: self.loader.is_some(),
+        }
+    }
+
+    /// Works on one task until it is done, or somebody more important waits.
+    fn take(&mut self, arrival: Arrival, task: Task) {
+        if let Task::Loaded(loaded) = task {
+            return self.settle(*loaded);
+        }
+        let file = &task.model().path;
+        let Some(at) = self.residents.iter().position(|r| r.model().path == *file) else {
+            return self.begin_load(arrival, task);
+        };
+        let mut resident = self.residents.remove(at);
+        resident.used_for(task.priority());
+        self.residents.push(resident);
+        let ready = self.ready();
+        let Some(resident) = self.residents.last_mut() else {
+            return;
+        };
+        self.shared.show_at_work(true);
+        let _working = self.shared.busy.working();
+        match task {
+            Task::Loaded(_) => {}
+            Task::Load(load) => drop(load.done.send(Ok(()))),
+            Task::Generate(mut job) => match resident.generate(&mut job, &ready) {
+                Ok(Turn::Ended) => {}
+                Ok(Turn::PutAside) => self.shared.queue.put_back(arrival, Task::Generate(job)),
+                Err(message) => job.fail(self.shared.failed(message)),
+            },
+            Task::Embed(mut job) => match resident.embed(&mut job, &ready) {
+                Ok(Turn::Ended) => {}
+                Ok(Turn::PutAside) => self.shared.queue.put_back(arrival, Task::Embed(job)),
+                Err(message) => job.fail(self.shared.failed(message)),
+            },
+        }
+    }
+
+    /// Lets the task's model be read; the task waits for it in the queue.
+    fn begin_load(&mut self, arrival: Arrival, task: Task) {
+        let model = Arc::clone(task.model());
+        let for_completion = task.is_for_completion();
+        let priority = task.priority();
+        let planned = self.plan(&model, priority);
+        self.shared.queue.put_back(arrival, task);
+        let plan = match planned {
+            Ok(plan) => plan,
+            Err(message) => return self.load_failed(&model, &message),
+        };
+        self.shared.standings.loading(&model.path, 0.0);
+        let shared = Arc::clone(self.shared);
+        let of_loader = Arc::clone(&model);
+        let load = move || {
+            let started = Instant::now();
+            let (showing, file) = (Arc::clone(&shared), of_loader.path.clone());
+            let progress = move |share| {
+                showing.standings.loading(&file, share);
+                !showing.queue.is_closed()
+            };
+            let weights = weights::load(&of_loader.name, &plan, progress);
+            shared.queue.push_own(Task::Loaded(Box::new(Loaded {
+                model: of_loader,
+                weights,
+                needed_bytes: plan.needed_bytes,
+                remark: plan.remark,
+                took: started.elapsed(),
+                priority,
+                for_completion,
+            })));
+        };
+        let loader = std::thread::Builder::new().name("ghostline-loader".to_owned());
+        match loader.spawn(load) {
+            Ok(loader) => self.loader = Some(loader),
+            Err(error) => self.load_failed(&model, &format!("no thread to load it: {error}")),
+        }
+    }
+
+    /// Makes room for a model: those unused for longest give way, as far as the work allows.
+    fn plan(&mut self, model: &EmbeddedModel, priority: Priority) -> Result<weights::Plan, String> {
+        let plan = weights::plan(&model.path, self.shared.options.context_tokens)?;
+        loop {
+            let used = weights::Used {
+                files_bytes: self.residents.iter().map(Resident::file_bytes).sum(),
+                bytes: self.residents.iter().map(Resident::needed_bytes).sum(),
+            };
+            let Err(message) = plan.check(&used, self.shared.options.memory_bytes) else {
+                return Ok(plan);
+            };
+            let gives_way = |resident: &Resident| resident.gives_way_to(priority);
+            let Some(at) = self.residents.iter().position(gives_way) else {
+                return Err(message);
+            };
+            self.unload(at, "to make room");
+        }
+    }
+
+    /// Takes what the loader has read.
+    fn settle(&mut self, loaded: Loaded) {
+        if let Some(loader) = self.loader.take() {
+            drop(loader.join());
+        }
+        let started = Instant::now();
+        let model = Arc::clone(&loaded.model);
+        let (read, for_completion) = (loaded.took, loaded.for_completion);
+        let remark = loaded.remark.clone();
+        let resident = match Resident::new(Arc::clone(self.shared), loaded) {
+            Ok(resident) => resident,
+            Err(message) => return self.load_failed(&model, &message),
+        };
+        let took = read + started.elapsed();
+        let speed = resident.speed();
+        tracing::info!(model = %model.name, ?took, ?speed, "loaded");
+        if for_completion {
+            self.shared.budget.get_or_init(|| speed.budget());
+        }
+        let known = Known {
+            state: EngineState::Ready,
+            speed: Some(speed),
+            complaint: None,
+            place_remark: remark,
+        };
+        self.shared.standings.set(&model.path, known);
+        self.shared.queue.for_each(|task| {
+            if let Task::Generate(job) = task
+                && job.model.path == model.path
+            {
+                job.load = Some(took);
             }
-            let chunk_tokens = job.pace.chunk_tokens(self.speed);
-            let before = self.cache.computed_tokens();
-            let choose = |logits: &[f32]| job.choose(pieces, logits);
-            let step = self
-                .cache
-                .extend(placed.slot, &job.history, chunk_tokens, choose)?;
-            drop(interruptible);
-            let computed = self.cache.computed_tokens() - before;
-            if computed > 0 {
-                self.shared.count_step(computed);
-            }
-            // Before the asker hears of the end, so that it can wait for the refresh.
-            self.shared.show_stale(self.cache.stale_tokens());
-            match step {
-                Extended::Partly => job.pace.speed_up(),
-                Extended::Interrupted => job.pace.slow_down(),
-                Extended::Next(_) if job.generates_nothing() => {
-                    job.finish(StopReason::Length);
-                    return Ok(Turn::Ended);
-                }
-                Extended::Next(token) => {
-                    if job.is_at_typed_text() {
-                        self.cache.remember(&job.history);
-                    }
-                    if job.accept(&self.vocab, token) == Accepted::Finished {
-                        return Ok(Turn::Ended);
-                    }
-                }
-                Extended::Full => {
-                    job.finish(StopReason::Length);
-                    return Ok(Turn::Ended);
-                }
-            }
+        });
+        self.residents.push(resident);
+    }
+
+    /// Tells everybody who waits for the model.
+    fn load_failed(&self, model: &EmbeddedModel, message: &str) {
+        tracing::warn!(model = %model.name, %message, "cannot load");
+        self.shared.standings.failed(&model.path, message);
+        let waiting = self
+            .shared
+            .queue
+            .take(|task| task.model().path == model.path);
+        for task in waiting {
+            let error = BackendError::Load {
+                model: task.model().name.clone(),
+                message: message.to_owned(),
+            };
+            task.fail(error);
+        }
+    }
+
+    fn unload(&mut self, at: usize, why: &str) {
+        let resident = self.residents.remove(at);
+        let model = Arc::clone(resident.model());
+        drop(resident);
+        self.shared.standings.unloaded(&model.path);
+        tracing::info!(model = %model.name, why, "unloaded");
+    }
+
+    /// The time until a model will have been unused for too long.
+    fn until_unload(&self) -> Option<Duration> {
+        let after = self.shared.options.unload_after?;
+        let unused = self.residents.iter().map(Resident::unused).max()?;
+        Some(after.saturating_sub(unused))
+    }
+
+    fn unload_unused(&mut self) {
+        let Some(after) = self.shared.options.unload_after else {
+            return;
+        };
+        while let Some(at) = self.residents.iter().position(|r| r.unused() >= after) {
+            self.unload(at, "nobody used it");
         }
     }
 }

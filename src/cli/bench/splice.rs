@@ -60,7 +60,8 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn installed(model: &str) -> anyhow::Result<PathBuf> {
+/// The file of an installed model.
+pub(super) fn installed(model: &str) -> anyhow::Result<PathBuf> {
     let store = Store::open_default()?;
     let installed = store.installed().into_iter();
     installed

@@ -28,7 +28,8 @@ pub(in crate::backend::embedded) struct Placed {
 
 impl Cache<'_> {
     /// Makes a sequence ready to be extended to `history`, whose first `prompt_tokens` are the prompt,
-    /// with as much of it as is cached anywhere; where `may_move` says so, also at other positions.
+    /// with as much of it as is cached anywhere; where `may_move` says so, also at other positions. Only
+    /// such prompts are kept on disk.
     pub(in crate::backend::embedded) fn place(
         &mut self,
         history: &[LlamaToken],
@@ -37,7 +38,7 @@ impl Cache<'_> {
     ) -> Result<Placed, Failure> {
         let placed = self.try_place(history, may_move);
         let placed = self.or_forget(placed)?;
-        self.slots.touch(placed.slot, prompt_tokens);
+        self.slots.touch(placed.slot, prompt_tokens, may_move);
         Ok(placed)
     }
 

@@ -66,9 +66,7 @@ impl Slots {
         let fits: Vec<Fit> = (0..self.slots.len())
             .map(|slot| self.fit(slot, keepable, stays))
             .collect();
-        let oldest = (0..self.slots.len())
-            .min_by_key(|&slot| (self.held(slot) > 0, self.used(slot)))
-            .unwrap_or(0);
+        let oldest = self.oldest();
         let in_place = |fit: &&Fit| {
             fit.reused > 0 && (fit.slot == oldest || fit.reused * 2 >= self.held(fit.slot))
         };

@@ -22,7 +22,7 @@ fn is_sentinel(token: LlamaToken) -> bool {
 fn slots(held: &[&str]) -> Slots {
     let mut slots = Slots::new(3);
     for (slot, held) in held.iter().enumerate() {
-        slots.touch(slot, held.len());
+        slots.touch(slot, held.len(), true);
         slots.extend(slot, &tokens(held));
     }
     slots
@@ -105,7 +105,7 @@ fn a_splice_is_written_down_step_by_step() {
         panic!("it is not moved")
     };
     slots.park(0, 3, &runs, &[7]);
-    slots.touch(0, prompt.len());
+    slots.touch(0, prompt.len(), true);
     assert_eq!(slots.tokens(0), tokens("^ab"));
     assert_eq!((slots.parked(0)[0].sequence, slots.parked(0)[0].at), (7, 6));
     assert!(slots.next_home(0).is_none(), "there is a gap");

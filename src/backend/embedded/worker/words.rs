@@ -2,12 +2,10 @@
 //!
 //! A part of `worker`, called by it alone.
 
-use std::sync::Arc;
-
 use super::super::embedder::{EmbedJob, Embedded, Embedder};
 use super::super::job::Job;
-use super::super::queue::Ticket;
-use super::{Engine, Turn};
+use super::Ready;
+use super::engine::{Engine, Turn};
 
 impl Engine<'_> {
     /// Makes tokens of a conversation that has none yet.
@@ -23,14 +21,14 @@ impl Engine<'_> {
                 "the oldest messages do not fit"
             );
         }
-        let complaint = self.chat.complaint().map(str::to_owned);
-        self.shared.complaint.store(Arc::new(complaint));
+        let standings = &self.shared.standings;
+        standings.complain(&self.model.path, self.chat.complaint());
         job.begin_conversation(laid_out);
         Ok(())
     }
 
     /// Embeds text after text, chunk by chunk.
-    pub(super) fn embed(&mut self, job: &mut EmbedJob, ticket: Ticket) -> Result<Turn, String> {
+    pub(super) fn embed(&mut self, job: &mut EmbedJob, ready: &Ready) -> Result<Turn, String> {
         let threads = self.shared.options.thread_count();
         let embedder = match &mut self.embedder {
             Some(embedder) => embedder,
@@ -40,7 +38,8 @@ impl Engine<'_> {
             if job.is_abandoned() || self.shared.queue.is_closed() {
                 return Ok(Turn::Ended);
             }
-            if self.shared.queue.waits_before(ticket.priority) {
+            let queue = &self.shared.queue;
+            if queue.waits_before(job.priority, |task| ready.allows(task)) {
                 return Ok(Turn::PutAside);
             }
             match embedder.step(job, &self.vocab, self.speed.chunk_tokens)? {

@@ -1,0 +1,284 @@
+//! One model at work: place, compute, put aside.
+//!
+//! Called by the worker through [`Resident`](super::resident::Resident). Between two steps, which are one
+//! chunk of prompt or one token, it looks whether the job was given up, the engine is closing, or somebody
+//! more important waits; a step can be broken off for the same reasons.
+
+use std::time::{Duration, Instant};
+
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::vocab::LlamaVocab;
+
+use super::super::cache::{Cache, Extended, Refreshed};
+use super::super::chat::Chat;
+use super::super::embedder::Embedder;
+use super::super::healing::Pieces;
+use super::super::job::{Accepted, Job};
+use super::super::kept::Kept;
+use super::super::shared::Shared;
+use super::super::speed::{Pace, Speed};
+use super::super::threads::Threads;
+use super::super::{EmbeddedModel, weights};
+use super::Ready;
+use super::resident::Weights;
+use crate::backend::{Priority, StopReason};
+
+/// What a state on disk depends on beside the model: the layout of llama.cpp's states and the numbers
+/// that its kernels give. The version of llama-cpp-sys-2.
+const STATE_VERSION: &str = "0.1.161";
+
+/// Everything about a loaded model.
+pub(super) struct Engine<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) model: &'a EmbeddedModel,
+    pub(super) vocab: LlamaVocab<'a>,
+    /// `None` when token healing is off.
+    pieces: Option<Pieces>,
+    pub(super) weights: &'a LlamaModel,
+    pub(super) chat: Chat,
+    /// Made when the first text is embedded.
+    pub(super) embedder: Option<Embedder<'a>>,
+    pub(super) cache: Cache<'a>,
+    pub(super) speed: Speed,
+    threads: Threads,
+    /// `None` where nothing is kept.
+    kept: Option<Kept>,
+    refresh_pace: Pace,
+    /// Of prompts whose askers give up before a chunk of them is computed.
+    given_up_pace: Pace,
+    /// What it added to the count of stale tokens.
+    shown_stale: usize,
+}
+
+/// What became of a job.
+pub(super) enum Turn {
+    Ended,
+    /// Somebody more important waits.
+    PutAside,
+}
+
+impl Drop for Engine<'_> {
+    fn drop(&mut self) {
+        self.shared.show_stale(self.shown_stale, 0);
+        self.keep_prompts();
+    }
+}
+
+impl<'a> Engine<'a> {
+    /// # Errors
+    /// What llama.cpp says.
+    pub(super) fn of(weights: &'a Weights) -> Result<Self, String> {
+        let (shared, model) = (&*weights.shared, &weights.loaded);
+        let options = &shared.options;
+        let threads = i32::try_from(options.thread_count()).unwrap_or(i32::MAX);
+        let mut cache = Cache::new(
+            weights::backend()?,
+            model,
+            options.context_tokens,
+            threads,
+            options.splicing,
+            &shared.interrupt,
+        )?;
+        let speed = cache.measure()?;
+        let vocab = model.vocab();
+        Ok(Self {
+            shared,
+            model: &weights.model,
+            pieces: options.healing.then(|| Pieces::of(&vocab)),
+            vocab,
+            weights: model,
+            chat: Chat::of(model),
+            embedder: None,
+            cache,
+            speed,
+            threads: Threads::new(options.thread_count(), Instant::now()),
+            kept: options
+                .state_dir
+                .as_deref()
+                .map(|root| Kept::of(root, &weights.model, STATE_VERSION)),
+            refresh_pace: Pace::default(),
+            given_up_pace: Pace::default(),
+            shown_stale: 0,
+        })
+    }
+
+    pub(super) fn speed(&self) -> Speed {
+        self.speed
+    }
+
+    /// Computes a chunk anew. `false` when there is nothing to do.
+    pub(super) fn refresh(&mut self, ready: &Ready) -> bool {
+        let chunk_tokens = self.refresh_pace.chunk_tokens(self.speed);
+        let before = self.cache.computed_tokens();
+        let working = self.shared.busy.working();
+        let step = self.shared.interrupt.nobodys_work();
+        // Whoever came before the step began is not told that it did.
+        let refreshed = if self.shared.queue.is_empty(|task| ready.allows(task)) {
+            self.cache.refresh(chunk_tokens)
+        } else {
+            Ok(Refreshed::Interrupted)
+        };
+        drop((step, working));
+        match refreshed {
+            Ok(Refreshed::Chunk) => {
+                self.refresh_pace.speed_up();
+                let computed = self.cache.computed_tokens() - before;
+                self.shared.count_refreshed(computed);
+                self.show_stale();
+            }
+            Ok(Refreshed::Interrupted) => self.refresh_pace.slow_down(),
+            Ok(Refreshed::Nothing) => return false,
+            Err(message) => {
+                tracing::warn!(%message, "cannot refresh the cache");
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Prompt and answer are one loop: compute what is not computed of the history; once all is, the
+    /// last logits give the next token, which joins the history.
+    pub(super) fn generate(&mut self, job: &mut Job, ready: &Ready) -> Result<Turn, String> {
+        self.lay_out(job)?;
+        let pieces = self.pieces.as_ref();
+        job.encode_prompt(&self.vocab, pieces, self.cache.capacity_tokens())?;
+        if job.cached_tokens.is_none() && job.priority() != Priority::Chat {
+            self.load_kept(&job.history);
+        }
+        // An answer that a person asked for is not built on cells that saw other text.
+        let may_move = job.priority() != Priority::Chat;
+        let placed = self
+            .cache
+            .place(&job.history, job.prompt_tokens(), may_move)?;
+        if job.cached_tokens.is_none() {
+            self.shared.count_moved(placed.moved_tokens);
+            job.pace = self.given_up_pace;
+        }
+        job.note_cached(placed.cached_tokens);
+        if job.generates_nothing() && placed.cached_tokens + 1 >= job.history.len() {
+            job.finish(StopReason::Length);
+            return Ok(Turn::Ended);
+        }
+        loop {
+            let interruptible = self.cache.can_be_interrupted().then(|| {
+                let interrupt = &self.shared.interrupt;
+                interrupt.work(job.number, job.priority())
+            });
+            // Looked at after the step began: whoever came before is not told that it did.
+            if job.is_abandoned() || self.shared.queue.is_closed() {
+                return Ok(Turn::Ended);
+            }
+            let waits = |priority| {
+                let queue = &self.shared.queue;
+                queue.waits_before(priority, |task| ready.allows(task))
+            };
+            if waits(job.priority()) {
+                return Ok(Turn::PutAside);
+            }
+            let chunk_tokens = job.pace.chunk_tokens(self.speed);
+            let before = self.cache.computed_tokens();
+            let started = Instant::now();
+            let choose = |logits: &[f32]| job.choose(self.pieces.as_ref(), logits);
+            let step = self
+                .cache
+                .extend(placed.slot, &job.history, chunk_tokens, choose)?;
+            drop(interruptible);
+            let computed = self.cache.computed_tokens() - before;
+            if computed > 0 {
+                self.shared.count_step(computed);
+            }
+            if computed == 1 {
+                self.follow_the_load(started.elapsed());
+            }
+            // Before the asker hears of the end, so that it can wait for the refresh.
+            self.show_stale();
+            match step {
+                Extended::Partly => {
+                    job.pace.speed_up();
+                    self.given_up_pace.speed_up();
+                }
+                Extended::Interrupted => {
+                    job.pace.slow_down();
+                    if job.is_abandoned() && !job.is_answering() {
+                        self.given_up_pace.slow_down();
+                    }
+                }
+                Extended::Next(_) if job.generates_nothing() => {
+                    job.finish(StopReason::Length);
+                    return Ok(Turn::Ended);
+                }
+                Extended::Next(token) => {
+                    if job.is_at_typed_text() {
+                        self.cache.remember(&job.history);
+                    }
+                    if job.accept(&self.vocab, token) == Accepted::Finished {
+                        return Ok(Turn::Ended);
+                    }
+                }
+                Extended::Full => {
+                    job.finish(StopReason::Length);
+                    return Ok(Turn::Ended);
+                }
+            }
+        }
+    }
+
+    /// Puts what was kept of a prompt into the cache, where that is quicker than computing it.
+    fn load_kept(&mut self, history: &[LlamaToken]) {
+        let Some(kept) = &mut self.kept else {
+            return;
+        };
+        let cached = self.cache.cached_prefix(history);
+        let per_second = self.speed.prompt_tokens_per_second;
+        let Some(found) = kept.find(history, cached, per_second) else {
+            return;
+        };
+        let loaded = if kept.check(&found.path) {
+            self.cache.load(&found.path, found.len)
+        } else {
+            Ok(false)
+        };
+        match loaded {
+            Ok(loaded) => tracing::debug!(loaded, tokens = found.common, "a kept prompt"),
+            Err(message) => {
+                tracing::warn!(%message, "a kept prompt cannot be read");
+                kept.forget(&found.path);
+            }
+        }
+    }
+
+    /// Keeps the prompts that are worth it. The sequences are cut for that: it is the end.
+    fn keep_prompts(&mut self) {
+        let Some(kept) = &mut self.kept else {
+            return;
+        };
+        for slot in self.cache.keepable() {
+            let Ok((tokens, bytes)) = self.cache.cut_to_keep(slot) else {
+                return;
+            };
+            let per_second = self.speed.prompt_tokens_per_second;
+            if kept.has(&tokens) || !Kept::is_worth(tokens.len(), bytes, per_second) {
+                continue;
+            }
+            if let Err(message) = kept.keep(&tokens, |path| self.cache.save(slot, path)) {
+                tracing::warn!(%message, "a prompt cannot be kept on disk");
+                return;
+            }
+        }
+    }
+
+    /// A step of one token took so long: fewer threads may be better, or more.
+    fn follow_the_load(&mut self, elapsed: Duration) {
+        if let Some(threads) = self.threads.stepped(elapsed, Instant::now()) {
+            tracing::debug!(threads, "another number of threads");
+            self.cache.set_threads(threads);
+        }
+    }
+
+    fn show_stale(&mut self) {
+        let stale = self.cache.stale_tokens();
+        self.shared.show_stale(self.shown_stale, stale);
+        self.shown_stale = stale;
+    }
+}
