@@ -187,10 +187,10 @@ pub fn of_policy(name: &'static str, typing: &Outcome, accepting: &Outcome) -> F
 }
 
 /// When, during each step, the first request for the key itself began; prefetches are none.
-pub(super) struct Asked(HashMap<usize, Option<Instant>>);
+pub(in crate::eval) struct Asked(HashMap<usize, Option<Instant>>);
 
 impl Asked {
-    pub(super) fn of(outcome: &Outcome) -> Self {
+    pub(in crate::eval) fn of(outcome: &Outcome) -> Self {
         let mut first = HashMap::new();
         for generated in &outcome.ledger.generations {
             if generated.priority == Priority::Completion {
@@ -202,7 +202,7 @@ impl Asked {
 
     /// Whether the ghost of a key, or that there is none, came after a request of its own. One that began
     /// later only makes the ghost grow.
-    pub(super) fn before_ghost(&self, key: &KeyRecord) -> bool {
+    pub(in crate::eval) fn before_ghost(&self, key: &KeyRecord) -> bool {
         let ghost = key.ghost_after.map(|after| key.at + after);
         let began = self.0.get(&key.step);
         began.is_some_and(|began| began.zip(ghost).is_none_or(|(began, ghost)| began < ghost))

@@ -2,9 +2,12 @@
 //!
 //! The replay tells it before each edit what comes next ([`Oracle::look_ahead`]); a request is answered
 //! with that text, each token right with a given probability by a seeded draw. After the first wrong
-//! token a generation stays wrong, as a model's does. Where the person does not go on, all is wrong.
+//! token a generation stays wrong, as a model's does. Where the person does not go on, all is wrong. A
+//! wrong text is code that parses in most places, and has the space that belongs in front of it: those a
+//! model gets right, and a bench of texts that no model writes would measure how the engine refuses them.
 //! Speed is modelled: time to the first token of a warm prompt, time per token, and time per prompt
-//! token that the KV cache does not hold.
+//! token that the KV cache does not hold. A prompt that is given up leaves in the cache what was computed
+//! by then.
 //!
 //! Invariants: a place, a future and a seed give one text, whoever asks and however often; a prompt
 //! token counts as computed once the request is polled, whether or not anybody waits for the end.
@@ -232,6 +235,7 @@ impl Oracle {
             text: String::new(),
             began: Some(Instant::now()),
             prompt_end: answer::end_of(&written, COMPARED_BYTES).to_owned(),
+            text_before: 0,
             goes_on_with: None,
         });
         let truth = answer::truth(&written, &state.before, &state.future).unwrap_or_default();

@@ -4,19 +4,17 @@
 //! disagree with the other.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::debounce::PAUSE;
 use super::place::{Fit, Place, fit};
 use super::postprocess::safe_partial;
 
-/// Who has not typed for so long may have stopped to read; continue's editors take it for the shortest
-/// time in which a ghost text can be read.
-pub(super) const READ_AFTER: Duration = Duration::from_millis(250);
-/// Characters that are enough ahead of somebody who types: two seconds of typing.
-const ENOUGH_CHARS: usize = 14;
+/// Characters that are enough ahead of somebody who types: a second and a half of typing, and more than
+/// the word at which they look.
+const ENOUGH_CHARS: usize = 10;
 /// With fewer ahead more is asked for: half a second of typing, in which a backend begins to answer.
 const LITTLE_CHARS: usize = 4;
 
@@ -77,7 +75,7 @@ impl Wanted {
             return false;
         }
         match self.ahead(text) {
-            Ahead::Of { chars, since } => chars >= ENOUGH_CHARS && since.elapsed() < READ_AFTER,
+            Ahead::Of { chars, since } => chars >= ENOUGH_CHARS && since.elapsed() < PAUSE,
             Ahead::Elsewhere => chars_of(text) >= ENOUGH_CHARS,
         }
     }
@@ -90,7 +88,7 @@ impl Wanted {
                 Ahead::Of { chars, .. } if chars < LITTLE_CHARS => return,
                 Ahead::Of { since, .. } => tokio::select! {
                     () = moved => {}
-                    () = sleep_until(since + READ_AFTER) => return,
+                    () = sleep_until(since + PAUSE) => return,
                 },
                 Ahead::Elsewhere => moved.await,
             }
@@ -104,8 +102,8 @@ impl Wanted {
             None if self.is_speculative() => return Ahead::Elsewhere,
             None => 0,
             Some(Fit::Typed(typed)) => typed,
-            Some(Fit::Ahead | Fit::Correcting) => text.len(),
-            Some(Fit::Diverged) => return Ahead::Elsewhere,
+            Some(Fit::Ahead) => text.len(),
+            Some(Fit::Correcting | Fit::Diverged) => return Ahead::Elsewhere,
         };
         let chars = chars_of(text.get(typed..).unwrap_or_default());
         Ahead::Of { chars, since }
@@ -116,7 +114,7 @@ impl Wanted {
 enum Ahead {
     /// So many characters that may be shown, and since when the person is there.
     Of { chars: usize, since: Instant },
-    /// The person has not come to it yet.
+    /// The person has not come to it yet, or is correcting what stands in front of it.
     Elsewhere,
 }
 

@@ -38,6 +38,8 @@ pub struct Generated {
     pub began: Option<Instant>,
     /// The end of the text before the cursor in its prompt.
     pub(in crate::eval) prompt_end: String,
+    /// Bytes of `text` that are of the generations before.
+    pub(in crate::eval) text_before: usize,
     /// The generation that it goes on with after a break: its prompt ends in that one's text.
     pub(in crate::eval) goes_on_with: Option<usize>,
 }
@@ -71,12 +73,14 @@ impl Ledger {
             .rev()
             .take(BREAK_LOOKED_BACK);
         let earlier = earlier.into_iter().find(|(_, g)| {
-            let before = generated.prompt_end.strip_suffix(g.text.as_str());
-            !g.text.is_empty() && before.is_some_and(|before| g.prompt_end.ends_with(before))
+            let own = g.text.get(g.text_before..).unwrap_or_default();
+            let before = generated.prompt_end.strip_suffix(own);
+            !own.is_empty() && before.is_some_and(|before| g.prompt_end.ends_with(before))
         });
         if let Some((id, earlier)) = earlier {
             generated.goes_on_with = Some(id);
             generated.text.clone_from(&earlier.text);
+            generated.text_before = generated.text.len();
         }
         self.running += 1;
         self.most_at_once = self.most_at_once.max(self.running);
@@ -230,6 +234,7 @@ mod tests {
             text: String::new(),
             began: None,
             prompt_end: prompt_end.to_owned(),
+            text_before: 0,
             goes_on_with: None,
         }
     }
@@ -244,9 +249,11 @@ mod tests {
         ledger.token(first, ", ");
         let second = ledger.begin(generated("let a = foo(b, "));
         ledger.token(second, "c)");
-        ledger.shown("foo(b, c)");
+        let third = ledger.begin(generated("let a = foo(b, c)"));
+        ledger.token(third, ";");
+        ledger.shown("foo(b, c);");
         let shown = |id: usize| ledger.generations[id].shown_tokens;
-        assert_eq!((shown(first), shown(second)), (3, 1));
+        assert_eq!((shown(first), shown(second), shown(third)), (3, 1, 1));
     }
 
     #[test]

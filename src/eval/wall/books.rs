@@ -77,6 +77,7 @@ impl WallBooks {
             text: params["text"].as_str().unwrap_or_default().to_owned(),
             began: None,
             prompt_end: String::new(),
+            text_before: 0,
             goes_on_with: None,
         });
     }
@@ -173,6 +174,7 @@ impl Drop for Open {
             text: std::mem::take(&mut self.text),
             began: None,
             prompt_end: String::new(),
+            text_before: 0,
             goes_on_with: None,
         });
     }
