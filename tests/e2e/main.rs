@@ -3,6 +3,7 @@
 mod action;
 mod attacks;
 mod bench;
+mod breaks;
 mod chat;
 mod command_line;
 mod completion;
