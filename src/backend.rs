@@ -91,6 +91,12 @@ pub trait Backend: Send + Sync + Debug {
 
     /// How much prompt is worth sending, which depends on how fast it is computed.
     fn prompt_budget(&self) -> PromptBudget;
+
+    /// Tokens of a conversation, question and answer together, that a model of this backend may be
+    /// given, where the backend knows.
+    fn window_tokens(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// What a backend can do.

@@ -4,11 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+pub mod action;
 pub mod bench;
+pub mod chat;
 pub mod complete;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+mod here;
+mod markdown;
 pub mod models;
 pub mod output;
 pub mod serve;
@@ -56,6 +60,10 @@ pub enum Command {
     Serve(serve::Args),
     /// One inline completion at a place in a file.
     Complete(complete::Args),
+    /// A conversation with a model, one question or many.
+    Chat(chat::Args),
+    /// A code action on some lines of a file: Markdown, or a unified diff.
+    Action(action::Args),
     /// The main job on this machine, now: real completions through the real server.
     Demo(demo::Args),
     /// What is installed where; fetch, verify and remove models.
@@ -74,6 +82,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         None => serve::run(serve::Args::default()).await,
         Some(Command::Serve(args)) => serve::run(args).await,
         Some(Command::Complete(args)) => complete::run(args).await,
+        Some(Command::Chat(args)) => chat::run(args).await,
+        Some(Command::Action(args)) => action::run(args).await,
         Some(Command::Demo(args)) => demo::run(args).await,
         Some(Command::Models(args)) => models::run(args).await,
         Some(Command::Doctor(args)) => doctor::run(args).await,

@@ -27,7 +27,8 @@ mod outline;
 mod similar;
 mod slots;
 
-pub use gather::{Gatherer, Wish};
+pub(crate) use gather::shown_path;
+pub use gather::{Around, Gatherer, Wish};
 
 /// Files remembered, open or closed lately. Twice the tabs of a busy window; the least lately touched
 /// goes first.
@@ -56,6 +57,21 @@ pub struct Seen {
     pub document: Document,
     /// The text when it was opened.
     first: Rope,
+}
+
+impl Seen {
+    /// A file that is looked at for the first time.
+    pub fn now(document: Document) -> Self {
+        Self {
+            first: document.text.clone(),
+            document,
+        }
+    }
+
+    /// The file as it was last.
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
 }
 
 /// Where the person is.
@@ -93,10 +109,7 @@ impl Default for Context {
 impl Context {
     /// A document was opened.
     pub fn opened(&self, document: &Document) {
-        let seen = Seen {
-            document: document.clone(),
-            first: document.text.clone(),
-        };
+        let seen = Seen::now(document.clone());
         self.lock().seen.put(document.uri.clone(), seen);
     }
 
@@ -112,10 +125,7 @@ impl Context {
             seen.document = document.clone();
             return;
         }
-        let seen = Seen {
-            document: document.clone(),
-            first: document.text.clone(),
-        };
+        let seen = Seen::now(document.clone());
         state.seen.put(document.uri.clone(), seen);
     }
 

@@ -1,10 +1,14 @@
 //! The languages whose grammar is built in: one row each.
 //!
-//! Read by `inline/syntax`, for what stands at the cursor, and by `context`, for what other files
-//! declare. Sources: the grammars' own `node-types.json` and `tags.scm`, in the versions of
+//! Read by `inline/syntax`, for what stands at the cursor, by `context`, for what files declare, and by
+//! `action`, for whether an edit breaks what parsed. Sources: the grammars' own `node-types.json` and `tags.scm`, in the versions of
 //! `Cargo.lock`.
 
 use tree_sitter::{Language, Query};
+
+mod whole;
+
+pub(crate) use whole::Fault;
 
 /// A language, as the rules of stopping and showing need it.
 #[derive(Debug, Clone, Copy)]

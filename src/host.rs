@@ -4,10 +4,12 @@
 //! `cli/demo`; the server sees it as [`Host`].
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
+use sha2::Digest as _;
 
 use crate::backend::llama_server::LlamaServer;
 use crate::backend::ollama::{Ollama, OllamaOptions};
@@ -126,6 +128,25 @@ impl Host for LocalHost {
         edited.map(|()| path).map_err(words)
     }
 
+    fn chats_folder(&self, folders: &[PathBuf]) -> Option<PathBuf> {
+        let chats = cache_folder()?.join("chats");
+        let Some(folder) = folders.first() else {
+            return Some(chats.join("without-folder"));
+        };
+        // Two folders of one name are two workspaces.
+        let digest = sha2::Sha256::digest(folder.as_os_str().as_encoded_bytes());
+        let digest = digest.iter().take(6).fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+        let name = folder.file_name().map(|name| name.to_string_lossy());
+        Some(chats.join(format!("{}-{digest}", name.unwrap_or_default())))
+    }
+
+    fn answers_folder(&self) -> Option<PathBuf> {
+        Some(cache_folder()?.join("answers"))
+    }
+
     fn stored_gate(&self) -> Gate {
         let stored = gate_file().and_then(|path| std::fs::read_to_string(path).ok());
         stored
@@ -151,13 +172,13 @@ impl Host for LocalHost {
 
 /// Where the gate is kept: beside the models, in the user's cache.
 fn gate_file() -> Option<PathBuf> {
-    Some(
-        crate::models::Store::open_default()
-            .ok()?
-            .dir()
-            .parent()?
-            .join("gate.json"),
-    )
+    Some(cache_folder()?.join("gate.json"))
+}
+
+/// The user's cache: models, and what is kept beside them.
+pub fn cache_folder() -> Option<PathBuf> {
+    let models = crate::models::Store::open_default().ok()?;
+    Some(models.dir().parent()?.to_owned())
 }
 
 /// The GGUF files that the settings name as models of the embedded engine: `embedded/` and an absolute path.

@@ -16,6 +16,10 @@
 //! | which part of a file is sent | [`prompt::window`] |
 //! | what other files add to a prompt, and when | [`context`], and `inline/surroundings` for the moment |
 //! | what counts as a secret in a text | [`redact`], one row per shape |
+//! | conversations: what is kept, what a model is shown again | [`chat`]: [`chat::Chats::answer`] reads top to bottom |
+//! | a code action | [`action`], one file each; from a reply to an edit: `action/reply`, `action/edit` |
+//! | which words choose which role | [`chat::intent`] |
+//! | what chat and code actions say to a model | [`prompt::instruct`] |
 //! | which languages have a grammar | `grammar`, one row each |
 //! | which model serves a role | [`router`] |
 //! | how a backend is spoken to | [`backend`], one file per backend |
@@ -46,10 +50,11 @@
 //! # What never happens
 //!
 //! - Only `server*` and [`document::position`] know the protocol's types; only `backend*` and `models*`
-//!   know HTTP. Imports go one way: `server` → `inline` → `router` → `backend`; [`context`], [`prompt`]
+//!   know HTTP. Imports go one way: `server` → `inline`, `chat`, `action` → `router` → `backend`; [`context`], [`prompt`]
 //!   and [`document`] import none of these. `tests/tidy.rs` keeps it so.
 //! - No guard lives across an await. No work on the way of a key is proportional to the file.
 //! - A request that gives up never ends a load; a generation that nobody can use never goes on.
+//! - Text of files is data to a model: quoted, marked as such, without secrets. No answer runs anything.
 //! - A workspace's own files never say where text is sent ([`config::trust`]).
 //! - Logs hold no document text above the level `trace`.
 //!
@@ -68,7 +73,9 @@
 //! - **prefetch**: generating for the place after an accept, before anybody asks. **deadline**: when a
 //!   safe partial is answered instead of the whole.
 
+pub mod action;
 pub mod backend;
+pub mod chat;
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -6,6 +6,7 @@
 
 mod block;
 mod comment;
+pub mod instruct;
 mod message;
 mod render;
 

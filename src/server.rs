@@ -8,19 +8,28 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
 use tower_lsp::gen_lsp_types::{
-    ClientCapabilities, ExecuteCommandOptions, InitializeParams, InitializeResult,
-    InlineCompletionProvider, PositionEncodingKind, Registration, ServerCapabilities, ServerInfo,
-    TextDocumentSync, TextDocumentSyncKind, TextDocumentSyncOptions,
-    WorkspaceFoldersServerCapabilities, WorkspaceOptions,
+    ClientCapabilities, CodeActionKind, CodeActionOptions, CodeActionProvider,
+    ExecuteCommandOptions, InitializeParams, InitializeResult, InlineCompletionProvider,
+    PositionEncodingKind, Registration, ServerCapabilities, ServerInfo, TextDocumentSync,
+    TextDocumentSyncKind, TextDocumentSyncOptions, WorkspaceFoldersServerCapabilities,
+    WorkspaceOptions,
 };
-use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
+use tower_lsp::jsonrpc::{Error, Result};
 use tower_lsp::{Client, ClientSocket, LanguageServer, LspService};
 
+mod abilities;
+mod action;
+mod attachments;
+mod chat;
+mod code_action;
+mod command;
+mod error;
 pub mod ext;
 mod framing;
 mod inline_completion;
 mod model_commands;
 mod news;
+mod progress;
 mod session;
 mod settings_watch;
 mod status;
@@ -69,10 +78,16 @@ pub fn service(host: Arc<dyn Host>, outbox: Outbox) -> (LspService<Server>, Clie
         Server::did_change_watched_files,
     )
     .custom_method("workspace/executeCommand", Server::execute_command)
+    .custom_method("textDocument/codeAction", Server::code_action)
+    .custom_method("codeAction/resolve", Server::resolve_code_action)
     .custom_method(ext::DID_COPY, Server::did_copy)
     .custom_method(ext::DID_SHOW, Server::did_show)
     .custom_method(ext::DID_PARTIALLY_ACCEPT, Server::did_partially_accept)
     .custom_method("window/workDoneProgress/cancel", Server::cancel_progress)
+    .custom_method(ext::CHAT, Server::chat)
+    .custom_method(ext::CONVERSATIONS, Server::conversations)
+    .custom_method(ext::CONVERSATION, Server::conversation)
+    .custom_method(ext::DELETE_CONVERSATION, Server::delete_conversation)
     .custom_method(ext::STATUS, Server::status)
     .custom_method(ext::METRICS, Server::metrics)
     .finish()
@@ -194,29 +209,39 @@ impl Server {
     }
 
     async fn execute_command(&self, params: Value) -> Result<Value> {
-        let session = self.session()?;
-        match params.get("command").and_then(Value::as_str) {
-            Some(ext::DID_ACCEPT) => {
-                let id = params.pointer("/arguments/0").and_then(Value::as_u64);
-                session.engine.accepted(id.unwrap_or_default());
-                Ok(Value::Null)
-            }
-            Some(ext::PULL_MODEL) => model_commands::pull(session, &params).await,
-            Some(ext::SELECT_MODEL) => model_commands::select(session, &params).await,
-            other => Err(Error {
-                code: ErrorCode::InvalidParams,
-                message: format!("unknown command {}", other.unwrap_or("without a name")).into(),
-                data: None,
-            }),
-        }
+        command::execute(self.session()?, params).await
+    }
+
+    async fn code_action(&self, params: Value) -> Result<Value> {
+        code_action::list(self.session()?, params)
+    }
+
+    async fn resolve_code_action(&self, item: Value) -> Result<Value> {
+        code_action::resolve(self.session()?, item).await
     }
 
     async fn cancel_progress(&self, params: Value) {
         self.with_session(|session| {
             session
-                .pulls
+                .running
                 .cancel(params.get("token").unwrap_or(&Value::Null));
         });
+    }
+
+    async fn chat(&self, params: Value) -> Result<Value> {
+        chat::answer(self.session()?, params).await
+    }
+
+    async fn conversations(&self, _: Value) -> Result<Value> {
+        chat::list(self.session()?).await
+    }
+
+    async fn conversation(&self, params: Value) -> Result<Value> {
+        chat::show(self.session()?, &params).await
+    }
+
+    async fn delete_conversation(&self, params: Value) -> Result<Value> {
+        chat::delete(self.session()?, &params).await
     }
 
     async fn status(&self, _: Value) -> Result<Value> {
@@ -250,11 +275,14 @@ fn capabilities(encoding: PositionEncodingKind, experimental: bool) -> ServerCap
             change: Some(TextDocumentSyncKind::Incremental),
             ..TextDocumentSyncOptions::default()
         })),
+        code_action_provider: Some(CodeActionProvider::CodeActionOptions(CodeActionOptions {
+            code_action_kinds: Some(vec![CodeActionKind::QuickFix, CodeActionKind::Refactor]),
+            resolve_provider: Some(true),
+            ..CodeActionOptions::default()
+        })),
         inline_completion_provider: Some(InlineCompletionProvider::Bool(true)),
         execute_command_provider: Some(ExecuteCommandOptions {
-            commands: [ext::DID_ACCEPT, ext::PULL_MODEL, ext::SELECT_MODEL]
-                .map(Into::into)
-                .into(),
+            commands: command::COMMANDS.iter().map(|&name| name.into()).collect(),
             ..ExecuteCommandOptions::default()
         }),
         workspace: Some(WorkspaceOptions {

@@ -363,4 +363,9 @@ impl Backend for Embedded {
             .copied()
             .unwrap_or(PromptBudget::SMALLEST)
     }
+
+    /// Half of the cells: the rest keeps what completions have cached.
+    fn window_tokens(&self) -> Option<usize> {
+        Some(self.shared.options.context_tokens as usize / 2)
+    }
 }

@@ -127,6 +127,10 @@ impl Backend for LlamaServer {
         PromptBudget::UNMEASURED.within(self.context_tokens())
     }
 
+    fn window_tokens(&self) -> Option<usize> {
+        self.context_tokens()
+    }
+
     /// Images and vectors need a server that was started for them.
     fn capabilities(&self) -> Capabilities {
         Capabilities {

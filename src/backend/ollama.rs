@@ -145,6 +145,10 @@ impl Backend for Ollama {
         PromptBudget::UNMEASURED
     }
 
+    fn window_tokens(&self) -> Option<usize> {
+        Some(self.inner.options.chat_num_ctx as usize)
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             fim: true,

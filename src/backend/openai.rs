@@ -136,6 +136,11 @@ impl Backend for OpenAi {
         PromptBudget::UNMEASURED.within(least.map(|tokens| tokens as usize))
     }
 
+    fn window_tokens(&self) -> Option<usize> {
+        let least = self.inner.contexts().values().min().copied();
+        least.map(|tokens| tokens as usize)
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             fim: true,

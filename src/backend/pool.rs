@@ -232,6 +232,12 @@ impl Backend for Pool {
             .min_by_key(|budget| budget.prefix_tokens + budget.suffix_tokens)
             .unwrap_or_else(|| self.inner.members[0].backend.prompt_budget())
     }
+
+    /// The smallest that is known.
+    fn window_tokens(&self) -> Option<usize> {
+        let members = self.inner.members.iter();
+        members.filter_map(|m| m.backend.window_tokens()).min()
+    }
 }
 
 impl Inner {

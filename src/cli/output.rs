@@ -11,6 +11,14 @@ pub(super) fn line(text: &str) {
     println!("{text}");
 }
 
+/// Writes a piece of the result to standard output, at once.
+pub(super) fn text(text: &str) {
+    use std::io::Write as _;
+    print!("{text}");
+    // Who reads it may have gone; the next line would say so.
+    let _ = std::io::stdout().flush();
+}
+
 /// Writes a line about the work to standard error.
 pub fn note(text: &str) {
     eprintln!("{text}");

@@ -24,7 +24,10 @@ use crate::grammar::Grammar;
 use crate::prompt::{Block, Snippet};
 use crate::redact::{may_be_password, redact};
 
+mod around;
 mod declarations;
+
+pub use around::Around;
 
 /// A snippet of whose lines more than this share stands around the cursor already is left out:
 /// llama.vim found that such snippets "distort the completion to repeat what was there".
@@ -316,7 +319,7 @@ fn budgets(settings: &ContextSettings) -> BTreeMap<Source, usize> {
 }
 
 /// The path of a document within the workspace; its name where it is elsewhere.
-fn shown_path(uri: &str, folders: &[PathBuf]) -> Arc<str> {
+pub(crate) fn shown_path(uri: &str, folders: &[PathBuf]) -> Arc<str> {
     let url = url::Url::parse(uri).ok();
     let path = match url.as_ref().map(url::Url::to_file_path) {
         Some(Ok(path)) => path,

@@ -8,6 +8,7 @@ use super::place::Place;
 use super::trigger::Files;
 use super::{Engine, Skip, lock};
 use crate::config::Settings;
+use crate::context::Seen;
 use crate::document::Document;
 
 impl Engine {
@@ -33,6 +34,11 @@ impl Engine {
     /// Why nothing of the document goes into a prompt, if nothing does.
     pub fn kept_out(&self, uri: &Arc<str>) -> Option<Skip> {
         self.files.load().refusal(uri)
+    }
+
+    /// The files of this session, the one touched last first.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.surroundings.seen()
     }
 
     /// A document was opened: others may be completed with it in view. For a client that does not watch

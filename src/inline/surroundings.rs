@@ -26,7 +26,7 @@ use super::place::Place;
 use super::trigger::Files;
 use crate::backend::{Chunk, ChunkStream, Priority, Request};
 use crate::config::{Role, Settings};
-use crate::context::{Active, Context, Gatherer, Wish};
+use crate::context::{Active, Context, Gatherer, Seen, Wish};
 use crate::document::Document;
 use crate::prompt::{Block, Segment, window};
 use crate::router::{RoleState, Route, Router};
@@ -89,6 +89,11 @@ impl Surroundings {
             shared: Arc::new(shared),
             task: OnceLock::new(),
         }
+    }
+
+    /// The files of this session, the one touched last first.
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        self.shared.context.snapshot().0
     }
 
     /// A document was opened.

@@ -35,6 +35,16 @@ pub enum Skip {
 }
 
 impl Skip {
+    /// Why nothing of a file goes into any prompt, as the end of a sentence about the file; `None` for
+    /// what is about the place or about completions.
+    pub const fn keeps_out_because(self) -> Option<&'static str> {
+        match self {
+            Self::Secret => Some("its name says that it holds keys or passwords"),
+            Self::Ignored => Some("privacy.ignore, .gitignore or .ghostlineignore names it"),
+            _ => None,
+        }
+    }
+
     /// What to say of it, once, in the status; `None` for what happens at every other key.
     pub const fn sentence(self) -> Option<&'static str> {
         match self {

@@ -15,10 +15,28 @@ pub const DID_COPY: &str = "ghostline/didCopy";
 pub const DID_SHOW: &str = "textDocument/didShowCompletion";
 /// Notification from the client: it inserted a part of an item.
 pub const DID_PARTIALLY_ACCEPT: &str = "textDocument/didPartiallyAcceptCompletion";
+
+/// Request: an answer in a conversation, streamed.
+pub const CHAT: &str = "ghostline/chat";
+/// Request: the conversations of this workspace.
+pub const CONVERSATIONS: &str = "ghostline/conversations";
+/// Request: the turns of a conversation.
+pub const CONVERSATION: &str = "ghostline/conversation";
+/// Request: forgets a conversation, or all of them.
+pub const DELETE_CONVERSATION: &str = "ghostline/deleteConversation";
 /// Request: counters and latencies of this process.
 pub const METRICS: &str = "ghostline/metrics";
 /// Command that editors run after inserting a completion.
 pub const DID_ACCEPT: &str = "ghostline.didAccept";
+/// Notification to the client: Markdown to show.
+pub const SHOW_MARKDOWN: &str = "ghostline/showMarkdown";
+/// Command: explains code, `[{uri, range}]`.
+pub const EXPLAIN: &str = "ghostline.explain";
+/// Command: does a code action, `[{action, uri, range, version?, diagnostics?, instruction?}]`.
+pub const ACTION: &str = "ghostline.action";
+/// Command of clients that announce `experimental.ghostline.instructions`: asks the person for words, and
+/// runs [`ACTION`] with them as `instruction`.
+pub const REWRITE: &str = "ghostline.rewrite";
 /// Command: fetches a model, `[role or model]`.
 pub const PULL_MODEL: &str = "ghostline.pullModel";
 /// Command: makes a model a role's first choice, `[role, model?]`.

@@ -3,58 +3,25 @@
 //! A fetch reports as work-done progress and can be cancelled; it is the person's own wish, so a failure
 //! is a clear error. The question comes once in a conversation, never as an error per key.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError, Weak};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tower_lsp::Client;
 use tower_lsp::gen_lsp_types::{MessageActionItem, MessageType, ProgressToken};
 use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
 
+use super::error::{failed, words};
 use super::session::Session;
 use super::transport::Outbox;
 use crate::config::{Candidate, Role};
-use crate::models::wanted::{FetchError, Fetched, Offer, Wanted, fetch, offers};
+use crate::models::wanted::{Fetched, Offer, Wanted, fetch, offers};
 use crate::models::{Event, Progress, Store, ollama};
 use crate::router::survey::survey;
 use crate::router::{RoleState, Roles};
 
 /// Buttons of the question which model to use; more would not fit an editor's message.
 const MOST_BUTTONS: usize = 6;
-
-/// `RequestFailed` of the protocol: understood, and not possible.
-const REQUEST_FAILED: i64 = -32803;
-
-/// The fetches under way, by the token of their progress.
-#[derive(Debug, Default)]
-pub(super) struct Pulls {
-    /// A std mutex: held for a look-up.
-    running: Mutex<HashMap<String, CancellationToken>>,
-}
-
-impl Pulls {
-    fn start(&self, token: &Value) -> CancellationToken {
-        let cancel = CancellationToken::new();
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.insert(token.to_string(), cancel.clone());
-        cancel
-    }
-
-    fn ended(&self, token: &Value) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.remove(&token.to_string());
-    }
-
-    /// `window/workDoneProgress/cancel`.
-    pub(super) fn cancel(&self, token: &Value) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cancel) = running.get(&token.to_string()) {
-            cancel.cancel();
-        }
-    }
-}
 
 /// `ghostline.pullModel [role or model]`: fetches it and answers `{model, where}`.
 pub(super) async fn pull(session: &Session, params: &Value) -> Result<Value> {
@@ -78,7 +45,7 @@ async fn fetch_with_progress(
     let offers = offers(wanted, &settings, &ollamas);
     if offers.is_empty() {
         let silent = ollamas.into_iter().find_map(|here| here.found.err());
-        return Err(refused(silent.map_or_else(
+        return Err(failed(silent.map_or_else(
             || {
                 "nothing that fetches models has it; `ghostline models list` shows what there is"
                     .to_owned()
@@ -86,11 +53,11 @@ async fn fetch_with_progress(
             |error| error.to_string(),
         )));
     }
-    let store = Store::open_default().map_err(|error| refused(error.to_string()))?;
+    let store = Store::open_default().map_err(|error| failed(error.to_string()))?;
     let report = token
         .clone()
         .map(|token| Report::begin(session.outbox(), token));
-    let cancel = session.pulls.start(&token.clone().unwrap_or_default());
+    let cancel = session.running.start(&token.clone().unwrap_or_default());
     let progress = |event: Event<'_>| {
         if let Some(report) = &report {
             report.on(event);
@@ -100,7 +67,7 @@ async fn fetch_with_progress(
         fetched = fetch(&offers, &store, &progress) => Some(fetched),
         () = cancel.cancelled() => None,
     };
-    session.pulls.ended(&token.unwrap_or_default());
+    session.running.ended(&token.unwrap_or_default());
     let (answer, said) = match fetched {
         Some(Ok(Fetched::Ollama { url, model })) => {
             let said = format!("{model} is in the Ollama at {url}");
@@ -112,7 +79,7 @@ async fn fetch_with_progress(
         ),
         Some(Err(error)) => {
             let message = words(&error);
-            (Err(refused(message.clone())), message)
+            (Err(failed(message.clone())), message)
         }
         None => {
             let message = "cancelled; the next fetch carries on".to_owned();
@@ -138,7 +105,7 @@ async fn fetch_with_progress(
 pub(super) async fn select(session: &Session, params: &Value) -> Result<Value> {
     let argument = |at: &str| params.pointer(at).and_then(Value::as_str);
     let role = argument("/arguments/0").unwrap_or(Role::Completion.name());
-    let role = Role::from_name(role).ok_or_else(|| refused(format!("there is no role {role}")))?;
+    let role = Role::from_name(role).ok_or_else(|| failed(format!("there is no role {role}")))?;
     let name = match argument("/arguments/1") {
         Some(name) => name.to_owned(),
         None => match ask_which(session, role).await? {
@@ -146,8 +113,8 @@ pub(super) async fn select(session: &Session, params: &Value) -> Result<Value> {
             None => return Ok(Value::Null),
         },
     };
-    let candidate = Candidate::parse(&name, &session.settings().backends).map_err(refused)?;
-    let file = session.choose(role, &candidate).map_err(refused)?;
+    let candidate = Candidate::parse(&name, &session.settings().backends).map_err(failed)?;
+    let file = session.choose(role, &candidate).map_err(failed)?;
     session.reload();
     Ok(json!({ "role": role, "model": candidate.to_string(), "file": file }))
 }
@@ -162,7 +129,7 @@ async fn ask_which(session: &Session, role: Role) -> Result<Option<String>> {
     });
     let buttons: Vec<MessageActionItem> = installed.take(MOST_BUTTONS).map(button).collect();
     if buttons.is_empty() {
-        return Err(refused(
+        return Err(failed(
             "no model is installed; fetch one with the command ghostline.pullModel".to_owned(),
         ));
     }
@@ -225,25 +192,6 @@ fn button(title: String) -> MessageActionItem {
         title,
         ..MessageActionItem::default()
     }
-}
-
-fn refused(message: String) -> Error {
-    Error {
-        code: ErrorCode::ServerError(REQUEST_FAILED),
-        message: message.into(),
-        data: None,
-    }
-}
-
-/// An error with its causes, on one line.
-fn words(error: &FetchError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text.replace('\n', " ")
 }
 
 /// Work-done progress of one fetch.
@@ -323,7 +271,7 @@ impl Progress for Report {
 
 /// A token of our own for progress, where the client shows it.
 pub(super) async fn new_progress(client: &Client, number: u64) -> Option<Value> {
-    let token = format!("ghostline/pull/{number}");
+    let token = format!("ghostline/{number}");
     let created = client
         .create_work_done_progress(ProgressToken::String(token.clone()))
         .await;

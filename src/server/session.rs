@@ -11,10 +11,13 @@ use tokio::task::AbortHandle;
 use tower_lsp::Client;
 use tower_lsp::gen_lsp_types::{InitializeParams, WorkspaceFolders};
 
-use super::model_commands::{self, Pulls};
+use super::abilities::Abilities;
+use super::model_commands;
 use super::news::News;
+use super::progress::Running;
 use super::transport::Outbox;
 use super::{settings_watch, status};
+use crate::chat::Chats;
 use crate::config::{Candidate, Role, Settings};
 use crate::document::position::Encoding;
 use crate::document::{Document, Store};
@@ -42,6 +45,16 @@ pub trait Host: Send + Sync + std::fmt::Debug {
         Vec::new()
     }
 
+    /// Where the conversations of this workspace are kept; `None` where nothing can be.
+    fn chats_folder(&self, _folders: &[PathBuf]) -> Option<PathBuf> {
+        None
+    }
+
+    /// Where answers are put that a client shows as files; `None` where nothing can be.
+    fn answers_folder(&self) -> Option<PathBuf> {
+        None
+    }
+
     /// Makes `candidate` the first choice of `role` in the user's settings; answers the file.
     ///
     /// # Errors
@@ -60,7 +73,10 @@ pub(super) struct Session {
     pub(super) store: Store,
     pub(super) engine: Arc<Engine>,
     pub(super) router: Arc<Router>,
-    pub(super) pulls: Pulls,
+    /// What can be cancelled by its progress.
+    pub(super) running: Running,
+    pub(super) chats: Chats,
+    pub(super) abilities: Abilities,
     metrics: Arc<Metrics>,
     host: Arc<dyn Host>,
     settings: ArcSwap<Settings>,
@@ -128,6 +144,7 @@ impl Session {
         let engine = Engine::new(router.clone(), settings.clone(), metrics.clone());
         let (engine, news) = News::of(engine, params);
         let engine = Arc::new(engine);
+        let chats = Chats::new(router.clone(), host.chats_folder(&sources.folders));
         let gate_at_start = host.stored_gate();
         engine.set_gate(gate_at_start.clone());
         let session = Arc::new(Self {
@@ -142,7 +159,9 @@ impl Session {
             client,
             shows_progress: shows_progress(params),
             progress_number: AtomicU64::new(0),
-            pulls: Pulls::default(),
+            running: Running::default(),
+            chats,
+            abilities: Abilities::of(&params.capabilities),
             sources: Mutex::new(sources),
             kept_out: watch::Sender::default(),
             gate_at_start,
@@ -212,6 +231,16 @@ impl Session {
         }
         let number = self.progress_number.fetch_add(1, Ordering::Relaxed);
         model_commands::new_progress(&self.client, number).await
+    }
+
+    /// Where answers are put that the client shows as files.
+    pub(super) fn answers_folder(&self) -> Option<PathBuf> {
+        self.host.answers_folder()
+    }
+
+    /// The workspace's folders.
+    pub(super) fn folders(&self) -> Vec<PathBuf> {
+        self.sources().folders.clone()
     }
 
     pub(super) fn encoding(&self) -> Encoding {

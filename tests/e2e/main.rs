@@ -1,7 +1,9 @@
 //! Tests of whole features against the real components, one file per feature.
 
+mod action;
 mod attacks;
 mod bench;
+mod chat;
 mod command_line;
 mod completion;
 mod context;

@@ -8,6 +8,7 @@
 #![expect(clippy::print_stderr, reason = "skipped tests are announced")]
 
 mod answers;
+mod asking;
 mod caching;
 mod context;
 mod filling;
@@ -121,7 +122,7 @@ fn main() {
     if weights.is_none() {
         eprintln!(
             "SKIPPED: {} tests of the in-process engine, because {WEIGHTS} names no file",
-            cases.len() + conversing::CASES.len()
+            cases.len() + conversing::CASES.len() + asking::CASES.len()
         );
     }
     let trial = |&(name, case): &(&str, Case)| {
@@ -131,6 +132,7 @@ fn main() {
     let trials = cases
         .iter()
         .chain(conversing::CASES)
+        .chain(asking::CASES)
         .map(|case| trial(case).with_ignored_flag(weights.is_none()))
         .chain(
             measurements

@@ -15,7 +15,7 @@ use crate::grammar::Grammar;
 const MOST_MEANINGS: usize = 3;
 
 /// A declaration and the file it is in.
-type Place<'o> = (&'o Arc<str>, &'o Declaration);
+pub(super) type Place<'o> = (&'o Arc<str>, &'o Declaration);
 
 impl Gatherer {
     /// The declarations, those of the names nearest to the cursor first, then imports.
@@ -29,29 +29,7 @@ impl Gatherer {
         let near = names_near(&wish.document.text, wish.offset_bytes);
         let on_disk = self.imported(wish, grammar, seen, &near);
         let own = &wish.document.uri;
-        let mut files: Vec<(&Arc<str>, &Outline)> = Vec::new();
-        for seen in seen
-            .iter()
-            .filter(|seen| related(&seen.document.language_id, wish))
-        {
-            if let Some((uri, (_, outline))) = self.outlines.get_key_value(&seen.document.uri) {
-                files.push((uri, outline));
-            }
-        }
-        for (uri, path) in &on_disk {
-            if let Some(read) = self.disk.get(path) {
-                files.push((uri, &read.outline));
-            }
-        }
-        let mut by_name: BTreeMap<&str, Vec<Place<'_>>> = BTreeMap::new();
-        for (uri, outline) in &files {
-            for declaration in &outline.declarations {
-                by_name
-                    .entry(&declaration.name)
-                    .or_default()
-                    .push((uri, declaration));
-            }
-        }
+        let by_name = self.by_name(wish, seen, &on_disk);
         let mut slots = Vec::new();
         for name in &near {
             let Some(places) = by_name.get(name.as_str()) else {
@@ -86,8 +64,33 @@ impl Gatherer {
         slots
     }
 
+    /// Every declaration of the files in view, by its name.
+    pub(super) fn by_name<'g>(
+        &'g self,
+        wish: &Wish<'_>,
+        seen: &[&Seen],
+        on_disk: &'g [(Arc<str>, PathBuf)],
+    ) -> BTreeMap<&'g str, Vec<Place<'g>>> {
+        let open = seen
+            .iter()
+            .filter(|seen| related(&seen.document.language_id, wish))
+            .filter_map(|seen| self.outlines.get_key_value(&seen.document.uri))
+            .map(|(uri, (_, outline))| (uri, outline));
+        let read = on_disk
+            .iter()
+            .filter_map(|(uri, path)| Some((uri, &self.disk.get(path)?.outline)));
+        let mut by_name: BTreeMap<&str, Vec<Place<'_>>> = BTreeMap::new();
+        for (uri, outline) in open.chain(read) {
+            for declaration in &outline.declarations {
+                let places = by_name.entry(&declaration.name).or_default();
+                places.push((uri, declaration));
+            }
+        }
+        by_name
+    }
+
     /// The files that the document imports and nobody has open, with their URIs.
-    fn imported(
+    pub(super) fn imported(
         &mut self,
         wish: &Wish<'_>,
         grammar: &'static Grammar,
@@ -130,7 +133,7 @@ impl Gatherer {
 }
 
 /// Which of the declarations of one name are meant where `near` names are in use.
-fn meant<'p, 'o>(places: &'p [Place<'o>], near: &[String]) -> Vec<&'p Place<'o>> {
+pub(super) fn meant<'p, 'o>(places: &'p [Place<'o>], near: &[String]) -> Vec<&'p Place<'o>> {
     let in_use = |name: &Option<String>| name.as_ref().is_some_and(|name| near.contains(name));
     let of = |kind: Kind| places.iter().filter(move |(_, d)| d.kind == kind);
     // All parts of a type are one meaning: its fields, its methods.

@@ -97,6 +97,20 @@ impl Running {
         let _ = self.chunks.send(Ok(Chunk::Text(text.into())));
     }
 
+    /// Thinks a piece of text.
+    pub(crate) fn think(&self, text: &str) {
+        let _ = self.chunks.send(Ok(Chunk::Thinking(text.into())));
+    }
+
+    /// Ends as a model does that had no room for more.
+    pub(crate) fn run_out(&self) {
+        let finish = Finish {
+            stop: ghostline::backend::StopReason::Length,
+            ..Finish::default()
+        };
+        let _ = self.chunks.send(Ok(Chunk::Done(finish)));
+    }
+
     /// Ends as a model does.
     pub(crate) fn finish(&self) {
         let finish = Finish {
@@ -124,6 +138,23 @@ impl Running {
     /// Whether the stream was dropped.
     pub(crate) fn is_dropped(&self) -> bool {
         self.chunks.is_closed()
+    }
+
+    /// The messages of a conversation: who says what.
+    pub(crate) fn messages(&self) -> Vec<(&'static str, String)> {
+        let ghostline::backend::Prompt::Chat(conversation) = &self.request.prompt else {
+            panic!("not a conversation: {:?}", self.request.prompt)
+        };
+        let said = conversation.messages.iter();
+        said.map(|m| (m.speaker.name(), m.text.clone())).collect()
+    }
+
+    /// What the person asked last.
+    pub(crate) fn question(&self) -> String {
+        self.messages()
+            .pop()
+            .map(|(_, text)| text)
+            .unwrap_or_default()
     }
 
     /// The prompt as one string.

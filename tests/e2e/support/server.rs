@@ -28,6 +28,10 @@ pub(crate) const URI: &str = "file:///project/add.rs";
 struct TestHost {
     settings: Settings,
     backend: Option<Arc<Scripted>>,
+    /// What the backend's model serves.
+    roles: Vec<Role>,
+    /// Where conversations are kept.
+    chats: Option<PathBuf>,
 }
 
 impl Host for TestHost {
@@ -45,6 +49,10 @@ impl Host for TestHost {
 
     fn store_gate(&self, _: &Gate) {}
 
+    fn chats_folder(&self, _: &[PathBuf]) -> Option<PathBuf> {
+        self.chats.clone()
+    }
+
     fn choices(&self, _: &Settings) -> (Choices, Vec<String>) {
         let candidate = Candidate {
             backend: Some("scripted".into()),
@@ -58,7 +66,11 @@ impl Host for TestHost {
         (
             Choices {
                 backends,
-                candidates: [(Role::Completion, vec![candidate])].into(),
+                candidates: self
+                    .roles
+                    .iter()
+                    .map(|&role| (role, vec![candidate.clone()]))
+                    .collect(),
             },
             Vec::new(),
         )
@@ -99,7 +111,7 @@ impl TestServer {
         server.initialized(json!({}), Value::Null).await
     }
 
-    async fn initialized(mut self, capabilities: Value, root_uri: Value) -> Self {
+    pub(crate) async fn initialized(mut self, capabilities: Value, root_uri: Value) -> Self {
         let server = &mut self;
         let params =
             json!({ "processId": null, "rootUri": root_uri, "capabilities": capabilities });
@@ -123,7 +135,38 @@ impl TestServer {
         let host = TestHost {
             settings,
             backend: with_backend.then(|| backend.clone()),
+            roles: vec![Role::Completion],
+            chats: None,
         };
+        Self::of(host, backend, script)
+    }
+
+    /// A server whose model serves every role but the embedding; conversations are kept in `chats`.
+    pub(crate) async fn conversing(chats: &Path, capabilities: Value) -> Self {
+        let server = Self::unstarted_conversing(chats, Settings::default(), true);
+        server
+            .initialized(capabilities, json!("file:///project"))
+            .await
+    }
+
+    /// The same, nobody has spoken to it.
+    pub(crate) fn unstarted_conversing(
+        chats: &Path,
+        settings: Settings,
+        with_backend: bool,
+    ) -> Self {
+        let (backend, script) = scripted_with(MODEL, Some(true));
+        let roles = [Role::Completion, Role::Chat, Role::Reasoning, Role::Vision];
+        let host = TestHost {
+            settings,
+            backend: with_backend.then(|| backend.clone()),
+            roles: roles.into(),
+            chats: Some(chats.to_owned()),
+        };
+        Self::of(host, backend, script)
+    }
+
+    fn of(host: TestHost, backend: Arc<Scripted>, script: Script) -> Self {
         let (outbox, outgoing) = transport::outbox();
         let (service, socket) = server::service(Arc::new(host), outbox.clone());
         let (ours, theirs) = tokio::io::duplex(1 << 20);

@@ -1,0 +1,154 @@
+//! What a model is shown for an action: the code that is meant, what stands around it, the task.
+
+use std::ops::Range;
+use std::path::Path;
+
+use super::run::Job;
+use super::tests_place::{self, Place};
+use super::{Gives, Refusal};
+use crate::chat::attach::{self, Attached};
+use crate::chat::generation::Budget;
+use crate::context::{Around, Gatherer, Seen, Wish};
+use crate::document::Document;
+use crate::prompt::instruct::{ACTION_SYSTEM, Piece, fit, only_code, tokens_of, with_pieces};
+use crate::prompt::{Message, Speaker};
+use crate::redact::redact;
+use crate::router::Route;
+
+/// Most tokens of context beside the code itself. More helps a small model less than it costs: 1,500
+/// tokens are a second on a middling accelerator.
+const MOST_CONTEXT_TOKENS: usize = 1_536;
+/// Tokens of an answer beyond the length of the code: what is added, and what is said around it.
+const ANSWER_MARGIN_TOKENS: usize = 512;
+
+/// What was found before a model is asked.
+pub(super) struct Look {
+    /// The code that is meant.
+    pub(super) code: Piece,
+    /// The item around it, where it is a part of one, and what the linter says.
+    near: Vec<Piece>,
+    around: Around,
+    /// Where tests go, and the file there if it exists.
+    pub(super) tests: (Place, Option<Document>),
+}
+
+impl Look {
+    /// Parses and reads: on a thread of its own.
+    pub(super) fn at(job: &Job, redact_secrets: bool) -> Self {
+        let scene = &job.scene;
+        let target = job.action.target;
+        let wish = Wish {
+            document: &scene.document,
+            offset_bytes: scene.document.text.line_to_byte(scene.lines.start),
+            window_lines: scene.lines.clone(),
+            budget_tokens: 0,
+            settings: &job.context,
+            folders: &job.folders,
+            allowed: &*job.allowed,
+            redact_secrets,
+        };
+        let mut gatherer = Gatherer::default();
+        let first = gatherer.around(&wish, &target.core(scene), &job.seen);
+        let lines = target.lines(scene, first.enclosing.as_ref());
+        let mut around = gatherer.around(&wish, &lines, &job.seen);
+        if !job.context.declarations {
+            around.pieces.clear();
+        }
+        let piece = |lines: &Range<usize>| {
+            let text = &scene.document.text;
+            let start = text.line_to_byte(lines.start);
+            let end = text.line_to_byte(lines.end.min(text.len_lines()));
+            attach::piece_of(&scene.document, Some(start..end), &job.folders)
+        };
+        let mut code = piece(&lines);
+        if redact_secrets {
+            // What is compared with the reply is what the model saw.
+            code.text = redact(&code.text).into_owned();
+        }
+        let mut near: Vec<Piece> =
+            attach::remarks_on(&scene.document, &scene.remarks, &job.folders)
+                .into_iter()
+                .collect();
+        if let Some(item) = around.enclosing.clone().filter(|item| *item != lines) {
+            let mut item = piece(&item);
+            item.what = "the item it is in";
+            near.push(item);
+        }
+        let place = tests_place::place(&scene.document);
+        let there = match &place {
+            Place::File(path) if job.action.gives == Gives::Tests => existing(path, &job.seen),
+            _ => None,
+        };
+        Self {
+            code,
+            near,
+            around,
+            tests: (place, there),
+        }
+    }
+
+    /// What else a model is shown, in at most `room` tokens.
+    pub(super) fn context(&self, room: usize) -> Vec<Piece> {
+        let pieces = self.near.iter().chain(&self.around.pieces).cloned();
+        fit(pieces.collect(), room.min(MOST_CONTEXT_TOKENS)).0
+    }
+}
+
+/// The document at `path`, as the editor has it or from the disk.
+fn existing(path: &Path, seen: &[Seen]) -> Option<Document> {
+    let uri = url::Url::from_file_path(path).ok()?;
+    let open = seen
+        .iter()
+        .find(|seen| &*seen.document().uri == uri.as_str());
+    if let Some(open) = open {
+        return Some(open.document().clone());
+    }
+    match attach::read(path) {
+        Ok(Attached::Text(document)) => Some(document),
+        _ => None,
+    }
+}
+
+/// What the model is asked.
+pub(super) struct Asked {
+    pub(super) messages: Vec<Message>,
+    pub(super) pieces: Vec<Piece>,
+    pub(super) answer_tokens: u32,
+}
+
+impl Asked {
+    pub(super) fn new(task: &str, look: Look, route: &Route) -> Result<Self, Refusal> {
+        let budget = Budget::of(route);
+        let code = look.code.quoted();
+        let tokens = tokens_of(&code);
+        let wanted = tokens + ANSWER_MARGIN_TOKENS;
+        let fits = u32::try_from(tokens).is_ok_and(|t| t + t / 4 <= budget.answer_tokens);
+        let words = format!("{task}\n{}", only_code());
+        let room = budget
+            .prompt_tokens
+            .checked_sub(tokens_of(ACTION_SYSTEM) + tokens_of(&words) + tokens);
+        let (true, Some(room)) = (fits, room) else {
+            return Err(Refusal::NoRoom {
+                tokens,
+                room: budget.answer_tokens,
+                model: route.model.clone(),
+            });
+        };
+        let mut pieces = look.context(room);
+        // The code itself comes last, nearest to the task.
+        pieces.push(Piece {
+            what: "the code to work on",
+            ..look.code
+        });
+        let messages = vec![
+            Message::new(Speaker::System, ACTION_SYSTEM),
+            Message::new(Speaker::User, with_pieces(&words, &pieces)),
+        ];
+        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        Ok(Self {
+            messages,
+            pieces,
+            answer_tokens: wanted.saturating_mul(2).min(budget.answer_tokens),
+        })
+    }
+}

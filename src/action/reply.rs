@@ -1,0 +1,137 @@
+//! From what a model wrote to code, or a sentence why it is not taken.
+
+use super::Refusal;
+
+/// The code of a reply: its first fenced block, or all of it where nothing is fenced and it resembles
+/// `old`, the code that was to be changed (empty where there is none).
+pub(super) fn code(reply: &str, old: &str) -> Result<String, Refusal> {
+    let mut lines = reply.lines();
+    while let Some(line) = lines.next() {
+        let Some(fence) = opening(line) else { continue };
+        let mut code = String::new();
+        for line in lines.by_ref() {
+            if closes(line, fence) {
+                return checked(code, old);
+            }
+            code.push_str(line);
+            code.push('\n');
+        }
+        return Err(Refusal::CutOff);
+    }
+    let text = reply.trim_matches('\n');
+    if resembles(text, old) {
+        return checked(format!("{}\n", text.trim_end()), old);
+    }
+    Err(Refusal::Chat)
+}
+
+/// The backticks or tildes that a block begins with, and how far they are indented.
+fn opening(line: &str) -> Option<(usize, char)> {
+    let trimmed = line.trim_start();
+    let sign = trimmed.chars().next().filter(|c| matches!(c, '`' | '~'))?;
+    let length = trimmed.chars().take_while(|c| *c == sign).count();
+    // The rest names the language; a line of code in backticks is closed on itself.
+    let inline = trimmed
+        .get(length..)
+        .is_some_and(|rest| rest.contains(sign));
+    (length >= 3 && !inline).then_some((length, sign))
+}
+
+fn closes(line: &str, (length, sign): (usize, char)) -> bool {
+    let line = line.trim();
+    line.chars().all(|c| c == sign) && line.chars().count() >= length
+}
+
+fn checked(code: String, old: &str) -> Result<String, Refusal> {
+    if code.trim().is_empty() {
+        return Err(Refusal::Nothing);
+    }
+    match code
+        .lines()
+        .find(|line| stands_for_code(line) && !old.contains(line.trim()))
+    {
+        Some(line) => Err(Refusal::LeftOut(line.trim().to_owned())),
+        None => Ok(code),
+    }
+}
+
+/// Whether prose is out of the question: of the lines that say something, half are lines of `old`.
+fn resembles(text: &str, old: &str) -> bool {
+    let telling = |line: &&str| line.chars().filter(|c| c.is_alphanumeric()).count() > 2;
+    let old: Vec<&str> = old.lines().map(str::trim).collect();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(telling).collect();
+    let known = lines.iter().filter(|line| old.contains(line)).count();
+    known > 0 && 2 * known >= lines.len()
+}
+
+/// Words of comments that models write instead of code they were to repeat.
+const STANDS_FOR_CODE: &[&str] = &[
+    "existing code",
+    "rest of the code",
+    "rest of code",
+    "remaining code",
+    "code remains",
+    "unchanged code",
+    "other methods",
+    "rest of the function",
+    "rest of the method",
+    "rest of the implementation",
+    "same as before",
+    "omitted for brevity",
+    "your code here",
+];
+
+fn stands_for_code(line: &str) -> bool {
+    let line = line.trim().to_lowercase();
+    let comment = ["//", "#", "/*", "--", "...", "{/*", "<!--"]
+        .iter()
+        .any(|sign| line.starts_with(sign));
+    comment && STANDS_FOR_CODE.iter().any(|words| line.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &str = "fn a() {\n    one();\n    two();\n}\n";
+
+    #[test]
+    fn code_is_taken_out_of_what_stands_around_it() {
+        for (reply, expected) in [
+            ("```rust\nfn a() {}\n```", "fn a() {}\n"),
+            ("Here it is:\n\n```\nfn a() {}\n```\nDone.", "fn a() {}\n"),
+            ("~~~rust\nfn a() {}\n~~~", "fn a() {}\n"),
+            ("```rust\nfirst\n```\n```rust\nsecond\n```", "first\n"),
+            ("````\n```\ninner\n```\n````", "```\ninner\n```\n"),
+            ("  ```rust\n  fn a() {}\n  ```", "  fn a() {}\n"),
+            ("fn a() {\n    one();\n}", "fn a() {\n    one();\n}\n"),
+        ] {
+            assert_eq!(code(reply, OLD).ok().as_deref(), Some(expected), "{reply}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_code_is_refused_with_a_sentence() {
+        for (reply, expected) in [
+            ("You should rename the function.", "is not code"),
+            ("Call `one()` and then `two()`.", "is not code"),
+            ("", "is not code"),
+            ("```rust\nfn a() {\n    one();", "was cut off"),
+            ("```rust\n\n```", "is empty"),
+            (
+                "```rust\nfn a() {\n    // ... existing code ...\n}\n```",
+                "left code out",
+            ),
+            (
+                "```py\ndef a():\n    # rest of the code\n```",
+                "left code out",
+            ),
+        ] {
+            let error = code(reply, OLD).expect_err(reply).to_string();
+            assert!(error.contains(expected), "{reply}: {error}");
+        }
+        // Who writes so may keep it.
+        let old = "fn a() {\n    // the rest of the code is elsewhere\n}\n";
+        assert!(code(&format!("```\n{old}```"), old).is_ok());
+    }
+}

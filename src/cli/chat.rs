@@ -1,0 +1,186 @@
+//! `ghostline chat`: a conversation in the terminal, one question or many.
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use super::here::{Here, bytes_of, place};
+use super::markdown::Renderer;
+use super::{Exit, Usage, output};
+use crate::chat::attach::{Attached, piece_of};
+use crate::chat::{Ask, ChatError, Chats, Event};
+use crate::config::Role;
+use crate::server::Host as _;
+
+/// Arguments of `ghostline chat`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The question; without one, questions are read from the terminal until it ends.
+    pub message: Option<String>,
+    /// Text that belongs to the question; lines count from 1. May be said several times.
+    #[arg(long, value_name = "FILE[:A-B]")]
+    pub file: Vec<String>,
+    /// A picture that belongs to the question.
+    #[arg(long, value_name = "FILE")]
+    pub image: Vec<PathBuf>,
+    /// Who answers: auto, chat, reasoning or vision.
+    #[arg(long, default_value = "auto")]
+    pub role: String,
+    /// Go on with the newest conversation of this workspace.
+    #[arg(long = "continue")]
+    pub goes_on: bool,
+}
+
+/// Asks and prints.
+pub async fn run(args: Args) -> anyhow::Result<Exit> {
+    let role = role(&args.role)?;
+    let here = Here::around(&std::env::current_dir()?);
+    let chats = Chats::new(here.router.clone(), here.host.chats_folder(&here.folders));
+    let keeps_secrets = !here.settings.privacy.redact_secrets;
+    let mut ask = Ask {
+        keeps_secrets,
+        role,
+        ..attached(&here, &args)?
+    };
+    if args.goes_on {
+        let newest = chats.list().await?.into_iter().next();
+        let newest =
+            newest.ok_or_else(|| Usage("there is no conversation to go on with".into()))?;
+        output::note(&format!("going on: {}", newest.title));
+        ask.conversation = Some(newest.conversation);
+    }
+    if let Some(message) = args.message {
+        ask.message = Some(message);
+        return answer(&chats, ask).await.map(|(exit, _)| exit);
+    }
+    let shows = std::io::stdin().is_terminal();
+    if shows {
+        output::note("Ask; a line that ends in \\ goes on. /clear begins anew, Ctrl-D ends.");
+    }
+    let mut last = Exit::Success;
+    while let Some(message) = next_message(shows).await? {
+        if message.trim().is_empty() {
+            continue;
+        }
+        if matches!(message.trim(), "/quit" | "/exit") {
+            break;
+        }
+        ask.message = Some(message);
+        let (exit, conversation) = answer(&chats, ask.clone()).await?;
+        last = exit;
+        // What was attached stays known to the conversation; after a failure it is attached again.
+        if conversation.is_some() {
+            ask = Ask {
+                conversation,
+                keeps_secrets,
+                role,
+                ..Ask::default()
+            };
+        }
+    }
+    Ok(if shows { Exit::Success } else { last })
+}
+
+fn role(name: &str) -> anyhow::Result<Option<Role>> {
+    match (name, Role::from_name(name)) {
+        ("auto", _) => Ok(None),
+        (_, Some(role @ (Role::Chat | Role::Reasoning | Role::Vision))) => Ok(Some(role)),
+        _ => bail!(Usage(format!(
+            "there is no role `{name}` for chat; auto, chat, reasoning or vision"
+        ))),
+    }
+}
+
+fn attached(here: &Here, args: &Args) -> anyhow::Result<Ask> {
+    let mut ask = Ask::default();
+    for file in &args.file {
+        let (path, lines) = place(file)?;
+        match here.attach(&path)? {
+            Attached::Picture(image) => ask.images.push(image),
+            Attached::Text(document) => {
+                let bytes = lines.map(|lines| bytes_of(&document, &path, lines));
+                let piece = piece_of(&document, bytes.transpose()?, &here.folders);
+                ask.pieces.push(piece);
+            }
+        }
+    }
+    for path in &args.image {
+        match here.attach(path)? {
+            Attached::Picture(image) => ask.images.push(image),
+            Attached::Text(_) => bail!(Usage(format!("{} is no picture", path.display()))),
+        }
+    }
+    Ok(ask)
+}
+
+/// Prints the answer as it comes; the conversation, unless it failed.
+async fn answer(chats: &Chats, ask: Ask) -> anyhow::Result<(Exit, Option<String>)> {
+    let mut renderer = Renderer::new();
+    let (mut thinks, mut told) = (false, false);
+    let shows = std::io::stderr().is_terminal();
+    let mut on = |event: Event<'_>| match event {
+        Event::Begun(begun) => {
+            if shows {
+                output::note(&format!("{} ({}) …", begun.model, begun.backend));
+            }
+        }
+        Event::Thinking(_) if shows && !thinks => {
+            thinks = true;
+            output::note("thinking …");
+        }
+        Event::Thinking(_) => {}
+        Event::Delta(text) => {
+            told = true;
+            renderer.write(text);
+        }
+    };
+    match chats.answer(ask, &mut on).await {
+        Ok(answer) => {
+            if !told {
+                renderer.write(&answer.message);
+            }
+            renderer.end();
+            for note in &answer.notes {
+                output::note(&format!("note: {note}"));
+            }
+            Ok((Exit::Success, Some(answer.begun.conversation)))
+        }
+        Err(error) => {
+            if told {
+                renderer.end();
+            }
+            let exit = match &error {
+                ChatError::NoModel(_) | ChatError::Backend(_) => Exit::NoBackend,
+                ChatError::Disk(_) | ChatError::Search(_) => Exit::Failed,
+                _ => Exit::Usage,
+            };
+            output::note(&format!("ghostline: {:#}", anyhow::Error::from(error)));
+            Ok((exit, None))
+        }
+    }
+}
+
+/// The next question; `None` at the end of the input. Reads on a thread of its own.
+async fn next_message(shows: bool) -> anyhow::Result<Option<String>> {
+    let read = move || -> std::io::Result<Option<String>> {
+        let mut message = String::new();
+        loop {
+            if shows {
+                output::text(if message.is_empty() { "> " } else { "… " });
+            }
+            let mut line = String::new();
+            if std::io::stdin().lock().read_line(&mut line)? == 0 {
+                return Ok((!message.is_empty()).then_some(message));
+            }
+            let line = line.trim_end_matches(['\n', '\r']);
+            let Some(more) = line.strip_suffix('\\') else {
+                message.push_str(line);
+                return Ok(Some(message));
+            };
+            message.push_str(more);
+            message.push('\n');
+        }
+    };
+    Ok(tokio::task::spawn_blocking(read).await??)
+}
