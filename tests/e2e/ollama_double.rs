@@ -85,7 +85,7 @@ enum Scripted {
     Thinking(String),
     WaitMs(u64),
     Gate(PathBuf),
-    Hang(bool),
+    Hang,
 }
 
 impl Rule {
@@ -105,7 +105,7 @@ impl Rule {
             Scripted::Thinking(thought) => Step::Thinking(thought.clone()),
             Scripted::WaitMs(ms) => Step::Wait(Duration::from_millis(*ms)),
             Scripted::Gate(file) => Step::Gate(gate(file)),
-            Scripted::Hang(_) => Step::Hang,
+            Scripted::Hang => Step::Hang,
         });
         Answer::steps(steps).then(Step::Done(String::new()))
     }

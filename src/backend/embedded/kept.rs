@@ -284,9 +284,9 @@ mod tests {
     fn write(path: &Path, tokens: &[LlamaToken]) -> Result<(), String> {
         let mut bytes = vec![0; 8];
         bytes.extend(u32::try_from(tokens.len()).expect("few").to_le_bytes());
-        tokens
-            .iter()
-            .for_each(|token| bytes.extend(token.0.to_le_bytes()));
+        for token in tokens {
+            bytes.extend(token.0.to_le_bytes());
+        }
         bytes.extend([7; 100]);
         fs::write(path, bytes).map_err(|error| error.to_string())
     }

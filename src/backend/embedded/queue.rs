@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn what_is_not_ready_is_passed_over() {
         let queue = queue_of(&[Completion, Chat, Completion]);
-        let even = |item: &Item| item.number % 2 == 0;
+        let even = |item: &Item| item.number.is_multiple_of(2);
         let odd = |item: &Item| !even(item);
         assert!(queue.waits_before(Chat, even));
         assert!(!queue.waits_before(Chat, odd));

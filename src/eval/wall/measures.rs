@@ -215,6 +215,7 @@ mod tests {
             came_lines: 1,
             after_accept: false,
             gap: Duration::from_millis(gap_ms),
+            at: tokio::time::Instant::now(),
             ghost_after: ghost_ms.map(Duration::from_millis),
             ghost: None,
             right: false,

@@ -101,7 +101,7 @@ impl Reader {
         self.sender.send_modify(|p| {
             p.text.push_str(text);
             if self.origin.on_blank_start() {
-                drop_blank_lines(&mut p.text);
+                stop::drop_blank_lines(&mut p.text);
             }
             p.trace.generated_tokens += 1;
             p.trace.first_token.get_or_insert(elapsed);
@@ -189,13 +189,5 @@ impl Reader {
         let entry = Entry::new(text, trace, !wanted.is_speculative());
         let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.insert(origin.as_ref().clone(), entry);
-    }
-}
-
-/// On an empty line, empty lines in front of the text are the model's habit.
-fn drop_blank_lines(text: &mut String) {
-    let indent = text.len() - text.trim_start().len();
-    if let Some(end) = text.get(..indent).and_then(|blank| blank.rfind('\n')) {
-        text.drain(..=end);
     }
 }

@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-export type Step = { text: string } | { thinking: string } | { wait_ms: number } | { gate: string } | { hang: true };
+export type Step = { text: string } | { thinking: string } | { wait_ms: number } | { gate: string } | "hang";
 
 /** The first rule whose `when` is in the prompt, or in a chat's last message, answers. */
 export interface Rule {

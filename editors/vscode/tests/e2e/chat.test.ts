@@ -84,7 +84,7 @@ test("code of an answer is shown as a difference, then applied", async () => {
 
 test("an answer is stopped, then asked for again; copying and inserting", async () => {
   await onStage("stop", { files: { "cart.js": CODE }, rules: [], backendArgs: MODELS }, async ({ page, backend, folder }) => {
-    backend.say([{ when: "write", chat: true, steps: [{ text: "Well, " }, { hang: true }] }]);
+    backend.say([{ when: "write", chat: true, steps: [{ text: "Well, " }, "hang"] }]);
     await openAtEnd(page, "cart.js");
     await statusIs(page, READY);
     await command(page, "ghostline: Open Chat");
