@@ -44,7 +44,7 @@ impl PromptBudget {
     const PREFIX_STEPS_TOKENS: [usize; 4] = [384, 768, 1536, 2048];
 
     /// The budget of the slowest machine: what a model needs to see at least. Half of the first step
-    /// raised right ghosts from 13 to 22 % of 120 keys of code with jumps (Qwen2.5-Coder 1.5B, two
+    /// raised right ghosts from 15 to 22 % of 120 keys of code with jumps (Qwen2.5-Coder 1.5B, two
     /// threads, 40 prompt tokens per second, one run each, November 2026).
     pub const SMALLEST: Self = Self::of_prefix(192, 0);
 
