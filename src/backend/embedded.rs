@@ -373,9 +373,9 @@ impl Backend for Embedded {
         .boxed()
     }
 
-    /// Small until the first load of a model for completions has measured the machine, then as large as a
-    /// prompt may be that is computed in 4 s, and the same to the end of the run: a budget that changes
-    /// moves the window and makes what is cached worthless.
+    /// Small until the first load of a model for completions has measured the machine, then what its
+    /// speed allows, and the same to the end of the run: a budget that changes moves the window and makes
+    /// what is cached worthless.
     fn prompt_budget(&self) -> PromptBudget {
         self.shared
             .budget
