@@ -12,7 +12,7 @@
 import * as vscode from "vscode";
 import type { InlineCompletionItem, InlineCompletionParams, LanguageClient } from "vscode-languageclient/node";
 import { InlineCompletionRequest } from "vscode-languageclient/node";
-import type { CompletionUpdated } from "./protocol.ts";
+import { type CompletionUpdated, didPartiallyAccept } from "./protocol.ts";
 
 /** Lets VS Code draw an answer before it is asked to draw a longer one: asking again drops what it has not drawn. */
 const DRAWING_MS = 40;
@@ -29,6 +29,8 @@ interface Asked {
   answeredMs?: number;
   /** The newest text for it that came after the answer. */
   grown?: CompletionUpdated;
+  /** What VS Code was given last. */
+  given?: InlineCompletionItem;
 }
 
 export class Ghosts implements vscode.InlineCompletionItemProvider, vscode.Disposable {
@@ -45,6 +47,7 @@ export class Ghosts implements vscode.InlineCompletionItemProvider, vscode.Dispo
   ) {
     this.register();
     this.subscriptions = [
+      vscode.workspace.onDidChangeTextDocument((event) => this.partTaken(event)),
       vscode.window.onDidChangeActiveTextEditor(() => this.stopGrowing()),
       vscode.window.onDidChangeTextEditorSelection((event) => {
         const moved = !event.selections[0]?.active.isEqual(this.asked?.position ?? event.selections[0].active);
@@ -66,10 +69,10 @@ export class Ghosts implements vscode.InlineCompletionItemProvider, vscode.Dispo
     const uri = convert.asUri(document.uri);
     const before = this.asked;
     if (before?.grown && this.isAt(before, uri, document.version, position)) {
-      const grown = this.items(before.grown.items);
+      const { items } = before.grown;
       delete before.grown;
       before.answeredMs = performance.now();
-      return grown;
+      return this.give(before, items);
     }
     this.stopGrowing();
     const asked: Asked = { uri, version: document.version, position };
@@ -89,7 +92,7 @@ export class Ghosts implements vscode.InlineCompletionItemProvider, vscode.Dispo
     asked.answeredMs = performance.now();
     if (token.isCancellationRequested || !items?.length) return undefined;
     this.answered(asked.answeredMs - began);
-    return this.items(items);
+    return this.give(asked, items);
   }
 
   /** `ghostline/completionUpdated`. */
@@ -143,8 +146,29 @@ export class Ghosts implements vscode.InlineCompletionItemProvider, vscode.Dispo
     return asked.uri === uri && asked.version === version && asked.position.isEqual(position);
   }
 
-  private items(items: readonly InlineCompletionItem[]): vscode.InlineCompletionItem[] {
+  private give(asked: Asked, items: readonly InlineCompletionItem[]): vscode.InlineCompletionItem[] {
+    const [first] = items;
+    if (first) asked.given = first;
     return items.map((item) => this.client.protocol2CodeConverter.asInlineCompletionItem(item));
+  }
+
+  /**
+   * Tells the server of a part that was taken: VS Code has no event for it, but what it inserts then is
+   * the beginning of the text, and more than a key types.
+   */
+  private partTaken({ document, contentChanges }: vscode.TextDocumentChangeEvent): void {
+    const asked = this.asked;
+    const [change, more] = contentChanges;
+    if (!asked?.given || !change || more || document.version !== asked.version + 1) return;
+    if (this.client.code2ProtocolConverter.asUri(document.uri) !== asked.uri || !change.range.isEmpty) return;
+    if (!change.range.start.isEqual(asked.position)) return;
+    const { insertText, range } = asked.given;
+    const typed = range ? asked.position.character - range.start.character : 0;
+    const rest = typeof insertText === "string" ? insertText.slice(typed) : "";
+    const taken = change.text.length;
+    if (taken < 2 || taken >= rest.length || !rest.startsWith(change.text)) return;
+    const params = { item: asked.given, acceptedLength: typed + taken };
+    this.client.sendNotification(didPartiallyAccept, params).catch(() => {});
   }
 }
 

@@ -99,3 +99,7 @@ export const statusChanged = new NotificationType<Status>("ghostline/statusChang
 export const completionUpdated = new NotificationType<CompletionUpdated>("ghostline/completionUpdated");
 export const showMarkdown = new NotificationType<ShowMarkdown>("ghostline/showMarkdown");
 export const didCopy = new NotificationType<{ text: string; uri?: string }>("ghostline/didCopy");
+/** `acceptedLength` in UTF-16 units from the start of the item's text. */
+export const didPartiallyAccept = new NotificationType<{ item: InlineCompletionItem; acceptedLength: number }>(
+  "textDocument/didPartiallyAcceptCompletion",
+);
