@@ -9,8 +9,9 @@
 //!
 //! # A conversation, recorded
 //!
-//! With the embedded `qwen2.5-coder-1.5b` on one thread of a busy machine, about 40 s a turn. The first
-//! answer is wrong, as a model of this size often is: `median` raises an `IndexError`.
+//! With the embedded `qwen2.5-coder-1.5b` on one thread of a busy machine, 40 to 165 s each with the loading
+//! of the model. The first answer is wrong, as a model of this size often is: `median` raises an
+//! `IndexError`; and the explanation mentions `random`, which stands among the imports it was shown.
 //!
 //! ```text
 //! $ ghostline chat "In one sentence: what does median return for an empty list?" --file median.py:4-10
