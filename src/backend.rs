@@ -176,6 +176,18 @@ impl Prompt {
             Self::Chat(_) => &[],
         }
     }
+
+    /// The prompt that goes on behind `text`, which the model has said so far. A conversation stays as it is.
+    #[must_use]
+    pub fn continued(mut self, text: &str) -> Self {
+        if let Self::Fim(segments) = &mut self {
+            match segments.last_mut() {
+                Some(Segment::Text(last)) => last.push_str(text),
+                _ => segments.push(Segment::Text(text.to_owned())),
+            }
+        }
+        self
+    }
 }
 
 impl From<Vec<Segment>> for Prompt {

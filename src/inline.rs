@@ -9,7 +9,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -17,16 +16,16 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::{Priority, Request, StopReason};
 use crate::config::{Role, Settings};
 use crate::metrics::Metrics;
-use crate::router::{Route, Router};
+use crate::router::Router;
 
 mod ask;
 mod cache;
 mod change;
 mod debounce;
 mod gate;
+mod generate;
 mod growth;
 mod lines;
 mod live;
@@ -50,17 +49,15 @@ pub use trigger::Skip;
 
 use cache::Cache;
 use debounce::Rhythm;
+use generate::Wish;
 use growth::Growth;
-use live::{Live, Rest, Start, Waited, Watch};
-use notice::Notice;
+use live::{Live, Rest, Waited, Watch};
 use outcome::Outcomes;
 use place::{Fit, Place};
-use stop::Shape;
 use surroundings::{Parts, Surroundings};
 use syntax::Syntax;
 use target::Target;
 use trigger::Files;
-use wanted::Prediction;
 
 /// The completion engine: cache, the generation in flight, and who waits.
 #[derive(Debug)]
@@ -164,8 +161,12 @@ impl Engine {
         let place = Place::at(&target.document, target.offset_bytes)
             .ok_or(Nothing::Skipped(Skip::LongLine))?;
         let language_id = &target.document.language_id;
-        trigger::check(&place, language_id, explicit, &settings, &self.files.load())
-            .map_err(Nothing::Skipped)?;
+        let skip = trigger::check(&place, language_id, explicit, &settings, &self.files.load());
+        let skip = match skip {
+            // No model is asked here, but a text that is being typed along goes on being shown.
+            Err(skip) if skip.is_of_place() => Some(skip),
+            other => other.map(|()| None).map_err(Nothing::Skipped)?,
+        };
         let wait = lock(&self.rhythm).key(&place, explicit, inline.debounce);
         if let Some(completion) = self.cached(&place, &target) {
             self.prefetch_end_of(&place, &target, &completion, &settings);
@@ -180,7 +181,12 @@ impl Engine {
         } else {
             started + inline.deadline
         };
-        if let Some(mut watch) = self.join(&place) {
+        let in_parts = self.updates.is_some() && !explicit;
+        let revive = || self.revive(&place, &target, &settings);
+        let going_on = self
+            .join(&place, skip.is_none())
+            .or_else(|| (in_parts && skip.is_none()).then(revive).flatten());
+        if let Some(mut watch) = going_on {
             let joined = (&mut watch, &place, &target, Source::Joined);
             match self.first_shown(joined, deadline).await {
                 Err(Waited::Diverged) => {}
@@ -191,6 +197,9 @@ impl Engine {
                 }
             }
         }
+        if let Some(skip) = skip {
+            return Err(Nothing::Skipped(skip));
+        }
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
@@ -199,7 +208,12 @@ impl Engine {
             .ready(Role::Completion)
             .await
             .ok_or(Nothing::NoBackend)?;
-        let mut watch = self.generate(&route, origin, &target, &settings, None);
+        let wish = Wish {
+            predicted: None,
+            in_parts,
+            begun: String::new(),
+        };
+        let mut watch = self.generate(&route, origin, &target, &settings, wish);
         // The stream opens first; the parser works while the model does.
         tokio::task::yield_now().await;
         self.syntax.prepare(&target.document, target.offset_bytes);
@@ -207,6 +221,7 @@ impl Engine {
         let completion = self.first_shown(generated, deadline).await?;
         if let Some(first) = completion.trace.first_token {
             lock(&self.rhythm).answered(first);
+            self.surroundings.answered(&completion.trace, first);
         }
         let completion = self.shown(completion, &place, explicit)?;
         self.follow_up(&completion, watch, &place, target, turn);
@@ -285,7 +300,7 @@ impl Engine {
     }
 
     fn cached(&self, place: &Place, target: &Target) -> Option<Completion> {
-        let (entry, typed) = lock(&self.cache).find(place)?;
+        let (entry, typed) = lock(&self.cache).find(place, true)?;
         let text = entry.text.get(typed..)?.to_owned();
         let rest = Rest {
             text,
@@ -295,88 +310,26 @@ impl Engine {
         target.complete(rest, place, Source::Cache, &self.syntax)
     }
 
-    /// The generation in flight, if what was typed since agrees with it.
-    fn join(&self, place: &Place) -> Option<Watch> {
+    /// The generation in flight, if what was typed since agrees with it; where no completion is `asked`
+    /// for, only if it is ahead of the person already.
+    fn join(&self, place: &Place, asked: bool) -> Option<Watch> {
         let live = lock(&self.live);
         let live = live.as_ref()?;
         match live.fit(place)? {
-            Fit::Typed(_) | Fit::Ahead | Fit::Correcting => Some(live.watch()),
-            Fit::Diverged => None,
+            (Fit::Typed(_), ahead) if asked || ahead => Some(live.watch()),
+            (Fit::Ahead | Fit::Correcting, _) if asked => Some(live.watch()),
+            _ => None,
         }
     }
 
-    /// Starts a generation at `origin` in the place of the one in flight, which ends.
-    fn generate(
-        &self,
-        route: &Arc<Route>,
-        origin: Place,
-        target: &Target,
-        settings: &Settings,
-        predicted: Option<Prediction>,
-    ) -> Watch {
-        let prompt = self
-            .surroundings
-            .prompt(route, &target.document, target.offset_bytes);
-        let request = Request {
-            model: route.model.clone(),
-            prompt: prompt.into(),
-            max_tokens: settings.inline.max_tokens,
-            stop: route.family.stops.iter().map(|&s| s.to_owned()).collect(),
-            priority: match predicted {
-                None => Priority::Completion,
-                Some(_) => Priority::Prefetch,
-            },
-        };
-        let trace = Trace {
-            model: route.model.as_str().into(),
-            backend: route.backend.name().into(),
-            prompt_tokens: None,
-            cached_tokens: None,
-            generated_tokens: 0,
-            first_token: None,
-            total: Duration::ZERO,
-            stop: StopReason::Cut,
-        };
-        let router = self.router.clone();
-        let scene = self
-            .syntax
-            .scene(&target.document, target.offset_bytes, &origin);
-        let multi_line = settings.inline.multi_line;
-        let shape = Shape::of(&origin, &scene, multi_line, route.family.stops);
-        let mut stream = route.backend.stream(request);
-        if !shape.fences_are_text {
-            stream = wrapped::unwrapped(stream);
-        }
-        let mut slot = lock(&self.live);
-        if slot.as_ref().is_some_and(Live::is_waste) {
-            lock(&self.rhythm).generation_ended(false);
-        }
-        // The old stream closes before the new one opens: nothing is queued at a backend.
-        drop(slot.take());
-        let notice = self.generations.clone().map(|to| Notice {
-            to,
-            version: target.document.version,
-            prefetch: predicted.is_some(),
-        });
-        let start = Start {
-            notice,
-            slot: self.slot.clone(),
-            stream: self.surroundings.after_warm_up(stream),
-            origin,
-            shape,
-            trace,
-            predicted,
-            cache: self.cache.clone(),
-        };
-        let live = Live::start(start, move |error| router.report(&error));
-        let watch = live.watch();
-        *slot = Some(live);
-        watch
-    }
-
-    /// Whether a generation is running.
+    /// Whether a backend is at work for a completion.
     pub fn is_busy(&self) -> bool {
         lock(&self.live).as_ref().is_some_and(Live::is_running)
+    }
+
+    /// Whether a generation may still say more, now or after a break.
+    fn has_open_generation(&self) -> bool {
+        lock(&self.live).as_ref().is_some_and(Live::is_open)
     }
 
     /// Settles the older request of the document at once.

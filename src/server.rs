@@ -72,6 +72,7 @@ pub fn service(host: Arc<dyn Host>, outbox: Outbox) -> (LspService<Server>, Clie
     .custom_method(ext::DID_COPY, Server::did_copy)
     .custom_method(ext::DID_SHOW, Server::did_show)
     .custom_method(ext::DID_PARTIALLY_ACCEPT, Server::did_partially_accept)
+    .custom_method(ext::DID_MOVE_CURSOR, Server::did_move_cursor)
     .custom_method("window/workDoneProgress/cancel", Server::cancel_progress)
     .custom_method(ext::STATUS, Server::status)
     .custom_method(ext::METRICS, Server::metrics)
@@ -150,6 +151,10 @@ impl Server {
 
     async fn did_partially_accept(&self, params: Value) {
         self.with_session(|session| inline_completion::partly_accepted(session, &params));
+    }
+
+    async fn did_move_cursor(&self, params: Value) {
+        self.with_session(|session| text_sync::cursor_moved(session, &params));
     }
 
     async fn inline_completion(&self, params: Value) -> Result<Value> {

@@ -6,7 +6,7 @@
 //! | figure | over |
 //! |---|---|
 //! | `key_to_ghost_ms` | ghosts shown before the next edit |
-//! | `ghost_before_next_key`, `no_new_request` | wanted keys |
+//! | `ghost_before_next_key`, `no_new_request` | wanted keys; a request that began after the ghost was there only makes it grow |
 //! | `right_ghost` | all keys, since not asking is a judgement too |
 //! | `right_ghost_of_wanted` | wanted keys |
 //! | `ghost_within_100ms` | wanted keys with no edit in the 100 ms after them |
@@ -15,13 +15,14 @@
 //! | `prompt_tokens_computed_per_key` | wanted keys that go on on the same line; 0 where nothing was asked |
 //! | `prompt_tokens_computed_per_request`, `first_token_ms` | requests, prefetches included |
 //! | `after_jump_ms` | ghosts at wanted keys whose edit is not where the last one ended |
-//! | `after_accept_ms`, `prefetch_hit_share` | in the accepting pass: the first wanted key after an accept, the accept itself included; a hit is a ghost without a request of its own |
+//! | `after_accept_ms`, `prefetch_hit_share` | in the accepting pass: the first wanted key after an accept, the accept itself included; a hit is a ghost without a request of its own before it |
 //! | `stale_items` | both passes |
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::replay::{Came, KeyRecord, Outcome};
 use super::wall::WallFigures;
@@ -117,7 +118,7 @@ pub fn of_policy(name: &'static str, typing: &Outcome, accepting: &Outcome) -> F
     let wanted: Vec<&KeyRecord> = typing.keys.iter().filter(|k| k.wanted).collect();
     let of_wanted = |count: usize| ratio(count, wanted.len());
     let count = |is: &dyn Fn(&KeyRecord) -> bool| wanted.iter().filter(|k| is(k)).count();
-    let asked = asked_at(typing);
+    let asked = Asked::of(typing);
     let generations = &typing.ledger.generations;
     let tokens: u32 = generations.iter().map(|g| g.tokens).sum();
     let shown_tokens: u32 = generations.iter().map(|g| g.shown_tokens).sum();
@@ -129,9 +130,9 @@ pub fn of_policy(name: &'static str, typing: &Outcome, accepting: &Outcome) -> F
     let soon = count(&|k| k.gap >= SOON && k.ghost_after.is_some_and(|t| t <= SOON));
     let right = count(&|k| k.right);
     let after_accept = || accepting.keys.iter().filter(|k| k.after_accept);
-    let asked_accepting = asked_at(accepting);
+    let asked_accepting = Asked::of(accepting);
     let hits = after_accept()
-        .filter(|k| k.ghost_after.is_some() && !asked_accepting.contains(&k.step))
+        .filter(|k| k.ghost_after.is_some() && !asked_accepting.before_ghost(k))
         .count();
     let mut latencies = latencies(wanted.iter().copied());
     latencies.sort_by(f64::total_cmp);
@@ -143,7 +144,7 @@ pub fn of_policy(name: &'static str, typing: &Outcome, accepting: &Outcome) -> F
         right_ghost_of_wanted: of_wanted(right),
         ghost_within_100ms: ratio(soon, had_time),
         no_new_request: of_wanted(count(&|k| {
-            k.ghost_after.is_some() && !asked.contains(&k.step)
+            k.ghost_after.is_some() && !asked.before_ghost(k)
         })),
         requests_per_1000_keys: of_wanted(generations.len() * 1_000),
         prefetches_per_1000_keys: of_wanted(prefetches * 1_000),
@@ -185,13 +186,27 @@ pub fn of_policy(name: &'static str, typing: &Outcome, accepting: &Outcome) -> F
     }
 }
 
-/// The steps during which a request for the key itself began; prefetches are none.
-pub(super) fn asked_at(outcome: &Outcome) -> HashSet<usize> {
-    let generations = outcome.ledger.generations.iter();
-    generations
-        .filter(|g| g.priority == Priority::Completion)
-        .map(|g| g.key)
-        .collect()
+/// When, during each step, the first request for the key itself began; prefetches are none.
+pub(in crate::eval) struct Asked(HashMap<usize, Option<Instant>>);
+
+impl Asked {
+    pub(in crate::eval) fn of(outcome: &Outcome) -> Self {
+        let mut first = HashMap::new();
+        for generated in &outcome.ledger.generations {
+            if generated.priority == Priority::Completion {
+                first.entry(generated.key).or_insert(generated.began);
+            }
+        }
+        Self(first)
+    }
+
+    /// Whether the ghost of a key, or that there is none, came after a request of its own. One that began
+    /// later only makes the ghost grow.
+    pub(in crate::eval) fn before_ghost(&self, key: &KeyRecord) -> bool {
+        let ghost = key.ghost_after.map(|after| key.at + after);
+        let began = self.0.get(&key.step);
+        began.is_some_and(|began| began.zip(ghost).is_none_or(|(began, ghost)| began < ghost))
+    }
 }
 
 /// What was computed of prompts at each of the keys to which one `came` so. Keys with a generation of

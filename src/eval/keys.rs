@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::figures::asked_at;
+use super::figures::Asked;
 use super::replay::Outcome;
 use super::script::Script;
 use crate::metrics::ms;
@@ -20,7 +20,7 @@ pub struct KeyList(pub String);
 
 impl KeyList {
     pub(super) fn new(policy: &str, script: &Script, outcome: &Outcome) -> Self {
-        let asked = asked_at(outcome);
+        let asked = Asked::of(outcome);
         let mut cost: HashMap<usize, (u32, u32)> = HashMap::new();
         for generated in &outcome.ledger.generations {
             let (prompt, tokens) = cost.entry(generated.key).or_default();
@@ -47,7 +47,7 @@ impl KeyList {
                 key.step,
                 step.kind,
                 key.gap.as_millis(),
-                u8::from(asked.contains(&key.step)),
+                u8::from(asked.before_ghost(key)),
                 u8::from(key.right),
                 visible(&line),
                 visible(ghost),

@@ -2,9 +2,12 @@
 //!
 //! The replay tells it before each edit what comes next ([`Oracle::look_ahead`]); a request is answered
 //! with that text, each token right with a given probability by a seeded draw. After the first wrong
-//! token a generation stays wrong, as a model's does. Where the person does not go on, all is wrong.
+//! token a generation stays wrong, as a model's does. Where the person does not go on, all is wrong. A
+//! wrong text is code that parses in most places, and has the space that belongs in front of it: those a
+//! model gets right, and a bench of texts that no model writes would measure how the engine refuses them.
 //! Speed is modelled: time to the first token of a warm prompt, time per token, and time per prompt
-//! token that the KV cache does not hold.
+//! token that the KV cache does not hold. A prompt that is given up leaves in the cache what was computed
+//! by then.
 //!
 //! Invariants: a place, a future and a seed give one text, whoever asks and however often; a prompt
 //! token counts as computed once the request is polled, whether or not anybody waits for the end.
@@ -34,6 +37,10 @@ use ledger::Slots;
 /// The name under which it is asked. It has the family's name in it, so that prompts are laid out as
 /// for Qwen2.5-Coder.
 pub const MODEL: &str = "qwen2.5-coder-oracle";
+
+/// How much of the text before the cursor tells that a generation goes on with another, in bytes: more
+/// than the longest text.
+const COMPARED_BYTES: usize = 640;
 
 /// The oracle. Shared between the replay, which tells it the future, and the policy, which asks.
 #[derive(Debug, Clone)]
@@ -74,6 +81,11 @@ impl Oracle {
         state.ledger.key = key;
         before.clone_into(&mut state.before);
         future.clone_into(&mut state.future);
+    }
+
+    /// The person goes to where step `key` will be made.
+    pub fn turn_to(&self, key: usize) {
+        lock(&self.state).ledger.key = key;
     }
 
     /// Notes that a ghost of this text was shown.
@@ -136,6 +148,7 @@ struct Running {
     answer: Answer,
     prompt_tokens: u32,
     cached_tokens: u32,
+    first_token: Duration,
     first_token_at: Instant,
     next: usize,
     ended: bool,
@@ -183,8 +196,20 @@ impl Generation {
 
 impl Drop for Generation {
     fn drop(&mut self) {
-        if self.running.as_ref().is_some_and(|r| !r.ended) {
-            lock(&self.oracle.state).ledger.ended();
+        let Some(running) = self.running.as_ref().filter(|r| !r.ended) else {
+            return;
+        };
+        let mut state = lock(&self.oracle.state);
+        state.ledger.ended();
+        // Of a prompt that was given up the cache holds what was computed by then.
+        let left = running
+            .first_token_at
+            .saturating_duration_since(Instant::now());
+        if running.next == 0 && !left.is_zero() {
+            let share = left.div_duration_f64(running.first_token);
+            state
+                .slots
+                .given_up(running.slot, share, running.cached_tokens);
         }
     }
 }
@@ -199,6 +224,7 @@ impl Oracle {
         let as_tokens = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let first_token: Duration =
             self.options.first_token() + self.options.prefill() * as_tokens(computed);
+        let written = answer::written(request.prompt.segments());
         let id = state.ledger.begin(Generated {
             key: state.ledger.key,
             priority: request.priority,
@@ -207,8 +233,11 @@ impl Oracle {
             tokens: 0,
             shown_tokens: 0,
             text: String::new(),
+            began: Some(Instant::now()),
+            prompt_end: answer::end_of(&written, COMPARED_BYTES).to_owned(),
+            text_before: 0,
+            goes_on_with: None,
         });
-        let written = answer::written(request.prompt.segments());
         let truth = answer::truth(&written, &state.before, &state.future).unwrap_or_default();
         Running {
             id,
@@ -216,6 +245,7 @@ impl Oracle {
             answer: Answer::new(self.options.q, self.seed, &written, &truth, request),
             prompt_tokens: as_tokens(prompt.len()),
             cached_tokens: as_tokens(cached),
+            first_token,
             first_token_at: Instant::now() + first_token,
             next: 0,
             ended: false,

@@ -64,6 +64,9 @@ pub trait Policy: Debug {
     /// for an older text.
     fn changed(&self, document: &Document, offset_bytes: usize, edits: &[Edit]);
 
+    /// The cursor went to `offset_bytes` without an edit.
+    fn cursor_moved(&self, _: &Document, _offset_bytes: usize) {}
+
     /// Asks for a ghost. Dropping the future cancels, as an editor does. Only where `wanted` do the
     /// trigger rules want one.
     fn complete(&self, ask: Ask, wanted: bool) -> BoxFuture<'static, Option<Ghost>>;
@@ -166,6 +169,10 @@ struct Ours(Arc<Engine>);
 impl Policy for Ours {
     fn changed(&self, document: &Document, offset_bytes: usize, _: &[Edit]) {
         self.0.document_changed(document, offset_bytes);
+    }
+
+    fn cursor_moved(&self, document: &Document, offset_bytes: usize) {
+        self.0.cursor_moved(document, offset_bytes);
     }
 
     fn complete(&self, ask: Ask, _: bool) -> BoxFuture<'static, Option<Ghost>> {

@@ -5,6 +5,11 @@
 //! the next keys; the next key comes after a gap of [`rhythm`], whatever happens. A
 //! ghost counts as shown when it comes before the next edit.
 //!
+//! The recording holds edits alone. Where one does not go on where the last one ended, the cursor was
+//! taken there by at least one key or click, which an editor sees: it gets a gap of its own, and the
+//! policy is told of the move at its beginning, as by `ghostline/didMoveCursor`. The gap is a typing gap
+//! (138 ms at the median), short for a move of the hand.
+//!
 //! Every policy is replayed twice: once by a person who types all of the trace, and once by one who
 //! accepts a ghost that is exactly the rest of the line, or whole lines, of what is typed next. Only
 //! what comes after accepting is taken from the second.

@@ -55,24 +55,44 @@ impl Engine {
         if let Some((_, turn)) = self.turns.remove(&document.uri) {
             turn.cancel();
         }
-        if !lock(&self.outcomes).watches(&document.uri) && !self.is_busy() {
+        if !lock(&self.outcomes).watches(&document.uri) && !self.has_open_generation() {
             return;
         }
         let now = Place::at(document, offset_bytes);
         let accepted = now
             .as_ref()
             .is_some_and(|now| lock(&self.outcomes).moved(now));
+        self.end_unwanted(document, now.as_ref());
+        if let Some(now) = now.filter(|_| accepted) {
+            self.prefetch_line_below(&now, document, offset_bytes);
+        }
+    }
+
+    /// Ends the generation in flight when nobody who is at `now` wants it.
+    fn end_unwanted(&self, document: &Document, now: Option<&Place>) {
         let mut slot = lock(&self.live);
         let stale = slot.as_ref().is_some_and(|live| {
             live.watch().origin.uri == document.uri
-                && !now.clone().is_some_and(|now| live.may_be_wanted(now))
+                && !now.is_some_and(|now| live.may_be_wanted(now.clone()))
         });
         if stale && slot.take().is_some_and(|live| live.is_waste()) {
             lock(&self.rhythm).generation_ended(false);
         }
-        drop(slot);
-        if let Some(now) = now.filter(|_| accepted) {
-            self.prefetch_line_below(&now, document, offset_bytes);
+    }
+
+    /// The cursor went to `offset_bytes` without a change. Editors tell it of every move; those that follow
+    /// a key are none.
+    pub fn cursor_moved(&self, document: &Document, offset_bytes: usize) {
+        if self.surroundings.is_at(&document.uri, offset_bytes) {
+            return;
+        }
+        // Nobody waits for an answer, or for more of one, where the cursor is no more.
+        if let Some((_, turn)) = self.turns.remove(&document.uri) {
+            turn.cancel();
+        }
+        self.surroundings.touched(document, offset_bytes);
+        if self.has_open_generation() {
+            self.end_unwanted(document, Place::at(document, offset_bytes).as_ref());
         }
     }
 

@@ -4,22 +4,26 @@
 //! in the cache. Requests wait on its progress. Dropping [`Live`] drops the stream, which is what
 //! frees the backend.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::ask::Trace;
-use super::cache::{Cache, Entry};
-use super::notice::{Notice, Told};
+use super::cache::Cache;
+use super::notice::Notice;
 use super::place::{Fit, Place, fit};
 use super::postprocess;
-use super::stop::{self, Shape};
+use super::stop::Shape;
 use super::wanted::{Prediction, Wanted};
-use crate::backend::{Chunk, ChunkStream, Finish, StopReason};
+use crate::backend::ChunkStream;
+
+mod reader;
+
+use reader::Reader;
+pub(super) use reader::Resume;
 
 /// How long a request made in the middle of a typing correction waits for the text to agree with the
 /// stream again before it asks anew. Two keys of an average typist are 138 ms apart.
@@ -29,6 +33,8 @@ const CORRECTION_WAIT: Duration = Duration::from_millis(120);
 pub(super) struct Progress {
     pub(super) text: String,
     pub(super) trace: Trace,
+    /// The backend is free until more is wanted.
+    resting: bool,
     ended: Option<Ended>,
 }
 
@@ -51,9 +57,13 @@ pub(super) struct Start {
     /// The backend's one slot, held until the stream has closed, however that comes.
     pub(super) slot: Arc<Semaphore>,
     pub(super) stream: ChunkStream,
+    /// Goes on after a break; `None` where the generation is to take none.
+    pub(super) resume: Option<Resume>,
     pub(super) origin: Place,
     pub(super) shape: Shape,
     pub(super) trace: Trace,
+    /// What is there of it already: it begins with a break. Mostly nothing.
+    pub(super) begun: String,
     pub(super) predicted: Option<Prediction>,
     pub(super) cache: Arc<Mutex<Cache>>,
     /// Whom to tell what it cost.
@@ -102,16 +112,19 @@ impl Live {
         let Start {
             slot,
             stream,
+            resume,
             origin,
             shape,
             trace,
+            begun,
             predicted,
             cache,
             notice,
         } = start;
         let origin = Arc::new(origin);
         let first = Progress {
-            text: String::new(),
+            resting: !begun.is_empty(),
+            text: begun,
             trace,
             ended: None,
         };
@@ -119,6 +132,7 @@ impl Live {
         let wanted = Arc::new(Wanted::new(origin.clone(), predicted));
         let reader = Reader {
             stream,
+            resume,
             origin: origin.clone(),
             shape,
             wanted: wanted.clone(),
@@ -139,8 +153,15 @@ impl Live {
         }
     }
 
-    pub(super) fn is_running(&self) -> bool {
+    /// Whether it may say more, now or after a break.
+    pub(super) fn is_open(&self) -> bool {
         self.shared.progress.borrow().ended.is_none()
+    }
+
+    /// Whether the backend is at work on it.
+    pub(super) fn is_running(&self) -> bool {
+        let progress = self.shared.progress.borrow();
+        progress.ended.is_none() && !progress.resting
     }
 
     pub(super) fn watch(&self) -> Watch {
@@ -159,139 +180,16 @@ impl Live {
         progress.ended.is_none() && self.wanted.allows(&progress.text)
     }
 
-    /// How what was generated so far relates to `now`; `None` when the stream has ended.
-    pub(super) fn fit(&self, now: &Place) -> Option<Fit> {
+    /// How what was generated so far relates to `now`, and whether some of it lies ahead of there; `None`
+    /// when the stream has ended.
+    pub(super) fn fit(&self, now: &Place) -> Option<(Fit, bool)> {
         let progress = self.shared.progress.borrow();
-        (progress.ended.is_none()).then(|| fit(&self.shared.origin, &progress.text, now))
-    }
-}
-
-struct Reader {
-    stream: ChunkStream,
-    origin: Arc<Place>,
-    shape: Shape,
-    wanted: Arc<Wanted>,
-    sender: watch::Sender<Progress>,
-    cache: Arc<Mutex<Cache>>,
-    notice: Option<Notice>,
-}
-
-impl Reader {
-    async fn run(mut self) -> Result<(), crate::backend::BackendError> {
-        let started = Instant::now();
-        let uri = self.origin.uri.clone();
-        let _told = Told::new(self.notice.take(), uri, self.sender.subscribe());
-        loop {
-            let chunk = match self.stream.next().await {
-                Some(Ok(chunk)) => chunk,
-                Some(Err(error)) => {
-                    self.sender.send_modify(|p| p.ended = Some(Ended::Failed));
-                    return Err(error);
-                }
-                None => Chunk::Done(Finish::cut()),
-            };
-            let elapsed = started.elapsed();
-            let ended = match chunk {
-                Chunk::Prompt {
-                    prompt_tokens,
-                    cached_tokens,
-                } => {
-                    self.sender.send_modify(|p| {
-                        p.trace.prompt_tokens = Some(prompt_tokens);
-                        p.trace.cached_tokens = Some(cached_tokens);
-                    });
-                    false
-                }
-                // Nothing that completions ask thinks first.
-                Chunk::Thinking(_) => false,
-                Chunk::Text(text) => {
-                    let ended = self.take(&text, elapsed);
-                    if !ended && !self.wanted.allows(&self.sender.borrow().text) {
-                        // Whoever waits finds the sender gone, and the text diverged.
-                        return Ok(());
-                    }
-                    ended
-                }
-                Chunk::Done(finish) => {
-                    self.sender.send_modify(|p| {
-                        p.finish(finish);
-                        let end = stop::end_of_finished(&p.text, &self.origin, &self.shape);
-                        p.text.truncate(end.unwrap_or(p.text.len()));
-                    });
-                    true
-                }
-            };
-            if ended {
-                break;
-            }
+        if progress.ended.is_some() {
+            return None;
         }
-        // The backend is freed before anybody is told.
-        let Self {
-            stream,
-            origin,
-            wanted,
-            sender,
-            cache,
-            ..
-        } = self;
-        drop(stream);
-        sender.send_modify(|p| p.ended = Some(Ended::Whole));
-        let (text, trace) = {
-            let progress = sender.borrow();
-            (progress.text.clone(), progress.trace.clone())
-        };
-        // That there is nothing to say is worth remembering too, unless the stream broke off.
-        if trace.stop == StopReason::Cut && trace.generated_tokens == 0 {
-            return Ok(());
-        }
-        let text = if text.trim().is_empty() { "" } else { &text };
-        let entry = Entry::new(text, trace, !wanted.is_speculative());
-        let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.insert(origin.as_ref().clone(), entry);
-        Ok(())
-    }
-
-    /// Appends `text`; true when no more is wanted.
-    fn take(&self, text: &str, elapsed: Duration) -> bool {
-        let mut ended = false;
-        self.sender.send_modify(|p| {
-            p.text.push_str(text);
-            if self.origin.on_blank_start() {
-                drop_blank_lines(&mut p.text);
-            }
-            p.trace.generated_tokens += 1;
-            p.trace.first_token.get_or_insert(elapsed);
-            p.trace.total = elapsed;
-            if let Some(end) = stop::end_of(&p.text, &self.origin, &self.shape) {
-                p.text.truncate(end);
-                p.trace.stop = StopReason::Cut;
-                ended = true;
-            }
-        });
-        ended
-    }
-}
-
-/// On an empty line, empty lines in front of the text are the model's habit.
-fn drop_blank_lines(text: &mut String) {
-    let indent = text.len() - text.trim_start().len();
-    if let Some(end) = text.get(..indent).and_then(|blank| blank.rfind('\n')) {
-        text.drain(..=end);
-    }
-}
-
-impl Progress {
-    fn finish(&mut self, finish: Finish) {
-        self.trace.stop = finish.stop;
-        if finish.prompt_tokens > 0 {
-            self.trace.prompt_tokens = Some(finish.prompt_tokens);
-        }
-        if finish.cached_tokens.is_some() {
-            self.trace.cached_tokens = finish.cached_tokens;
-        }
-        if finish.generated_tokens > 0 {
-            self.trace.generated_tokens = finish.generated_tokens;
-        }
+        let fit = fit(&self.shared.origin, &progress.text, now);
+        let ahead = matches!(fit, Fit::Typed(typed) if typed < progress.text.trim_end().len());
+        Some((fit, ahead))
     }
 }
 

@@ -7,7 +7,10 @@
 //! run at the lowest priority, in the one slot there is, and only while nothing else wants it; any real
 //! request that they do not fit ends them.
 
-use super::{Completion, Engine, Place, Prediction, Skip, Target, lock, trigger};
+use super::generate::Wish;
+use super::place::opener_of;
+use super::wanted::Prediction;
+use super::{Completion, Engine, Place, Skip, Target, lock, trigger};
 use crate::config::{Role, Settings};
 use crate::document::{Document, Edit};
 use crate::router::RoleState;
@@ -30,7 +33,10 @@ impl Engine {
             .strip_prefix(target.selected.as_str());
         let takes = lock(&self.outcomes).takes_what_is_shown();
         let likely = |text: &&str| takes || text.trim().chars().count() <= SURE_CHARS;
-        if let Some(inserted) = inserted.filter(|text| now.at_line_end() && likely(text)) {
+        // Inside brackets and quotes the line goes on as well.
+        let mut right = now.line_suffix.trim_end().chars();
+        let room = right.all(|c| opener_of(c).is_some() || matches!(c, ';' | ','));
+        if let Some(inserted) = inserted.filter(|text| room && likely(text)) {
             self.prefetch(
                 now,
                 &target.document,
@@ -64,7 +70,7 @@ impl Engine {
         text: &str,
         settings: &Settings,
     ) {
-        if !settings.inline.prefetch || self.is_busy() {
+        if !settings.inline.prefetch || self.has_open_generation() {
             return;
         }
         let RoleState::Ready(route) = self.router.route(Role::Completion) else {
@@ -85,7 +91,12 @@ impl Engine {
                 place: now.clone(),
                 text: text.to_owned(),
             };
-            self.generate(&route, place.origin(), &next, settings, Some(predicted));
+            let wish = Wish {
+                predicted: Some(predicted),
+                in_parts: self.updates.is_some(),
+                begun: String::new(),
+            };
+            self.generate(&route, place.origin(), &next, settings, wish);
         }
     }
 

@@ -11,20 +11,18 @@
 //! never has two; a block never has more tokens than the backend's speed allows; nothing of a refused
 //! file is in a block.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use futures_util::StreamExt;
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep_until};
 
+use super::ask::Trace;
 use super::live::Live;
-use super::place::Place;
 use super::trigger::Files;
-use crate::backend::{Chunk, ChunkStream, Priority, Request};
 use crate::config::{Role, Settings};
 use crate::context::{Active, Context, Gatherer, Wish};
 use crate::document::Document;
@@ -39,12 +37,17 @@ const FIRST_IDLE: Duration = Duration::from_secs(1);
 /// How long to wait for a generation that still runs then.
 const BUSY: Duration = Duration::from_millis(250);
 
+mod warmth;
+
+use warmth::Speed;
+pub(super) use warmth::WarmUps;
+
 /// The blocks, and what makes them.
 #[derive(Debug)]
 pub(super) struct Surroundings {
     shared: Arc<Shared>,
-    /// Ends with the engine.
-    task: OnceLock<AbortHandle>,
+    /// End with the engine.
+    tasks: OnceLock<[AbortHandle; 2]>,
 }
 
 #[derive(Debug)]
@@ -52,7 +55,15 @@ struct Shared {
     context: Context,
     /// Frozen: each is replaced as a whole.
     blocks: DashMap<Arc<str>, Arc<Block>>,
+    /// Something happened after which a new block may be due.
     woken: Notify,
+    /// The person did something in a document.
+    touched: Notify,
+    /// The last prompt that went to a backend: what it has cached. A std mutex, held for an exchange or
+    /// a comparison.
+    sent: Mutex<Vec<Segment>>,
+    /// How fast the backend begins to answer. A std mutex, held for a few sums.
+    speed: Mutex<Speed>,
     /// The warm-up in flight. A std mutex, held for an exchange.
     warming: Mutex<Option<JoinHandle<()>>>,
     parts: Parts,
@@ -69,7 +80,7 @@ pub(super) struct Parts {
 
 impl Drop for Surroundings {
     fn drop(&mut self) {
-        if let Some(task) = self.task.get() {
+        for task in self.tasks.get().into_iter().flatten() {
             task.abort();
         }
         drop(self.shared.stop_warming());
@@ -82,12 +93,15 @@ impl Surroundings {
             context: Context::default(),
             blocks: DashMap::new(),
             woken: Notify::new(),
+            touched: Notify::new(),
+            sent: Mutex::default(),
+            speed: Mutex::default(),
             warming: Mutex::default(),
             parts,
         };
         Self {
             shared: Arc::new(shared),
-            task: OnceLock::new(),
+            tasks: OnceLock::new(),
         }
     }
 
@@ -99,7 +113,14 @@ impl Surroundings {
     /// The person is at byte `offset_bytes` of a document, which may have changed. Costs a few pointers.
     pub(super) fn touched(&self, document: &Document, offset_bytes: usize) {
         self.shared.context.touched(document, offset_bytes);
+        self.shared.touched.notify_one();
         self.wake();
+    }
+
+    /// Whether that is where the person was last.
+    pub(super) fn is_at(&self, uri: &str, offset_bytes: usize) -> bool {
+        let active = self.shared.context.active();
+        active.is_some_and(|a| &*a.document.uri == uri && a.offset_bytes == offset_bytes)
     }
 
     /// A document was closed.
@@ -135,29 +156,34 @@ impl Surroundings {
         document: &Document,
         offset_bytes: usize,
     ) -> Vec<Segment> {
-        let block = self.shared.blocks.get(&document.uri).map(|b| b.clone());
-        prompt(route, document, offset_bytes, block.as_deref())
+        self.shared.prompt(route, document, offset_bytes)
     }
 
-    /// The stream of a generation, which begins when a warm-up in flight has ended.
-    pub(super) fn after_warm_up(&self, stream: ChunkStream) -> ChunkStream {
-        let Some(warming) = self.shared.stop_warming() else {
-            return stream;
+    /// A generation's `first` token came after that time.
+    pub(super) fn answered(&self, trace: &Trace, first: Duration) {
+        let (Some(all), Some(cached)) = (trace.prompt_tokens, trace.cached_tokens) else {
+            return;
         };
-        let ended = async move {
-            // Ends with the drop of its stream.
-            let _ = warming.await;
-            stream
-        };
-        futures_util::stream::once(ended).flatten().boxed()
+        let speed = self.shared.speed.lock();
+        let mut speed = speed.unwrap_or_else(PoisonError::into_inner);
+        speed.learn(all.saturating_sub(cached), first);
+    }
+
+    /// What streams have to pass.
+    pub(super) fn warm_ups(&self) -> WarmUps {
+        WarmUps(Arc::clone(&self.shared))
     }
 
     /// Wakes the task, and starts it at the first event, where there is a runtime.
     fn wake(&self) {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            self.task.get_or_init(|| {
-                let shared = Arc::clone(&self.shared);
-                runtime.spawn(shared.run()).abort_handle()
+            self.tasks.get_or_init(|| {
+                let shared = || Arc::clone(&self.shared);
+                let (blocks, warmth) = (shared().run(), shared().keep_warm());
+                [
+                    runtime.spawn(blocks).abort_handle(),
+                    runtime.spawn(warmth).abort_handle(),
+                ]
             });
         }
         self.shared.woken.notify_one();
@@ -166,7 +192,7 @@ impl Surroundings {
 
 /// Cuts the window and lays it out behind the block. Text is cut before it is
 /// laid out, so no sentinel is ever cut.
-fn prompt(
+fn lay_out(
     route: &Route,
     document: &Document,
     offset_bytes: usize,
@@ -246,14 +272,39 @@ impl Shared {
         live.as_ref().is_some_and(Live::is_running)
     }
 
+    fn end_resting(&self) {
+        let live = self.parts.live.lock();
+        let mut live = live.unwrap_or_else(PoisonError::into_inner);
+        live.take_if(|live| live.is_open() && !live.is_running());
+    }
+
+    /// The prompt for a place, which the caller sends.
+    fn prompt(&self, route: &Route, document: &Document, offset_bytes: usize) -> Vec<Segment> {
+        let block = self.block(&document.uri);
+        let prompt = lay_out(route, document, offset_bytes, block.as_deref());
+        self.sent().clone_from(&prompt);
+        prompt
+    }
+
+    fn block(&self, uri: &Arc<str>) -> Option<Arc<Block>> {
+        self.blocks.get(uri).map(|block| block.clone())
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Vec<Segment>> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether a block for the document is of any use.
     fn wants(&self, active: &Active, route: &Route) -> bool {
+        route.backend.prompt_budget().context_tokens > 0 && self.serves(&active.document)
+    }
+
+    /// Whether anything of the document goes to a backend unasked.
+    fn serves(&self, document: &Document) -> bool {
         let settings = self.parts.settings.load();
-        let document = &active.document;
         let disabled = &settings.inline.disabled_languages;
         settings.inline.enabled
             && !disabled.iter().any(|id| **id == *document.language_id)
-            && route.backend.prompt_budget().context_tokens > 0
             && self.parts.files.load().refusal(&document.uri).is_none()
     }
 
@@ -298,8 +349,10 @@ impl Shared {
             self.woken.notify_one();
             return false;
         }
+        // What rests would go on behind the old front.
+        self.end_resting();
         let uri = &active.document.uri;
-        let before = self.blocks.get(uri).map(|block| block.clone());
+        let before = self.block(uri);
         if before.as_deref() == block.as_ref() {
             return false;
         }
@@ -308,49 +361,6 @@ impl Shared {
             None => self.blocks.remove(uri).map(|(_, block)| block),
         };
         true
-    }
-
-    /// Lets the backend compute the prompt for where the person is.
-    fn warm(&self, active: &Active, route: &Arc<Route>) {
-        let Active {
-            document,
-            offset_bytes,
-            ..
-        } = active;
-        if Place::at(document, *offset_bytes).is_none() {
-            return;
-        }
-        let block = self.blocks.get(&document.uri).map(|block| block.clone());
-        let mut stream = route.backend.stream(Request {
-            model: route.model.clone(),
-            prompt: prompt(route, document, *offset_bytes, block.as_deref()).into(),
-            max_tokens: 1,
-            stop: Vec::new(),
-            priority: Priority::WarmUp,
-        });
-        let warming = tokio::spawn(async move {
-            loop {
-                match stream.next().await {
-                    None | Some(Ok(Chunk::Done(_))) => break,
-                    Some(Ok(_)) => {}
-                    // A completion that fails the same way is reported.
-                    Some(Err(error)) => {
-                        tracing::debug!(%error, "the new front of a prompt was not computed");
-                        break;
-                    }
-                }
-            }
-        });
-        let mut slot = self.warming.lock().unwrap_or_else(PoisonError::into_inner);
-        *slot = Some(warming);
-    }
-
-    /// Ends the warm-up in flight; what is returned ends when the backend is free.
-    fn stop_warming(&self) -> Option<JoinHandle<()>> {
-        let mut slot = self.warming.lock().unwrap_or_else(PoisonError::into_inner);
-        let warming = slot.take().filter(|warming| !warming.is_finished())?;
-        warming.abort();
-        Some(warming)
     }
 }
 

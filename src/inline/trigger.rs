@@ -35,6 +35,11 @@ pub enum Skip {
 }
 
 impl Skip {
+    /// Whether it is the cursor's surroundings that want none, not the settings or the file.
+    pub(super) const fn is_of_place(self) -> bool {
+        matches!(self, Self::InsideWord | Self::AfterEnd | Self::TextRight)
+    }
+
     /// What to say of it, once, in the status; `None` for what happens at every other key.
     pub const fn sentence(self) -> Option<&'static str> {
         match self {
@@ -82,7 +87,7 @@ pub(super) fn check(
 
 /// Whether the statement or block ends at the end of `line`. A space after a closer asks for more, as
 /// in `if (a) `, unless the line is nothing but the closer.
-fn at_end(line: &str) -> bool {
+pub(super) fn at_end(line: &str) -> bool {
     let code = line.trim_end();
     if code.ends_with(';') {
         // The head of a `for` has semicolons inside its brackets.

@@ -15,6 +15,8 @@ pub const DID_COPY: &str = "ghostline/didCopy";
 pub const DID_SHOW: &str = "textDocument/didShowCompletion";
 /// Notification from the client: it inserted a part of an item.
 pub const DID_PARTIALLY_ACCEPT: &str = "textDocument/didPartiallyAcceptCompletion";
+/// Notification from the client: the cursor went to `position` of the document `uri`.
+pub const DID_MOVE_CURSOR: &str = "ghostline/didMoveCursor";
 /// Request: counters and latencies of this process.
 pub const METRICS: &str = "ghostline/metrics";
 /// Command that editors run after inserting a completion.

@@ -4,10 +4,10 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use tower_lsp::gen_lsp_types::Range;
+use tower_lsp::gen_lsp_types::{Position, Range};
 
 use super::session::Session;
-use crate::document::position::to_byte_range;
+use crate::document::position::{to_byte_range, to_offset};
 use crate::document::{Document, Edit};
 
 #[derive(Debug, Deserialize)]
@@ -117,6 +117,19 @@ pub(super) fn copied(session: &Session, params: &Value) {
     let uri = params.get("uri").and_then(Value::as_str);
     if let Some(text) = params.get("text").and_then(Value::as_str) {
         session.engine.text_copied(text, uri);
+    }
+}
+
+/// `ghostline/didMoveCursor {uri, position}`: editors tell, because the protocol knows no cursor. A
+/// place of an older text is somewhere near; the next change corrects it.
+pub(super) fn cursor_moved(session: &Session, params: &Value) {
+    let uri = params.get("uri").and_then(Value::as_str);
+    let position = params.get("position").map(Position::deserialize);
+    if let (Some(uri), Some(Ok(position))) = (uri, position)
+        && let Some(document) = session.store.snapshot(uri)
+    {
+        let offset_bytes = to_offset(&document.text, position, session.encoding());
+        session.engine.cursor_moved(&document, offset_bytes);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod bench;
+mod breaks;
 mod command_line;
 mod completion;
 mod context;

@@ -91,6 +91,23 @@ async fn what_is_there_is_answered_without_a_debounce() {
     server.finish().await;
 }
 
+/// No model is asked after a closer, but a text that goes on behind it stays on the screen.
+#[tokio::test]
+async fn a_text_that_is_typed_along_stays_behind_a_closer() {
+    let mut server = TestServer::ready().await;
+    server.open("let a = \n").await;
+    let id = server.ask((0, 8)).await;
+    server.script.next().await.say(" foo(1).bar(2);\n");
+    assert!(server.ghost(&id).await.is_some());
+    server.insert((0, 8), "foo(1)").await;
+    let id = server.ask((0, 14)).await;
+    assert_eq!(server.ghost(&id).await.as_deref(), Some(".bar(2);"));
+    server.insert((0, 14), ".bar(2);").await;
+    let id = server.ask((0, 22)).await;
+    assert_eq!(server.ghost(&id).await, None);
+    server.finish().await;
+}
+
 #[tokio::test]
 async fn old_line_ends_stay() {
     let mut server = TestServer::ready().await;

@@ -11,11 +11,15 @@ const PLACE_BYTES: usize = 160;
 /// How far behind the newest edit a prompt may be, in bytes: a prefetch or a debounced request is laid
 /// out before the key that overtakes it.
 const BEHIND_BYTES: usize = 16;
-/// What a model says that is wrong: names, so that no bracket is left open.
-const WRONG: &[&str] = &[
-    "value", ".next", "_count", " item", "node", ".head", " index", "_ptr", "self", ".len",
-    " other", "result", ".inner", " None", "size", "entry",
+/// What a model says that is wrong where something begins: names.
+const WRONG_NAMES: &[&str] = &[
+    "value", "node", "self", "result", "size", "entry", "index", "item", "other",
 ];
+/// The same behind a name or a closer. Together they are code that parses, as a wrong text of a model is;
+/// names in a row would be none, and the engine would show nothing of them.
+const WRONG_MEMBERS: &[&str] = &[".next", ".head", ".len", ".inner", ".parent", ".count"];
+/// More of a name.
+const WRONG_ENDINGS: &[&str] = &["_count", "_ptr", "_of", "_at"];
 /// Tokens of a wrong line: fewest, and how many more there may be. A median line has 8 tokens.
 const WRONG_LINE_TOKENS: (usize, usize) = (3, 8);
 
@@ -45,7 +49,10 @@ impl Answer {
                 wrong = Some(Wrong::default());
             }
             let token = match &mut wrong {
-                Some(wrong) => wrong.next(&mut chance, rest),
+                Some(wrong) => {
+                    let last = text.chars().next_back().or(written.chars().next_back());
+                    wrong.next(&mut chance, last, rest)
+                }
                 None if rest.is_empty() => {
                     answer.stop = StopReason::Stop;
                     break;
@@ -79,8 +86,9 @@ struct Wrong {
 }
 
 impl Wrong {
-    /// The next wrong token; the first differs from `right` at its first character.
-    fn next(&mut self, chance: &mut Chance, right: &str) -> String {
+    /// The next wrong token, behind `last`; the first differs from `right` at its first character that is
+    /// no space.
+    fn next(&mut self, chance: &mut Chance, last: Option<char>, right: &str) -> String {
         let (fewest, more) = WRONG_LINE_TOKENS;
         let first = self.left.is_none();
         let left = *self.left.get_or_insert_with(|| {
@@ -92,11 +100,23 @@ impl Wrong {
             return ";\n".to_owned();
         }
         self.left = Some(left - 1);
-        let fits: Vec<&&str> = WRONG
-            .iter()
+        // Where a space belongs a model knows; it is what comes after it that is wrong.
+        let space = if first && right.starts_with(' ') {
+            " "
+        } else {
+            ""
+        };
+        let right = right.get(space.len()..).unwrap_or_default();
+        let kinds: &[&[&str]] = match last.filter(|_| space.is_empty()) {
+            Some(c) if c.is_alphanumeric() || c == '_' => &[WRONG_MEMBERS, WRONG_ENDINGS],
+            Some(')' | ']' | '"') => &[WRONG_MEMBERS],
+            _ => &[WRONG_NAMES],
+        };
+        let words = kinds.iter().flat_map(|kind| kind.iter().copied());
+        let fits: Vec<&str> = words
             .filter(|w| !first || w.chars().next() != right.chars().next())
             .collect();
-        chance.pick(&fits).map_or("value", |w| w).to_owned()
+        [space, chance.pick(&fits).copied().unwrap_or("?")].concat()
     }
 }
 
@@ -135,7 +155,8 @@ pub(super) fn truth(written: &str, before: &str, future: &str) -> Option<String>
     life.get(at..).map(str::to_owned)
 }
 
-fn end_of(text: &str, bytes: usize) -> &str {
+/// The end of a text, in whole characters.
+pub(super) fn end_of(text: &str, bytes: usize) -> &str {
     let start = text.ceil_char_boundary(text.len().saturating_sub(bytes));
     text.get(start..).unwrap_or(text)
 }

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::tokens;
 use crate::backend::Priority;
 
 /// Newest generations in which a shown ghost is looked for: as many as the engine's cache has entries.
 const LOOKED_BACK: usize = 250;
+/// Newest generations among which the one before a break is looked for.
+const BREAK_LOOKED_BACK: usize = 4;
 /// A prompt goes to the slot that holds this share of it, else to the one unused longest, as in
 /// llama.cpp's server (`--slot-prompt-similarity`, 0.5 until 2025).
 const SAME_PROMPT_SHARE: f64 = 0.5;
@@ -28,8 +32,16 @@ pub struct Generated {
     /// Of these, how many had arrived when a ghost of this generation was last shown. The others were
     /// generated for nobody.
     pub shown_tokens: u32,
-    /// Its text.
+    /// Its text; behind the text of the generation that it goes on with.
     pub text: String,
+    /// When it began, where that is known.
+    pub began: Option<Instant>,
+    /// The end of the text before the cursor in its prompt.
+    pub(in crate::eval) prompt_end: String,
+    /// Bytes of `text` that are of the generations before.
+    pub(in crate::eval) text_before: usize,
+    /// The generation that it goes on with after a break: its prompt ends in that one's text.
+    pub(in crate::eval) goes_on_with: Option<usize>,
 }
 
 /// All generations of a run.
@@ -53,7 +65,23 @@ impl Ledger {
         }
     }
 
-    pub(super) fn begin(&mut self, generated: Generated) -> usize {
+    pub(super) fn begin(&mut self, mut generated: Generated) -> usize {
+        let earlier = self
+            .generations
+            .iter()
+            .enumerate()
+            .rev()
+            .take(BREAK_LOOKED_BACK);
+        let earlier = earlier.into_iter().find(|(_, g)| {
+            let own = g.text.get(g.text_before..).unwrap_or_default();
+            let before = generated.prompt_end.strip_suffix(own);
+            !own.is_empty() && before.is_some_and(|before| g.prompt_end.ends_with(before))
+        });
+        if let Some((id, earlier)) = earlier {
+            generated.goes_on_with = Some(id);
+            generated.text.clone_from(&earlier.text);
+            generated.text_before = generated.text.len();
+        }
         self.running += 1;
         self.most_at_once = self.most_at_once.max(self.running);
         self.generations.push(generated);
@@ -76,9 +104,14 @@ impl Ledger {
         let Some(line) = ghost.lines().map(str::trim).find(|l| !l.is_empty()) else {
             return;
         };
-        let newest = self.generations.iter_mut().rev().take(LOOKED_BACK);
-        if let Some(generated) = newest.into_iter().find(|g| g.text.contains(line)) {
+        let newest = self.generations.iter().enumerate().rev().take(LOOKED_BACK);
+        let mut found = newest
+            .into_iter()
+            .find(|(_, g)| g.text.contains(line))
+            .map(|(id, _)| id);
+        while let Some(generated) = found.and_then(|id| self.generations.get_mut(id)) {
             generated.shown_tokens = generated.tokens;
+            found = generated.goes_on_with;
         }
     }
 }
@@ -130,6 +163,22 @@ impl Slots {
         (chosen, cached.min(prompt.len().saturating_sub(1)))
     }
 
+    /// The prompt of a slot was given up when `share` of the time to its first token was left; it holds
+    /// the `cached` tokens of before and what was computed since.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a share of a few thousand tokens"
+    )]
+    pub(super) fn given_up(&mut self, slot: usize, share: f64, cached: u32) {
+        if let Some(slot) = self.slots.get_mut(slot) {
+            let new = slot.tokens.len().saturating_sub(cached as usize);
+            let computed = (new as f64 * (1.0 - share)) as usize;
+            slot.tokens.truncate(cached as usize + computed);
+        }
+    }
+
     /// A generated token is in the cache too.
     pub(super) fn generated(&mut self, slot: usize, token: &str) {
         if let Some(slot) = self.slots.get_mut(slot) {
@@ -155,6 +204,16 @@ mod tests {
     }
 
     #[test]
+    fn a_prompt_that_is_given_up_leaves_what_was_computed() {
+        let mut slots = Slots::new(1);
+        slots.take(&[1, 2]);
+        let (slot, cached) = slots.take(&[1, 2, 3, 4, 5, 6]);
+        slots.given_up(slot, 0.75, 2);
+        assert_eq!((slot, cached), (0, 2));
+        assert_eq!(slots.take(&[1, 2, 3, 4, 5, 6]), (0, 3));
+    }
+
+    #[test]
     fn two_slots_keep_two_prompts_and_the_older_one_goes() {
         let mut slots = Slots::new(2);
         let (a, _) = slots.take(&[1, 2, 3]);
@@ -164,10 +223,8 @@ mod tests {
         assert_eq!(slots.take(&[8, 8, 8]), (b, 0));
     }
 
-    #[test]
-    fn tokens_after_the_last_showing_were_for_nobody() {
-        let mut ledger = Ledger::default();
-        let id = ledger.begin(Generated {
+    fn generated(prompt_end: &str) -> Generated {
+        Generated {
             key: 0,
             priority: Priority::Completion,
             computed_tokens: Some(0),
@@ -175,7 +232,34 @@ mod tests {
             tokens: 0,
             shown_tokens: 0,
             text: String::new(),
-        });
+            began: None,
+            prompt_end: prompt_end.to_owned(),
+            text_before: 0,
+            goes_on_with: None,
+        }
+    }
+
+    #[test]
+    fn what_was_generated_before_and_after_a_break_is_one_text() {
+        let mut ledger = Ledger::default();
+        let first = ledger.begin(generated("let a ="));
+        ledger.token(first, " foo");
+        ledger.token(first, "(b");
+        ledger.shown("foo");
+        ledger.token(first, ", ");
+        let second = ledger.begin(generated("let a = foo(b, "));
+        ledger.token(second, "c)");
+        let third = ledger.begin(generated("let a = foo(b, c)"));
+        ledger.token(third, ";");
+        ledger.shown("foo(b, c);");
+        let shown = |id: usize| ledger.generations[id].shown_tokens;
+        assert_eq!((shown(first), shown(second), shown(third)), (3, 1, 1));
+    }
+
+    #[test]
+    fn tokens_after_the_last_showing_were_for_nobody() {
+        let mut ledger = Ledger::default();
+        let id = ledger.begin(generated(""));
         ledger.token(id, "foo");
         ledger.shown("other");
         assert_eq!(ledger.generations[id].shown_tokens, 0);

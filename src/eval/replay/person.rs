@@ -32,6 +32,9 @@ pub(in crate::eval) trait Books: Send + Sync + Debug {
     /// the text before the cursor then, `future` what the person types from there on.
     fn look_ahead(&self, key: usize, version: i32, before: &str, future: &str);
 
+    /// The cursor goes to where step `key` will be made.
+    fn turn_to(&self, key: usize);
+
     /// A ghost of this text was shown.
     fn shown(&self, text: &str);
 
@@ -42,6 +45,10 @@ pub(in crate::eval) trait Books: Send + Sync + Debug {
 impl Books for Oracle {
     fn look_ahead(&self, key: usize, _: i32, before: &str, future: &str) {
         Self::look_ahead(self, key, before, future);
+    }
+
+    fn turn_to(&self, key: usize) {
+        Self::turn_to(self, key);
     }
 
     fn shown(&self, text: &str) {
@@ -102,6 +109,8 @@ pub struct KeyRecord {
     pub after_accept: bool,
     /// Until the next edit.
     pub gap: Duration,
+    /// When it was.
+    pub at: Instant,
     /// From the key to its ghost, if one was there before the next edit.
     pub ghost_after: Option<Duration>,
     /// The ghost.
@@ -210,6 +219,11 @@ impl<'s> Person<'s> {
             next = shown
                 .and_then(|ghost| self.accept(index, step, &ghost))
                 .map_or((index + 1, None), |(last, edit)| (last, Some(edit)));
+            if let Some(there) = self.jump(&next) {
+                self.go(next.0, there);
+                at += rhythm::gap(self.seed, self.script.steps.len() + next.0);
+                sleep_until(at).await;
+            }
         }
         sleep(patience).await;
         let stale_items = lock(&self.screen).stale_items;
@@ -218,6 +232,25 @@ impl<'s> Person<'s> {
             ledger: self.books.ledger(),
             stale_items,
             accepts: self.accepted,
+        }
+    }
+
+    /// Where the cursor has to go before the next step, if that does not go on where it is.
+    fn jump(&self, next: &(usize, Option<Edit>)) -> Option<usize> {
+        let (index, accepted) = next;
+        let step = self.script.steps.get(*index)?;
+        let there = step.edits.first()?.range_bytes.as_ref()?.end;
+        (accepted.is_none() && !step.continues).then_some(there)
+    }
+
+    /// Takes the cursor there, to step `index`: an editor drops the ghost and cancels the open request.
+    fn go(&mut self, index: usize, there: usize) {
+        self.books.turn_to(index);
+        if let Some(open) = self.open.take() {
+            open.abort();
+        }
+        if let Some(document) = self.store.snapshot(URI) {
+            self.policy.cursor_moved(&document, there);
         }
     }
 
@@ -259,6 +292,7 @@ impl<'s> Person<'s> {
             came_lines: step.came_lines,
             after_accept: self.just_accepted && step.is_wanted() && !jump,
             gap,
+            at: Instant::now(),
             ghost_after: None,
             ghost: None,
             right: false,

@@ -75,6 +75,10 @@ impl WallBooks {
             tokens: number("generatedTokens").unwrap_or(0),
             shown_tokens: 0,
             text: params["text"].as_str().unwrap_or_default().to_owned(),
+            began: None,
+            prompt_end: String::new(),
+            text_before: 0,
+            goes_on_with: None,
         });
     }
 }
@@ -87,6 +91,13 @@ impl Books for WallBooks {
         let mut inner = self.lock();
         inner.key = key;
         inner.steps.insert(version, key);
+    }
+
+    fn turn_to(&self, key: usize) {
+        if let Some(oracle) = &self.oracle {
+            oracle.turn_to(key);
+        }
+        self.lock().key = key;
     }
 
     fn shown(&self, text: &str) {
@@ -161,6 +172,10 @@ impl Drop for Open {
             tokens: finish.map_or(self.pieces, |f| f.generated_tokens),
             shown_tokens: 0,
             text: std::mem::take(&mut self.text),
+            began: None,
+            prompt_end: String::new(),
+            text_before: 0,
+            goes_on_with: None,
         });
     }
 }

@@ -109,6 +109,12 @@ impl Policy for Editor {
         self.shared.notify("textDocument/didChange", &params);
     }
 
+    fn cursor_moved(&self, document: &Document, offset_bytes: usize) {
+        let position = position(document, offset_bytes);
+        let params = json!({ "uri": &*document.uri, "position": position });
+        self.shared.notify("ghostline/didMoveCursor", &params);
+    }
+
     fn complete(&self, ask: Ask, _: bool) -> BoxFuture<'static, Option<Ghost>> {
         let Ask {
             document,

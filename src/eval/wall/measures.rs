@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::backend::Priority;
-use crate::eval::figures::{Figures, Quantiles, asked_at, computed_per_key, ratio};
+use crate::eval::figures::{Asked, Figures, Quantiles, computed_per_key, ratio};
 use crate::eval::replay::{Came, KeyRecord, Outcome};
 use crate::eval::report::{Row, percent, three};
 use crate::metrics::ms;
@@ -143,7 +143,7 @@ pub struct SameGhost {
 
 impl SameGhost {
     pub(super) fn of(engine: &Outcome, http: &Outcome) -> Option<Self> {
-        let (asked, asked_http) = (asked_at(engine), asked_at(http));
+        let (asked, asked_http) = (Asked::of(engine), Asked::of(http));
         let beginning = |key: &KeyRecord| -> Option<String> {
             Some(key.ghost.as_ref()?.chars().take(SAME_CHARS).collect())
         };
@@ -152,7 +152,7 @@ impl SameGhost {
             .iter()
             .zip(&http.keys)
             .filter(|(a, b)| a.step == b.step)
-            .filter(|(key, _)| asked.contains(&key.step) && asked_http.contains(&key.step))
+            .filter(|(a, b)| asked.before_ghost(a) && asked_http.before_ghost(b))
             .filter(|(a, b)| beginning(a).is_some() && beginning(a) == beginning(b))
             .filter_map(|(a, b)| Some((ms(a.ghost_after?), ms(b.ghost_after?))))
             .collect();

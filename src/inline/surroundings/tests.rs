@@ -1,16 +1,68 @@
-//! What the way of a key costs with a block in front.
+//! Where the cursor rests is warm, and what the way of a key costs with a block in front.
 
 use std::hint::black_box;
+use std::time::Duration;
 
+use crate::backend::{Priority, StopReason};
 use crate::config::Settings;
 use crate::document::{Document, Edit};
 use crate::eval::oracle::{MODEL, Oracle, OracleOptions};
-use crate::inline::Engine;
+use crate::inline::{Engine, Trace};
 use crate::metrics::Metrics;
 use crate::prompt::Block;
 use crate::prompt::block_tests::{block, snippet};
 use crate::router::{RoleState, Router};
 use std::sync::Arc;
+
+fn trace(computed_tokens: u32) -> Trace {
+    Trace {
+        model: MODEL.into(),
+        backend: "oracle".into(),
+        prompt_tokens: Some(computed_tokens),
+        cached_tokens: Some(0),
+        generated_tokens: 1,
+        first_token: None,
+        total: Duration::ZERO,
+        stop: StopReason::Stop,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_where_the_cursor_rests_is_warmed_where_a_cold_prompt_is_late() {
+    for (first_ms, warmed) in [(20, false), (60, true)] {
+        let oracle = Oracle::new(OracleOptions::default(), 1);
+        let router = Router::fixed(Arc::new(oracle.clone()), MODEL);
+        let RoleState::Ready(route) = router.route(crate::config::Role::Completion) else {
+            unreachable!("a fixed router is ready")
+        };
+        let engine = Engine::new(router, Arc::default(), Arc::<Metrics>::default());
+        let lines = (0..400).map(|n| format!("    let a{n} = found(uri, {n});\n"));
+        let document = Document::new("file:///a.rs", 1, "rust", &lines.collect::<String>());
+        let warm_ups = || {
+            let generations = oracle.ledger().generations;
+            assert!(generations.iter().all(|g| g.priority == Priority::WarmUp));
+            generations.len()
+        };
+        let first = Duration::from_millis(first_ms);
+        engine.surroundings.answered(&trace(1), first);
+        let cold = first + Duration::from_millis(34);
+        engine.surroundings.answered(&trace(400), cold);
+        let place = |line: usize| document.text.line_to_byte(line) + 4;
+        drop(engine.surroundings.prompt(&route, &document, place(10)));
+        // A held arrow key passes places by.
+        for line in 200..210 {
+            engine.cursor_moved(&document, place(line));
+            tokio::time::sleep(Duration::from_millis(33)).await;
+        }
+        assert_eq!(warm_ups(), 0, "{first_ms}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(warm_ups(), usize::from(warmed), "{first_ms}");
+        // Near by nothing is cold.
+        engine.cursor_moved(&document, place(211));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(warm_ups(), usize::from(warmed), "{first_ms}");
+    }
+}
 
 /// Run with `cargo test --release --lib surroundings::tests::cost -- --ignored --nocapture`.
 #[tokio::test]

@@ -1,0 +1,213 @@
+//! Keeps the backend's cache warm where the person is, and on the line below a finished one.
+//!
+//! After a jump the front of the prompt is another, and the first key there pays for all of it. Editors
+//! that tell where the cursor goes, and edits at which no completion is asked for, say so earlier: once
+//! the cursor has rested there for a moment, and nothing else is under way, the prompt for that place
+//! is computed.
+//!
+//! Only where it matters: a backend that begins early enough with a cold prompt is left alone, and so is
+//! one that is so slow that it has no text of elsewhere in its prompts either.
+//!
+//! Invariants: a place is warmed once; the lowest priority; the next generation ends it and takes over
+//! what was computed.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::task::JoinHandle;
+use tokio::time::sleep_until;
+
+use super::{Shared, lay_out};
+use crate::backend::{Chunk, ChunkStream, Priority, Request};
+use crate::config::Role;
+use crate::context::Active;
+use crate::document::Edit;
+use crate::inline::place::Place;
+use crate::inline::trigger::at_end;
+use crate::prompt::{BYTES_PER_TOKEN, Segment};
+use crate::router::{RoleState, Route};
+
+/// How long the cursor rests before its place is warmed: a held arrow key repeats every 33 ms.
+const REST: Duration = Duration::from_millis(40);
+/// By when the first token of a cold prompt has to come: two more make a word that may be shown, and at
+/// 100 ms a ghost text no longer feels immediate.
+const FIRST_TOKEN_BY_S: f64 = 0.08;
+/// Up to so many tokens a prompt counts as cached: what a few keys add to it.
+const FEW_TOKENS: u32 = 16;
+/// How much one more observation counts: about the last twenty.
+const WEIGHT: f64 = 0.05;
+
+/// How long a backend takes to its first token.
+#[derive(Debug, Default)]
+pub(super) struct Speed {
+    /// With a cached prompt, in seconds.
+    first_s: Option<f64>,
+    /// For each prompt token that is not cached, in seconds.
+    token_s: Option<f64>,
+}
+
+impl Speed {
+    /// Notes a prompt of which so many tokens were computed.
+    pub(super) fn learn(&mut self, computed_tokens: u32, first: Duration) {
+        let first_s = first.as_secs_f64();
+        if computed_tokens <= FEW_TOKENS {
+            learn(&mut self.first_s, first_s);
+        } else if let Some(warm_s) = self.first_s {
+            let token_s = (first_s - warm_s).max(0.0) / f64::from(computed_tokens);
+            learn(&mut self.token_s, token_s);
+        }
+    }
+
+    /// Whether somebody who asks with a prompt of which so many tokens are not cached waits too long.
+    /// Nothing is known before both kinds of prompt were seen.
+    fn is_late(&self, tokens: usize) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "a few thousand tokens")]
+        let tokens = tokens as f64;
+        let known = self.first_s.zip(self.token_s);
+        known.is_some_and(|(first_s, token_s)| first_s + tokens * token_s > FIRST_TOKEN_BY_S)
+    }
+}
+
+fn learn(value: &mut Option<f64>, seen: f64) {
+    let value = value.get_or_insert(seen);
+    *value += WEIGHT * (seen - *value);
+}
+
+/// Holds streams back until a warm-up in flight has ended.
+#[derive(Debug, Clone)]
+pub(in crate::inline) struct WarmUps(pub(super) Arc<Shared>);
+
+impl WarmUps {
+    /// The stream of a generation, which begins when a warm-up in flight has ended.
+    pub(in crate::inline) fn before(&self, stream: ChunkStream) -> ChunkStream {
+        self.0.after_warm_up(stream)
+    }
+}
+
+/// Where the next completion is wanted: where a statement ends, on the line below.
+fn next_place(mut active: Active) -> Active {
+    let place = Place::at(&active.document, active.offset_bytes);
+    if place.is_some_and(|place| place.at_line_end() && at_end(&place.line_prefix)) {
+        let at = active.offset_bytes;
+        active.offset_bytes = active.document.apply(&Edit {
+            range_bytes: Some(at..at),
+            text: "\n".to_owned(),
+        });
+    }
+    active
+}
+
+impl Shared {
+    /// Warms the places at which the cursor rests, for ever.
+    pub(super) async fn keep_warm(self: Arc<Self>) {
+        loop {
+            self.touched.notified().await;
+            let Some(active) = self.context.active() else {
+                continue;
+            };
+            sleep_until(active.at + REST).await;
+            let rests = self.context.active().is_some_and(|now| now.at == active.at);
+            if !rests || self.is_busy() || self.is_warming() {
+                continue;
+            }
+            let RoleState::Ready(route) = self.parts.router.route(Role::Completion) else {
+                continue;
+            };
+            if !self.wants(&active, &route) || self.sent().is_empty() {
+                continue;
+            }
+            let active = next_place(active);
+            let block = self.block(&active.document.uri);
+            let (document, offset) = (&active.document, active.offset_bytes);
+            let prompt = lay_out(&route, document, offset, block.as_deref());
+            if self.is_late(&prompt) {
+                self.warm(&active, &route);
+            }
+        }
+    }
+
+    fn is_late(&self, prompt: &[Segment]) -> bool {
+        let tokens = self.tokens_to_compute(prompt);
+        let speed = self.speed.lock().unwrap_or_else(PoisonError::into_inner);
+        // A text of a few tokens is warm enough however slow the backend is.
+        tokens > FEW_TOKENS as usize && speed.is_late(tokens)
+    }
+
+    /// About how many tokens of `prompt` a backend computes anew that has seen the last one.
+    fn tokens_to_compute(&self, prompt: &[Segment]) -> usize {
+        let sent = self.sent();
+        let bytes: usize = prompt.iter().map(|s| s.as_str().len()).sum();
+        let mut common = 0;
+        for (new, old) in prompt.iter().zip(sent.iter()) {
+            let (new, old) = (new.as_str().as_bytes(), old.as_str().as_bytes());
+            let same = new.iter().zip(old).take_while(|(a, b)| a == b).count();
+            common += same;
+            if same < new.len() {
+                break;
+            }
+        }
+        (bytes - common) / BYTES_PER_TOKEN
+    }
+
+    /// Lets the backend compute the prompt for where the person is.
+    pub(super) fn warm(&self, active: &Active, route: &Arc<Route>) {
+        let Active {
+            document,
+            offset_bytes,
+            ..
+        } = active;
+        if Place::at(document, *offset_bytes).is_none() {
+            return;
+        }
+        let stream = route.backend.stream(Request {
+            model: route.model.clone(),
+            prompt: self.prompt(route, document, *offset_bytes).into(),
+            max_tokens: 1,
+            stop: Vec::new(),
+            priority: Priority::WarmUp,
+        });
+        let mut stream = self.after_warm_up(stream);
+        let warming = tokio::spawn(async move {
+            loop {
+                match stream.next().await {
+                    None | Some(Ok(Chunk::Done(_))) => break,
+                    Some(Ok(_)) => {}
+                    // A completion that fails the same way is reported.
+                    Some(Err(error)) => {
+                        tracing::debug!(%error, "the new front of a prompt was not computed");
+                        break;
+                    }
+                }
+            }
+        });
+        let mut slot = self.warming.lock().unwrap_or_else(PoisonError::into_inner);
+        *slot = Some(warming);
+    }
+
+    /// `stream`, which begins when a warm-up in flight has ended.
+    fn after_warm_up(&self, stream: ChunkStream) -> ChunkStream {
+        let Some(warming) = self.stop_warming() else {
+            return stream;
+        };
+        let ended = async move {
+            // Ends with the drop of its stream.
+            let _ = warming.await;
+            stream
+        };
+        futures_util::stream::once(ended).flatten().boxed()
+    }
+
+    fn is_warming(&self) -> bool {
+        let slot = self.warming.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.as_ref().is_some_and(|warming| !warming.is_finished())
+    }
+
+    /// Ends the warm-up in flight; what is returned ends when the backend is free.
+    pub(super) fn stop_warming(&self) -> Option<JoinHandle<()>> {
+        let mut slot = self.warming.lock().unwrap_or_else(PoisonError::into_inner);
+        let warming = slot.take().filter(|warming| !warming.is_finished())?;
+        warming.abort();
+        Some(warming)
+    }
+}
