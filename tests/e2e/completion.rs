@@ -430,11 +430,11 @@ async fn a_partial_that_does_not_parse_is_no_answer_and_the_whole_is() {
         .await;
     let id = server.ask((2, 8)).await;
     let running = server.script.next().await;
-    running.say("        self.documents.");
+    running.say("        self.docs.");
     running.say("len()\n    }");
     running.finish();
     let first = server.ghost(&id).await.unwrap();
-    let last = if first == "self.documents.len()" {
+    let last = if first == "self.docs.len()" {
         first
     } else {
         let update = server.client.notification(GROWS).await.unwrap();
@@ -443,5 +443,5 @@ async fn a_partial_that_does_not_parse_is_no_answer_and_the_whole_is() {
             .unwrap()
             .to_owned()
     };
-    assert_eq!(last, "self.documents.len()");
+    assert_eq!(last, "self.docs.len()");
 }
