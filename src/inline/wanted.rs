@@ -70,8 +70,10 @@ impl Wanted {
 
     /// Whether enough of `text` lies ahead of the person for now.
     pub(super) fn has_enough(&self, text: &str) -> bool {
-        // Only the line's end is left to come.
-        if text.trim_end().ends_with([';', '{']) {
+        // Where a statement or a head may end, the next token tells whether the line does: cheaper now than
+        // as a request of its own.
+        let may_end = [';', '{', '}', ')', ']', ':', ','];
+        if text.trim_end_matches(' ').ends_with(may_end) {
             return false;
         }
         match self.ahead(text) {
