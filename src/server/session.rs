@@ -13,10 +13,11 @@ use tower_lsp::gen_lsp_types::{InitializeParams, WorkspaceFolders};
 
 use super::model_commands::{self, Pulls};
 use super::transport::Outbox;
-use super::{inline_completion, settings_watch, status};
+use super::{inline_completion, search, settings_watch, status};
 use crate::config::{Candidate, Role, Settings};
 use crate::document::position::Encoding;
 use crate::document::{Document, Store};
+use crate::index::Index;
 use crate::inline::{Engine, Gate, Skip, Update};
 use crate::metrics::Metrics;
 use crate::router::{Choices, Router};
@@ -41,6 +42,11 @@ pub trait Host: Send + Sync + std::fmt::Debug {
         Vec::new()
     }
 
+    /// Where the indexes of workspaces are kept; nothing where none is to be made.
+    fn index_dir(&self) -> Option<PathBuf> {
+        None
+    }
+
     /// Makes `candidate` the first choice of `role` in the user's settings; answers the file.
     ///
     /// # Errors
@@ -60,6 +66,7 @@ pub(super) struct Session {
     pub(super) engine: Arc<Engine>,
     pub(super) router: Arc<Router>,
     pub(super) pulls: Pulls,
+    pub(super) index: Arc<Index>,
     metrics: Arc<Metrics>,
     host: Arc<dyn Host>,
     settings: ArcSwap<Settings>,
@@ -133,7 +140,14 @@ impl Session {
         };
         let gate_at_start = host.stored_gate();
         engine.set_gate(gate_at_start.clone());
+        let index = Arc::new(Index::new(
+            router.clone(),
+            &sources.folders,
+            &settings,
+            host.index_dir(),
+        ));
         let session = Arc::new(Self {
+            index,
             store: Store::default(),
             engine,
             router,
@@ -172,14 +186,17 @@ impl Session {
             .take();
         let offering = model_commands::offer(Arc::downgrade(self), self.router.subscribe());
         let offering = tokio::spawn(offering);
+        let progress = tokio::spawn(search::begin(self));
         let watching = tokio::spawn(settings_watch::watch(Arc::downgrade(self)));
         let growing = tokio::spawn(forward(updates, self.outbox.clone(), self.encoding));
         let mut background = self
             .background
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        background
-            .extend([checks, notices, growing, offering, watching].map(|task| task.abort_handle()));
+        background.extend(
+            [checks, notices, growing, offering, watching, progress]
+                .map(|task| task.abort_handle()),
+        );
     }
 
     pub(super) fn settings(&self) -> Arc<Settings> {
@@ -244,7 +261,8 @@ impl Session {
     pub(super) fn status(&self) -> Value {
         let kept_out = self.kept_out.borrow().as_ref().map(|(_, skip)| *skip);
         let roles = self.router.subscribe();
-        status::status(&roles.borrow(), kept_out, self.engine.is_busy())
+        let status = status::status(&roles.borrow(), kept_out, self.engine.is_busy());
+        search::with_index(status, &self.index.status())
     }
 
     /// A document is gone: nothing more is said of it.
@@ -294,6 +312,7 @@ impl Session {
             problems.extend(more);
             self.router.reconfigure(choices);
         }
+        self.index.reconfigure(&sources.folders, &settings);
         let settings = Arc::new(settings);
         self.settings.store(settings.clone());
         self.engine.set_settings(settings);
