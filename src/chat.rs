@@ -45,6 +45,7 @@ mod disk;
 pub mod generation;
 mod history;
 pub mod intent;
+mod lookup;
 pub mod picture;
 mod turn;
 

@@ -1,7 +1,8 @@
 //! The languages whose grammar is built in: one row each.
 //!
-//! Read by `inline/syntax`, for what stands at the cursor, by `context`, for what files declare, and by
-//! `action`, for whether an edit breaks what parsed. Sources: the grammars' own `node-types.json` and `tags.scm`, in the versions of
+//! Read by `inline/syntax`, for what stands at the cursor, by `context`, for what files declare, by `index`, to
+//! cut files up, and by `action`, for whether an edit breaks what parsed. Sources: the grammars' own
+//! `node-types.json` and `tags.scm`, in the versions of
 //! `Cargo.lock`.
 
 use tree_sitter::{Language, Query};
@@ -196,8 +197,6 @@ impl Grammar {
 
 #[cfg(test)]
 mod tests {
-    use tree_sitter::Parser;
-
     use super::*;
 
     #[test]

@@ -32,6 +32,7 @@ mod model_commands;
 mod news;
 mod progress;
 mod scopes;
+mod search;
 mod session;
 mod settings_watch;
 mod status;
@@ -79,6 +80,7 @@ pub fn service(host: Arc<dyn Host>, outbox: Outbox) -> (LspService<Server>, Clie
         "workspace/didChangeWatchedFiles",
         Server::did_change_watched_files,
     )
+    .custom_method("textDocument/didSave", Server::did_save)
     .custom_method("workspace/executeCommand", Server::execute_command)
     .custom_method("textDocument/codeAction", Server::code_action)
     .custom_method("codeAction/resolve", Server::resolve_code_action)
@@ -93,6 +95,7 @@ pub fn service(host: Arc<dyn Host>, outbox: Outbox) -> (LspService<Server>, Clie
     .custom_method(ext::DELETE_CONVERSATION, Server::delete_conversation)
     .custom_method(ext::STATUS, Server::status)
     .custom_method(ext::METRICS, Server::metrics)
+    .custom_method(ext::SEARCH, Server::search)
     .finish()
 }
 
@@ -106,7 +109,8 @@ impl LanguageServer for Server {
         );
         let encoding = session.encoding().kind();
         let experimental = experimental(&params.capabilities);
-        if let Some(registration) = watched::registration(&params.capabilities) {
+        let indexes = session.index.is_on();
+        if let Some(registration) = watched::registration(&params.capabilities, indexes) {
             let _ = self.watched.set(registration);
         }
         self.session
@@ -156,6 +160,10 @@ impl Server {
 
     async fn did_close(&self, params: Value) {
         self.with_session(|session| text_sync::close(session, &params));
+    }
+
+    async fn did_save(&self, params: Value) {
+        self.with_session(|session| text_sync::saved(session, &params));
     }
 
     async fn did_copy(&self, params: Value) {
@@ -212,8 +220,8 @@ impl Server {
         self.with_session(|session| session.folders_changed(added, &removed));
     }
 
-    async fn did_change_watched_files(&self, _: Value) {
-        self.with_session(|session| session.reload());
+    async fn did_change_watched_files(&self, params: Value) {
+        self.with_session(|session| search::files_changed(session, &params));
     }
 
     async fn execute_command(&self, params: Value) -> Result<Value> {
@@ -256,6 +264,10 @@ impl Server {
         Ok(self.session()?.status())
     }
 
+    async fn search(&self, params: Value) -> Result<Value> {
+        search::search(self.session()?, &params).await
+    }
+
     async fn metrics(&self, params: Value) -> Result<Value> {
         Ok(self.session()?.metrics(&params))
     }
@@ -281,6 +293,7 @@ fn capabilities(encoding: PositionEncodingKind, experimental: bool) -> ServerCap
         text_document_sync: Some(TextDocumentSync::Options(TextDocumentSyncOptions {
             open_close: Some(true),
             change: Some(TextDocumentSyncKind::Incremental),
+            save: Some(true.into()),
             ..TextDocumentSyncOptions::default()
         })),
         code_action_provider: Some(CodeActionProvider::CodeActionOptions(CodeActionOptions {

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::bail;
 
@@ -11,6 +12,7 @@ use super::{Exit, Usage, output};
 use crate::chat::attach::{Attached, piece_of};
 use crate::chat::{Ask, ChatError, Chats, Event};
 use crate::config::Role;
+use crate::index::Index;
 use crate::server::Host as _;
 
 /// Arguments of `ghostline chat`.
@@ -36,7 +38,16 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
     let role = role(&args.role)?;
     let here = Here::around(&std::env::current_dir()?);
-    let chats = Chats::new(here.router.clone(), here.host.chats_folder(&here.folders));
+    let index = Index::new(
+        here.router.clone(),
+        &here.folders,
+        &here.settings,
+        here.host.index_dir(),
+    );
+    // Goes on beside the conversation; a question takes what is there.
+    index.start();
+    let chats = Chats::new(here.router.clone(), here.host.chats_folder(&here.folders))
+        .with_searcher(Arc::new(index));
     let keeps_secrets = !here.settings.privacy.redact_secrets;
     let mut ask = Ask {
         keeps_secrets,

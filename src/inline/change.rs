@@ -33,7 +33,7 @@ impl Engine {
 
     /// Why nothing of the document goes into a prompt, if nothing does.
     pub fn kept_out(&self, uri: &Arc<str>) -> Option<Skip> {
-        self.files.load().refusal(uri)
+        self.files.load().refusal(uri).map(Skip::from)
     }
 
     /// The files of this session, the one touched last first.

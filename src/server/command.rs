@@ -17,6 +17,7 @@ pub(super) const COMMANDS: &[&str] = &[
     ext::DID_ACCEPT,
     ext::PULL_MODEL,
     ext::SELECT_MODEL,
+    ext::REINDEX,
     ext::EXPLAIN,
     ext::ACTION,
 ];
@@ -32,6 +33,10 @@ pub(super) async fn execute(session: &Session, params: Value) -> Result<Value> {
         }
         Some(ext::PULL_MODEL) => model_commands::pull(session, &params).await,
         Some(ext::SELECT_MODEL) => model_commands::select(session, &params).await,
+        Some(ext::REINDEX) => {
+            session.index.reindex();
+            Ok(Value::Null)
+        }
         Some(ext::EXPLAIN) => act(session, &params, Some("explain")).await,
         Some(ext::ACTION) => act(session, &params, None).await,
         other => {

@@ -28,6 +28,10 @@ pub const CONVERSATION: &str = "ghostline/conversation";
 pub const DELETE_CONVERSATION: &str = "ghostline/deleteConversation";
 /// Request: counters and latencies of this process.
 pub const METRICS: &str = "ghostline/metrics";
+/// Request: places of the workspace that answer a question.
+pub const SEARCH: &str = "ghostline/search";
+/// Command: makes the search index anew.
+pub const REINDEX: &str = "ghostline.reindex";
 /// Command that editors run after inserting a completion.
 pub const DID_ACCEPT: &str = "ghostline.didAccept";
 /// Notification to the client: Markdown to show.

@@ -18,11 +18,12 @@ use super::progress::Running as InProgress;
 pub(super) use super::scopes::path_of;
 use super::scopes::{Place, Read, Scopes, folders};
 use super::transport::Outbox;
-use super::{announce, settings_watch, status};
+use super::{announce, search, settings_watch, status};
 use crate::chat::Chats;
 use crate::config::{Candidate, Role, Settings};
 use crate::document::position::Encoding;
 use crate::document::{Document, Store};
+use crate::index::Index;
 use crate::inline::{Engine, Gate, Skip};
 use crate::metrics::{Metrics, ms};
 use crate::router::{Choices, Router};
@@ -61,6 +62,11 @@ pub trait Host: Send + Sync + std::fmt::Debug {
     /// Tells other programs on this machine what this server uses. May block.
     fn announce(&self, _running: &Running) {}
 
+    /// Where the indexes of workspaces are kept; nothing where none is to be made.
+    fn index_dir(&self) -> Option<PathBuf> {
+        None
+    }
+
     /// Makes `candidate` the first choice of `role` in the user's settings; answers the file.
     ///
     /// # Errors
@@ -90,6 +96,7 @@ pub(super) struct Session {
     pub(super) place: watch::Sender<Place>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) host: Arc<dyn Host>,
+    pub(super) index: Arc<Index>,
     settings: ArcSwap<Settings>,
     encoding: Encoding,
     /// What the client calls itself.
@@ -159,10 +166,18 @@ impl Session {
         let engine = Engine::new(router.clone(), settings.clone(), metrics.clone());
         let (listening, news) = News::of(params);
         let engine = Arc::new(listening.heard_from(engine));
-        let chats = Chats::new(router.clone(), host.chats_folder(&sources.folders));
         let gate_at_start = host.stored_gate();
         engine.set_gate(gate_at_start.clone());
+        let index = Arc::new(Index::new(
+            router.clone(),
+            &sources.folders,
+            &settings,
+            host.index_dir(),
+        ));
+        let chats = Chats::new(router.clone(), host.chats_folder(&sources.folders))
+            .with_searcher(index.clone());
         let session = Arc::new(Self {
+            index,
             store: Store::default(),
             engine,
             router,
@@ -204,6 +219,7 @@ impl Session {
         let news = std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));
         let offering = model_commands::offer(Arc::downgrade(self), self.router.subscribe());
         let offering = tokio::spawn(offering);
+        let progress = tokio::spawn(search::begin(self));
         let watching = tokio::spawn(settings_watch::watch(Arc::downgrade(self)));
         let announcing = tokio::spawn(announce::keep(Arc::downgrade(self)));
         let forwarding = tokio::spawn(news.forward(self.outbox.clone(), self.encoding));
@@ -212,8 +228,10 @@ impl Session {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         background.extend(
-            [checks, notices, forwarding, offering, watching, announcing]
-                .map(|task| task.abort_handle()),
+            [
+                checks, notices, forwarding, offering, watching, announcing, progress,
+            ]
+            .map(|task| task.abort_handle()),
         );
     }
 
@@ -290,7 +308,8 @@ impl Session {
         let (engine, router) = self.shown();
         let roles = router.subscribe();
         let roles = roles.borrow();
-        status::status(&roles, kept_out, engine.is_busy())
+        let status = status::status(&roles, kept_out, engine.is_busy());
+        search::with_index(status, &self.index.status())
     }
 
     /// A document is gone: nothing more is said of it.
@@ -346,6 +365,7 @@ impl Session {
             read.problems.extend(more);
             self.router.reconfigure(choices);
         }
+        self.index.reconfigure(&sources.folders, &settings);
         self.engine.set_settings(settings);
         self.adopt(&read);
         self.say(&read.problems);

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tower_lsp::gen_lsp_types::{Position, Range};
 
-use super::session::Session;
+use super::session::{Session, path_of};
 use crate::document::position::{to_byte_range, to_offset};
 use crate::document::{Document, Edit};
 
@@ -112,6 +112,7 @@ pub(super) fn change(session: &Session, params: Value) {
         );
         return;
     };
+    session.index.typed();
     session
         .engine_of(&document.uri)
         .document_changed(&document, end);
@@ -137,6 +138,12 @@ pub(super) fn cursor_moved(session: &Session, params: &Value) {
         let offset_bytes = to_offset(&document.text, position, session.encoding());
         session.engine.cursor_moved(&document, offset_bytes);
     }
+}
+
+/// `textDocument/didSave`: what is on the disk is indexed anew.
+pub(super) fn saved(session: &Session, params: &Value) {
+    let uri = params.pointer("/textDocument/uri").and_then(Value::as_str);
+    session.index.changed(uri.and_then(path_of));
 }
 
 /// `textDocument/didClose`.
