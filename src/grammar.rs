@@ -203,7 +203,7 @@ mod tests {
     fn every_grammar_loads_and_has_the_blocks_its_row_names() {
         for row in ROWS {
             let language = row.language();
-            Parser::new().set_language(&language).unwrap();
+            tree_sitter::Parser::new().set_language(&language).unwrap();
             for block in row.blocks {
                 let id = language.id_for_node_kind(block, true);
                 assert_ne!(id, 0, "{:?} has no {block}", row.ids);

@@ -28,7 +28,7 @@ pub(super) async fn workspace_index() -> anyhow::Result<(Index, Vec<String>)> {
     let here = std::env::current_dir()?;
     let folders = [config::workspace_root(&here).to_owned()];
     let host = LocalHost::new();
-    let (settings, mut problems) = host.settings(&folders, None);
+    let (settings, mut problems) = host.settings(folders.first().map(PathBuf::as_path), None);
     let (choices, more) = host.choices(&settings);
     problems.extend(more);
     let router = Router::new(choices);
