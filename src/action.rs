@@ -11,13 +11,13 @@
 //! # An edit, recorded
 //!
 //! With the embedded `qwen2.5-coder-1.5b`, one thread of a busy machine, four minutes. The code stays as it
-//! was; the text stands above the `def` instead of below it, where a larger model puts it.
+//! was; the text stands above the `def` instead of below it.
 //!
 //! ```text
 //! $ ghostline action document median.py:13-14 --apply
 //! qwen2.5-coder-1.5b (embedded) …
 //! wrote median.py
-//! $ git diff -U1
+//! (what was written)
 //! +"""
 //! +This function takes an integer n as input and returns a list of n random floating-point numbers between 0 and 1.
 //! +The function uses the random module to generate the random numbers.
