@@ -7,6 +7,24 @@
 //! Invariants: listing costs no more than the lines selected; a reply is compared with what it replaces,
 //! so lines that stay are not touched; a reply that is no code, is cut off or breaks what parsed is refused
 //! with a sentence, never applied; dropping the future stops the model; completions go first.
+//!
+//! # An edit, recorded
+//!
+//! With the embedded `qwen2.5-coder-1.5b`, one thread of a busy machine, four minutes. The code stays as it
+//! was; the text stands above the `def` instead of below it.
+//!
+//! ```text
+//! $ ghostline action document median.py:13-14 --apply
+//! qwen2.5-coder-1.5b (embedded) …
+//! wrote median.py
+//! (what was written)
+//! +"""
+//! +This function takes an integer n as input and returns a list of n random floating-point numbers between 0 and 1.
+//! +The function uses the random module to generate the random numbers.
+//! +"""
+//!  def sample(n):
+//!      return [random.random() for _ in range(n)]
+//! ```
 
 use std::ops::Range;
 

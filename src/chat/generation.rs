@@ -63,14 +63,17 @@ impl Budget {
     }
 }
 
-/// What serves `role`, waited for while backends are asked; else the sentence that says what to do.
-pub async fn serving(router: &Router, role: Role) -> Result<Arc<Route>, String> {
-    match router.ready(role).await {
-        Some(route) => Ok(route),
-        None => Err(match router.route(role) {
-            RoleState::Unavailable(why) => why,
-            _ => format!("no model for {role}; see `ghostline doctor`"),
-        }),
+/// What serves `role`, waited for while backends are asked; else the sentence that says what to do. A
+/// person waits, so backends that had nothing are asked once more: one may have been started since.
+pub async fn serving(router: &Arc<Router>, role: Role) -> Result<Arc<Route>, String> {
+    if let Some(route) = router.ready(role).await {
+        return Ok(route);
+    }
+    router.check().await;
+    match router.route(role) {
+        RoleState::Loading(route) | RoleState::Ready(route) => Ok(route),
+        RoleState::Unavailable(why) => Err(why),
+        RoleState::Starting => Err(format!("no model for {role}; see `ghostline doctor`")),
     }
 }
 
