@@ -254,7 +254,8 @@ function kept(turn: KeptTurn): Turn {
 
 function byline({ model, backend, usage }: { model?: string | null; backend?: string | null; usage?: ChatAnswer["usage"] }): string {
   const parts = model ? [`${model} (${backend ?? "?"})`] : [];
-  if (usage?.completionTokens) parts.push(`${usage.completionTokens} tokens`);
+  const tokens = usage?.completionTokens;
+  if (tokens) parts.push(`${tokens} ${tokens === 1 ? "token" : "tokens"}`);
   if (usage?.totalMs) parts.push(`${(usage.totalMs / 1000).toFixed(1)} s`);
   return parts.join(" · ");
 }

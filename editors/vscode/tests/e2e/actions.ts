@@ -1,17 +1,13 @@
 /** What a person does and sees in the window. */
-import type { Page } from "playwright-core";
+import type { Frame, Page } from "playwright-core";
 import { join } from "node:path";
-import { outputFolder } from "./editor.ts";
+import { outputFolder, PATIENCE_MS } from "./editor.ts";
 
 /** Opens a file of the workspace and puts the cursor at its end. */
 export async function openAtEnd(page: Page, file: string): Promise<void> {
-  await page.keyboard.press("Control+P");
-  await page.waitForSelector(".quick-input-widget .monaco-inputbox input");
-  await page.keyboard.type(file);
-  await page.locator(".quick-input-list .monaco-list-row", { hasText: file }).first().waitFor();
-  await page.keyboard.press("Enter");
+  await page.locator(".explorer-folders-view .monaco-list-row", { hasText: file }).dblclick();
   await page.waitForSelector(`.tab.active[data-resource-name="${file}"]`);
-  await page.waitForSelector(".editor-instance .view-lines .view-line");
+  await page.locator(".editor-instance .view-lines").click();
   await page.locator(".editor-instance .monaco-editor.focused").first().waitFor();
   await page.keyboard.press("Control+End");
 }
@@ -58,7 +54,7 @@ export function lines(page: Page): Promise<string[]> {
 
 /** Waits until some line of the editor satisfies `wanted`. */
 export async function lineIs(page: Page, wanted: RegExp): Promise<void> {
-  const until = Date.now() + 30_000;
+  const until = Date.now() + PATIENCE_MS;
   for (;;) {
     const now = await lines(page);
     if (now.some((line) => wanted.test(line))) return;
@@ -79,6 +75,16 @@ export async function command(page: Page, title: string): Promise<void> {
 /** A picture for people to look at. */
 export async function picture(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: join(outputFolder, `${name}.png`) });
+}
+
+/** The page inside a webview that has an element like this. */
+export async function pageWith(page: Page, selector: string): Promise<Frame> {
+  for (;;) {
+    for (const frame of page.frames()) {
+      if (await frame.$(selector).catch(() => null)) return frame;
+    }
+    await page.evaluate(() => new Promise(requestAnimationFrame));
+  }
 }
 
 /** Notifications that are on the screen. */

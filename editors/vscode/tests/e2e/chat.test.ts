@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { spawnSync } from "node:child_process";
 import { after, test as anyTest } from "node:test";
-import type { Frame, Page } from "playwright-core";
-import { command, lines, openAtEnd, picture, statusIs } from "./actions.ts";
+import type { Page } from "playwright-core";
+import { command, lines, openAtEnd, pageWith, picture, statusIs } from "./actions.ts";
 import { onStage, stopEditor } from "./editor.ts";
 
 after(stopEditor);
@@ -20,15 +20,7 @@ const hasChat = spawnSync(process.env["GHOSTLINE_BIN"] ?? "", ["chat", "--help"]
 const test = (name: string, run: () => Promise<void>) => anyTest(name, { skip: hasChat ? false : "this ghostline has no chat" }, run);
 
 /** The page of the chat view. */
-async function chat(page: Page): Promise<Frame> {
-  await page.locator("iframe.webview.ready").first().waitFor();
-  for (;;) {
-    for (const frame of page.frames()) {
-      if (await frame.$("#composer").catch(() => null)) return frame;
-    }
-    await page.evaluate(() => new Promise(requestAnimationFrame));
-  }
-}
+const chat = (page: Page) => pageWith(page, "#composer");
 
 test("explaining a selection opens the chat view and streams", async () => {
   await onStage("explain", { files: { "cart.js": CODE }, rules: [], backendArgs: MODELS }, async ({ page, backend }) => {

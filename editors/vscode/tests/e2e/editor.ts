@@ -13,11 +13,12 @@ import { type BrowserContext, chromium, type Page } from "playwright-core";
 import { Backend, type Rule } from "./backend.ts";
 
 /** How long something that must appear may take on a busy machine, in milliseconds. */
-export const PATIENCE_MS = 30_000;
+export const PATIENCE_MS = 60_000;
 
 const SETTINGS = {
   "editor.inlineSuggest.enabled": true,
   "workbench.startupEditor": "none",
+  "workbench.colorTheme": "Default Dark Modern",
   "chat.disableAIFeatures": true,
   "extensions.autoUpdate": "off",
   "files.autoSave": "off",

@@ -1,6 +1,6 @@
 /** What the status bar says, and what is behind it. */
 import { after, test } from "node:test";
-import { command, ghostIs, ghostIsGone, openAtEnd, picture, statusIs } from "./actions.ts";
+import { command, ghostIs, ghostIsGone, openAtEnd, pageWith, picture, statusIs } from "./actions.ts";
 import { onStage, stopEditor, withProgram } from "./editor.ts";
 
 after(stopEditor);
@@ -68,7 +68,8 @@ test("the metrics open as a page", async () => {
   await onStage("pages", { files: FILES, rules: [{ when: "", steps: [{ text: "1" }] }] }, async ({ page }) => {
     await statusIs(page, /qwen2\.5-coder/);
     await command(page, "ghostline: Show Metrics");
-    await page.waitForSelector('.tab[data-resource-name*="metrics"], .tab[aria-label*="metrics"]');
+    const shown = await pageWith(page, ".markdown-body");
+    await shown.locator("h2", { hasText: "completions" }).first().waitFor();
     await picture(page, "metrics");
   });
 });
