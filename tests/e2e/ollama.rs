@@ -168,7 +168,14 @@ async fn installed_models_are_listed_whatever_the_version_leaves_out() {
                     Some("qwen2"),
                     Some(true)
                 ),
-                ("old:latest", Some("sha256:old:latest"), None, None, None),
+                // What the list leaves out, the model says itself.
+                (
+                    "old:latest",
+                    Some("sha256:old:latest"),
+                    None,
+                    Some("qwen2"),
+                    Some(true)
+                ),
             ]
         );
         assert_eq!(backend.version().as_deref(), Some("0.33.0"));

@@ -165,12 +165,7 @@ async fn a_model_that_also_completes_is_loaded_twice_at_most() {
         }
         let log = double.log();
         assert_eq!(log.loads_finished, 2, "one for each context length");
-        let last = &log.requests[log.requests.len() - 2].body;
-        assert_eq!(
-            last["prompt"].as_str().map(|_| ()),
-            Some(()),
-            "a completion"
-        );
+        let last = &log.generations().last().expect("a completion").body;
         assert_eq!(last["options"]["num_ctx"], json!(8192));
         assert_eq!(
             last["keep_alive"],
@@ -251,7 +246,7 @@ async fn bad_vectors_and_refusals_are_errors() {
             (r#"{"embeddings":[[1,0]]}"#, "1 vectors for 2 texts"),
             (r#"{"embeddings":[[1,0],[1]]}"#, "has 1 numbers"),
             (r#"{"embeddings":[[1,0],[0,0]]}"#, "no direction"),
-            ("<html>", "not JSON"),
+            ("<html>", "not the JSON expected"),
         ];
         for (body, expect) in cases {
             let answer = Answer::refusal(200, "application/json", body);
