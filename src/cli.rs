@@ -9,8 +9,10 @@ pub mod complete;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+pub mod index;
 pub mod models;
 pub mod output;
+pub mod search;
 pub mod serve;
 
 /// Exit codes; the README lists them.
@@ -64,6 +66,10 @@ pub enum Command {
     Doctor(doctor::Args),
     /// Measurements of this program on this machine.
     Bench(bench::Args),
+    /// Places of the workspace that answer a question.
+    Search(search::Args),
+    /// Builds or shows the workspace's search index.
+    Index(index::Args),
     /// The resolved settings, with where each came from.
     Config(config::Args),
 }
@@ -78,6 +84,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Models(args)) => models::run(args).await,
         Some(Command::Doctor(args)) => doctor::run(args).await,
         Some(Command::Bench(args)) => bench::run(args).await,
+        Some(Command::Search(args)) => search::run(args).await,
+        Some(Command::Index(args)) => index::run(args).await,
         Some(Command::Config(args)) => config::run(args),
     }
 }

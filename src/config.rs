@@ -185,6 +185,19 @@ pub struct ContextSettings {
     pub clipboard_tokens: usize,
 }
 
+/// What of the workspace is indexed for search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexSettings {
+    /// Whether anything is.
+    pub enabled: bool,
+    /// Whether texts are embedded; else words alone are searched.
+    pub embed: bool,
+    /// Longer files are left out; in KiB.
+    pub max_file_kib: u64,
+    /// At most so many files, those changed last.
+    pub max_files: usize,
+}
+
 /// What never leaves the editor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrivacySettings {
@@ -205,8 +218,8 @@ pub struct Settings {
     pub inline: InlineSettings,
     /// Context of prompts.
     pub context: ContextSettings,
-    /// Whether the workspace is indexed for search.
-    pub index_enabled: bool,
+    /// Search in the workspace.
+    pub index: IndexSettings,
     /// What is kept out of prompts.
     pub privacy: PrivacySettings,
 }

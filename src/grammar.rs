@@ -1,10 +1,15 @@
 //! The languages whose grammar is built in: one row each.
 //!
-//! Read by `inline/syntax`, for what stands at the cursor, and by `context`, for what other files
-//! declare. Sources: the grammars' own `node-types.json` and `tags.scm`, in the versions of
+//! Read by `inline/syntax`, for what stands at the cursor, by `context`, for what other files declare, and
+//! by `index`, to cut files up. Sources: the grammars' own `node-types.json` and `tags.scm`, in the versions of
 //! `Cargo.lock`.
 
-use tree_sitter::{Language, Query};
+use std::ops::ControlFlow;
+
+use tree_sitter::{Language, ParseOptions, Parser, Query, Tree};
+
+/// Steps the parser may take, each about 38 µs: ten times what 512 KiB of usual code take.
+const STEPS: u32 = 4_000;
 
 /// A language, as the rules of stopping and showing need it.
 #[derive(Debug, Clone, Copy)]
@@ -184,6 +189,25 @@ impl Grammar {
         Query::new(&self.language(), &self.tags.join("\n")).ok()
     }
 
+    /// The tree of a whole text; `None` when it takes too long.
+    pub(crate) fn parse(&self, text: &str) -> Option<Tree> {
+        let mut parser = Parser::new();
+        parser.set_language(&self.language()).ok()?;
+        let mut steps_left = STEPS;
+        let mut within = |_: &_| {
+            steps_left = steps_left.saturating_sub(1);
+            if steps_left == 0 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let options = ParseOptions::new().progress_callback(&mut within);
+        let bytes = text.as_bytes();
+        let mut read = |at: usize, _| bytes.get(at..).unwrap_or_default();
+        parser.parse_with_options(&mut read, None, Some(options))
+    }
+
     /// The parser's tables; a pointer to static data.
     pub(crate) fn language(&self) -> Language {
         (self.load)()
@@ -192,8 +216,6 @@ impl Grammar {
 
 #[cfg(test)]
 mod tests {
-    use tree_sitter::Parser;
-
     use super::*;
 
     #[test]

@@ -126,6 +126,10 @@ impl Host for LocalHost {
         edited.map(|()| path).map_err(words)
     }
 
+    fn index_dir(&self) -> Option<PathBuf> {
+        crate::index::Index::default_dir()
+    }
+
     fn stored_gate(&self) -> Gate {
         let stored = gate_file().and_then(|path| std::fs::read_to_string(path).ok());
         stored

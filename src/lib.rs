@@ -15,6 +15,8 @@
 //! | a model family's fill-in-the-middle tokens | [`prompt::fim`], one row per family |
 //! | which part of a file is sent | [`prompt::window`] |
 //! | what other files add to a prompt, and when | [`context`], and `inline/surroundings` for the moment |
+//! | which files no model sees | `kept_out` |
+//! | semantic search: chunks, words, vectors, their store | [`index`] |
 //! | what counts as a secret in a text | [`redact`], one row per shape |
 //! | which languages have a grammar | `grammar`, one row each |
 //! | which model serves a role | [`router`] |
@@ -78,7 +80,9 @@ pub mod document;
 pub mod eval;
 mod grammar;
 pub mod host;
+pub mod index;
 pub mod inline;
+mod kept_out;
 pub mod metrics;
 pub mod models;
 pub mod prompt;

@@ -21,6 +21,7 @@ mod framing;
 mod inline_completion;
 mod model_commands;
 mod news;
+mod search;
 mod session;
 mod settings_watch;
 mod status;
@@ -68,6 +69,7 @@ pub fn service(host: Arc<dyn Host>, outbox: Outbox) -> (LspService<Server>, Clie
         "workspace/didChangeWatchedFiles",
         Server::did_change_watched_files,
     )
+    .custom_method("textDocument/didSave", Server::did_save)
     .custom_method("workspace/executeCommand", Server::execute_command)
     .custom_method(ext::DID_COPY, Server::did_copy)
     .custom_method(ext::DID_SHOW, Server::did_show)
@@ -75,6 +77,7 @@ pub fn service(host: Arc<dyn Host>, outbox: Outbox) -> (LspService<Server>, Clie
     .custom_method("window/workDoneProgress/cancel", Server::cancel_progress)
     .custom_method(ext::STATUS, Server::status)
     .custom_method(ext::METRICS, Server::metrics)
+    .custom_method(ext::SEARCH, Server::search)
     .finish()
 }
 
@@ -88,7 +91,8 @@ impl LanguageServer for Server {
         );
         let encoding = session.encoding().kind();
         let experimental = experimental(&params.capabilities);
-        if let Some(registration) = watched::registration(&params.capabilities) {
+        let indexes = session.index.is_on();
+        if let Some(registration) = watched::registration(&params.capabilities, indexes) {
             let _ = self.watched.set(registration);
         }
         self.session
@@ -140,6 +144,10 @@ impl Server {
         self.with_session(|session| text_sync::close(session, &params));
     }
 
+    async fn did_save(&self, params: Value) {
+        self.with_session(|session| text_sync::saved(session, &params));
+    }
+
     async fn did_copy(&self, params: Value) {
         self.with_session(|session| text_sync::copied(session, &params));
     }
@@ -189,8 +197,8 @@ impl Server {
         self.with_session(|session| session.folders_changed(added, &removed));
     }
 
-    async fn did_change_watched_files(&self, _: Value) {
-        self.with_session(Session::reload);
+    async fn did_change_watched_files(&self, params: Value) {
+        self.with_session(|session| search::files_changed(session, &params));
     }
 
     async fn execute_command(&self, params: Value) -> Result<Value> {
@@ -203,6 +211,10 @@ impl Server {
             }
             Some(ext::PULL_MODEL) => model_commands::pull(session, &params).await,
             Some(ext::SELECT_MODEL) => model_commands::select(session, &params).await,
+            Some(ext::REINDEX) => {
+                session.index.reindex();
+                Ok(Value::Null)
+            }
             other => Err(Error {
                 code: ErrorCode::InvalidParams,
                 message: format!("unknown command {}", other.unwrap_or("without a name")).into(),
@@ -221,6 +233,10 @@ impl Server {
 
     async fn status(&self, _: Value) -> Result<Value> {
         Ok(self.session()?.status())
+    }
+
+    async fn search(&self, params: Value) -> Result<Value> {
+        search::search(self.session()?, &params).await
     }
 
     async fn metrics(&self, params: Value) -> Result<Value> {
@@ -248,13 +264,19 @@ fn capabilities(encoding: PositionEncodingKind, experimental: bool) -> ServerCap
         text_document_sync: Some(TextDocumentSync::Options(TextDocumentSyncOptions {
             open_close: Some(true),
             change: Some(TextDocumentSyncKind::Incremental),
+            save: Some(true.into()),
             ..TextDocumentSyncOptions::default()
         })),
         inline_completion_provider: Some(InlineCompletionProvider::Bool(true)),
         execute_command_provider: Some(ExecuteCommandOptions {
-            commands: [ext::DID_ACCEPT, ext::PULL_MODEL, ext::SELECT_MODEL]
-                .map(Into::into)
-                .into(),
+            commands: [
+                ext::DID_ACCEPT,
+                ext::PULL_MODEL,
+                ext::SELECT_MODEL,
+                ext::REINDEX,
+            ]
+            .map(Into::into)
+            .into(),
             ..ExecuteCommandOptions::default()
         }),
         workspace: Some(WorkspaceOptions {

@@ -27,7 +27,7 @@ const LAYERS: &[Layer] = &[
         ],
     },
     Layer {
-        of: &["context", "grammar", "redact"],
+        of: &["context", "grammar", "kept_out", "redact"],
         never: &[
             "cli", "server", "inline", "chat", "action", "index", "router", "backend",
         ],

@@ -9,6 +9,7 @@ pub mod humaneval;
 pub mod infill;
 pub mod latency;
 pub mod replay;
+pub mod search;
 #[cfg(feature = "embedded")]
 pub mod splice;
 
@@ -31,6 +32,8 @@ pub enum Bench {
     Infill(infill::Args),
     /// Let the model write functions and run the problems' tests.
     Humaneval(humaneval::Args),
+    /// What search costs on a large index, and how well words, vectors and both find.
+    Search(search::Args),
     /// Say whether a result is worse than an older one.
     Compare(compare::Args),
     /// Become another program with few rights; started by `infill` and `humaneval`.
@@ -48,6 +51,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Bench::Replay(args) => replay::run(args).await,
         Bench::Infill(args) => infill::run(args).await,
         Bench::Humaneval(args) => humaneval::run(args).await,
+        Bench::Search(args) => search::run(args).await,
         Bench::Compare(args) => compare::run(&args),
         Bench::Confined(args) => confined::run(&args),
         #[cfg(feature = "embedded")]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::candidate::Candidate;
 use super::{
-    BackendKind, BackendSettings, ContextSettings, Debounce, InlineSettings, MultiLine, OLLAMA_URL,
-    PrivacySettings, Role, RoleSettings, Settings,
+    BackendKind, BackendSettings, ContextSettings, Debounce, IndexSettings, InlineSettings,
+    MultiLine, OLLAMA_URL, PrivacySettings, Role, RoleSettings, Settings,
 };
 
 /// A candidate that stands for the candidates of the role `chat`.
@@ -118,7 +118,13 @@ pub(super) fn unexpanded() -> Settings {
             clipboard: true,
             clipboard_tokens: 192,
         },
-        index_enabled: true,
+        // Longer files are generated; more than 50,000 is not one project.
+        index: IndexSettings {
+            enabled: true,
+            embed: true,
+            max_file_kib: 512,
+            max_files: 50_000,
+        },
         privacy: PrivacySettings {
             ignore: vec![".env*".to_owned(), "*.pem".to_owned()],
             redact_secrets: true,

@@ -4,14 +4,12 @@
 //! its members and theirs. Called in idle time only: a whole file is parsed.
 
 use std::collections::BTreeMap;
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
-use tree_sitter::{Node, ParseOptions, Parser, Query, QueryCursor, StreamingIterator, Tree};
+use tree_sitter::{Node, Query, QueryCursor, StreamingIterator, Tree};
 
 use crate::grammar::Grammar;
 
-/// Steps the parser may take, each about 38 µs: ten times what 512 KiB of usual code take.
-const STEPS: u32 = 4_000;
 /// Longest declaration shown, in lines and bytes; the rest of a longer one is left out.
 const MOST_LINES: usize = 24;
 const MOST_BYTES: usize = 900;
@@ -76,7 +74,7 @@ impl Reader {
             self.queries.push((grammar, grammar.tags()));
         }
         let query = self.queries.iter().find(known);
-        let (Some((_, Some(query))), Some(tree)) = (query, parse(grammar, text)) else {
+        let (Some((_, Some(query))), Some(tree)) = (query, grammar.parse(text)) else {
             return Outline::default();
         };
         Outline {
@@ -84,24 +82,6 @@ impl Reader {
             imports: imports(&tree, text),
         }
     }
-}
-
-fn parse(grammar: &Grammar, text: &str) -> Option<Tree> {
-    let mut parser = Parser::new();
-    parser.set_language(&grammar.language()).ok()?;
-    let mut steps_left = STEPS;
-    let mut within = |_: &_| {
-        steps_left = steps_left.saturating_sub(1);
-        if steps_left == 0 {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    };
-    let options = ParseOptions::new().progress_callback(&mut within);
-    let bytes = text.as_bytes();
-    let mut read = |at: usize, _| bytes.get(at..).unwrap_or_default();
-    parser.parse_with_options(&mut read, None, Some(options))
 }
 
 fn declarations(query: &Query, tree: &Tree, text: &str) -> Vec<Declaration> {

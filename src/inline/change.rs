@@ -32,7 +32,7 @@ impl Engine {
 
     /// Why nothing of the document goes into a prompt, if nothing does.
     pub fn kept_out(&self, uri: &Arc<str>) -> Option<Skip> {
-        self.files.load().refusal(uri)
+        self.files.load().refusal(uri).map(Skip::from)
     }
 
     /// A document was opened: others may be completed with it in view. For a client that does not watch

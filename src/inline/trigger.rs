@@ -6,10 +6,8 @@
 use super::lines::{brackets, is_closer, is_word};
 use super::place::Place;
 use crate::config::Settings;
-
-mod files;
-
-pub(super) use files::Files;
+pub(super) use crate::kept_out::Files;
+use crate::kept_out::Reason;
 
 /// Characters right of the cursor beyond which an unasked completion is only in the way; llama.vim and
 /// llama.vscode use the same number.
@@ -49,6 +47,15 @@ impl Skip {
     }
 }
 
+impl From<Reason> for Skip {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::Secret => Self::Secret,
+            Reason::Ignored => Self::Ignored,
+        }
+    }
+}
+
 /// Decides whether a model is asked at `place`. An explicit request overrides the rules about the
 /// place, never the settings and never what is kept out of prompts.
 pub(super) fn check(
@@ -62,8 +69,8 @@ pub(super) fn check(
     if !inline.enabled || inline.disabled_languages.iter().any(|l| l == language_id) {
         return Err(Skip::Disabled);
     }
-    if let Some(skip) = files.refusal(&place.uri) {
-        return Err(skip);
+    if let Some(reason) = files.refusal(&place.uri) {
+        return Err(reason.into());
     }
     if explicit {
         return Ok(());

@@ -17,6 +17,10 @@ pub const DID_SHOW: &str = "textDocument/didShowCompletion";
 pub const DID_PARTIALLY_ACCEPT: &str = "textDocument/didPartiallyAcceptCompletion";
 /// Request: counters and latencies of this process.
 pub const METRICS: &str = "ghostline/metrics";
+/// Request: places of the workspace that answer a question.
+pub const SEARCH: &str = "ghostline/search";
+/// Command: makes the search index anew.
+pub const REINDEX: &str = "ghostline.reindex";
 /// Command that editors run after inserting a completion.
 pub const DID_ACCEPT: &str = "ghostline.didAccept";
 /// Command: fetches a model, `[role or model]`.

@@ -14,10 +14,11 @@ use tower_lsp::gen_lsp_types::{InitializeParams, WorkspaceFolders};
 use super::model_commands::{self, Pulls};
 use super::news::News;
 use super::transport::Outbox;
-use super::{settings_watch, status};
+use super::{search, settings_watch, status};
 use crate::config::{Candidate, Role, Settings};
 use crate::document::position::Encoding;
 use crate::document::{Document, Store};
+use crate::index::Index;
 use crate::inline::{Engine, Gate, Skip};
 use crate::metrics::{Metrics, ms};
 use crate::router::{Choices, Router};
@@ -42,6 +43,11 @@ pub trait Host: Send + Sync + std::fmt::Debug {
         Vec::new()
     }
 
+    /// Where the indexes of workspaces are kept; nothing where none is to be made.
+    fn index_dir(&self) -> Option<PathBuf> {
+        None
+    }
+
     /// Makes `candidate` the first choice of `role` in the user's settings; answers the file.
     ///
     /// # Errors
@@ -61,6 +67,7 @@ pub(super) struct Session {
     pub(super) engine: Arc<Engine>,
     pub(super) router: Arc<Router>,
     pub(super) pulls: Pulls,
+    pub(super) index: Arc<Index>,
     metrics: Arc<Metrics>,
     host: Arc<dyn Host>,
     settings: ArcSwap<Settings>,
@@ -130,7 +137,14 @@ impl Session {
         let engine = Arc::new(engine);
         let gate_at_start = host.stored_gate();
         engine.set_gate(gate_at_start.clone());
+        let index = Arc::new(Index::new(
+            router.clone(),
+            &sources.folders,
+            &settings,
+            host.index_dir(),
+        ));
         let session = Arc::new(Self {
+            index,
             store: Store::default(),
             engine,
             router,
@@ -165,6 +179,7 @@ impl Session {
         let news = std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));
         let offering = model_commands::offer(Arc::downgrade(self), self.router.subscribe());
         let offering = tokio::spawn(offering);
+        let progress = tokio::spawn(search::begin(self));
         let watching = tokio::spawn(settings_watch::watch(Arc::downgrade(self)));
         let forwarding = tokio::spawn(news.forward(self.outbox.clone(), self.encoding));
         let mut background = self
@@ -172,7 +187,8 @@ impl Session {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         background.extend(
-            [checks, notices, forwarding, offering, watching].map(|task| task.abort_handle()),
+            [checks, notices, forwarding, offering, watching, progress]
+                .map(|task| task.abort_handle()),
         );
     }
 
@@ -241,7 +257,8 @@ impl Session {
     pub(super) fn status(&self) -> Value {
         let kept_out = self.kept_out.borrow().as_ref().map(|(_, skip)| *skip);
         let roles = self.router.subscribe();
-        status::status(&roles.borrow(), kept_out, self.engine.is_busy())
+        let status = status::status(&roles.borrow(), kept_out, self.engine.is_busy());
+        search::with_index(status, &self.index.status())
     }
 
     /// A document is gone: nothing more is said of it.
@@ -291,6 +308,7 @@ impl Session {
             problems.extend(more);
             self.router.reconfigure(choices);
         }
+        self.index.reconfigure(&sources.folders, &settings);
         let settings = Arc::new(settings);
         self.settings.store(settings.clone());
         self.engine.set_settings(settings);

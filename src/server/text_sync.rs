@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tower_lsp::gen_lsp_types::Range;
 
-use super::session::Session;
+use super::session::{Session, path_of};
 use crate::document::position::to_byte_range;
 use crate::document::{Document, Edit};
 
@@ -109,6 +109,7 @@ pub(super) fn change(session: &Session, params: Value) {
         );
         return;
     };
+    session.index.typed();
     session.engine.document_changed(&document, end);
 }
 
@@ -118,6 +119,12 @@ pub(super) fn copied(session: &Session, params: &Value) {
     if let Some(text) = params.get("text").and_then(Value::as_str) {
         session.engine.text_copied(text, uri);
     }
+}
+
+/// `textDocument/didSave`: what is on the disk is indexed anew.
+pub(super) fn saved(session: &Session, params: &Value) {
+    let uri = params.pointer("/textDocument/uri").and_then(Value::as_str);
+    session.index.changed(uri.and_then(path_of));
 }
 
 /// `textDocument/didClose`.

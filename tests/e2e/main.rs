@@ -17,6 +17,7 @@ mod openai;
 mod protocol;
 mod reuse;
 mod sandbox;
+mod search;
 mod shaping;
 mod soak;
 mod support;

@@ -19,6 +19,12 @@ const THREADS_MAX: u64 = 256;
 /// Most tokens of one source of context; a whole window of the embedded engine's largest budget.
 const CONTEXT_TOKENS_MAX: u64 = 2048;
 
+/// Longest file an index may take, in KiB; a file is held in memory while it is cut up.
+const INDEX_FILE_KIB_MAX: u64 = 8 * 1024;
+
+/// Most files of an index.
+const INDEX_FILES_MAX: u64 = 1_000_000;
+
 pub(super) const KEYS: &[Key] = &[
     Key {
         path: "roles.*.candidates",
@@ -252,8 +258,38 @@ pub(super) const KEYS: &[Key] = &[
         doc: "Whether the workspace is indexed for search.",
         shape: Shape::Switch,
         reach: Reach::SwitchOff,
-        get: |s, _| Some(json!(s.index_enabled)),
-        set: |s, _, v| put(&mut s.index_enabled, v),
+        get: |s, _| Some(json!(s.index.enabled)),
+        set: |s, _, v| put(&mut s.index.enabled, v),
+    },
+    Key {
+        path: "index.embed",
+        doc: "Whether texts are embedded for search by meaning; else search is by words alone.",
+        shape: Shape::Switch,
+        reach: Reach::SwitchOff,
+        get: |s, _| Some(json!(s.index.embed)),
+        set: |s, _, v| put(&mut s.index.embed, v),
+    },
+    Key {
+        path: "index.max_file_kib",
+        doc: "Files longer than this many KiB are not indexed.",
+        shape: Shape::Integer {
+            min: 1,
+            max: INDEX_FILE_KIB_MAX,
+        },
+        reach: Reach::Free,
+        get: |s, _| Some(json!(s.index.max_file_kib)),
+        set: |s, _, v| put(&mut s.index.max_file_kib, v),
+    },
+    Key {
+        path: "index.max_files",
+        doc: "At most this many files are indexed, those changed last.",
+        shape: Shape::Integer {
+            min: 1,
+            max: INDEX_FILES_MAX,
+        },
+        reach: Reach::Free,
+        get: |s, _| Some(json!(s.index.max_files)),
+        set: |s, _, v| put(&mut s.index.max_files, v),
     },
     Key {
         path: "privacy.ignore",

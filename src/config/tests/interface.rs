@@ -64,7 +64,7 @@ fn defaults_are_the_interfaces() {
             "clipboard": true,
             "clipboard_tokens": 192,
         },
-        "index": {"enabled": true},
+        "index": {"enabled": true, "embed": true, "max_file_kib": 512, "max_files": 50000},
         "privacy": {"ignore": [".env*", "*.pem"], "redact_secrets": true},
     });
     assert_eq!(show::to_json(&defaults.settings), expected);

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use super::Given;
 use crate::config::keys::{Item, Shape, keys};
 use crate::config::{
-    BackendKind, BackendSettings, Candidate, ContextSettings, Debounce, InlineSettings, MultiLine,
-    PrivacySettings, Role, RoleSettings, Settings, defaults, show,
+    BackendKind, BackendSettings, Candidate, ContextSettings, Debounce, IndexSettings,
+    InlineSettings, MultiLine, PrivacySettings, Role, RoleSettings, Settings, defaults, show,
 };
 
 fn candidate() -> impl Strategy<Value = Candidate> {
@@ -77,6 +77,17 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn index()(
+        enabled: bool,
+        embed: bool,
+        max_file_kib in 1..=8192_u64,
+        max_files in 1..=1_000_000_usize,
+    ) -> IndexSettings {
+        IndexSettings { enabled, embed, max_file_kib, max_files }
+    }
+}
+
+prop_compose! {
     fn settings()(
         roles in vec(vec(candidate(), 0..5), Role::ALL.len()),
         ollama in backend(),
@@ -84,7 +95,7 @@ prop_compose! {
         inline in inline(),
         context: [bool; 4],
         tokens in [0..=2048_usize, 0..=2048, 0..=2048, 0..=2048],
-        index_enabled: bool,
+        index in index(),
         ignore in texts(Item::Glob, "\\PC{1,10}"),
         redact_secrets: bool,
     ) -> Settings {
@@ -110,7 +121,7 @@ prop_compose! {
                 clipboard,
                 clipboard_tokens,
             },
-            index_enabled,
+            index,
             privacy: PrivacySettings { ignore, redact_secrets },
         };
         // As the resolver leaves them: no word for another role, no candidate twice.

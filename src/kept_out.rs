@@ -1,4 +1,5 @@
-//! Which files are kept out of prompts: by name, by the settings, by the workspace's ignore files.
+//! Which files are kept out of prompts and of the index: by name, by the settings, by the workspace's ignore
+//! files. Called by `inline` and `index`.
 //!
 //! Built when settings, folders or ignore files change. A file is judged once and remembered, so that no
 //! key reads the disk; the ignore files themselves are read then, between the file and the top of its
@@ -11,7 +12,6 @@ use dashmap::DashMap;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use super::Skip;
 use crate::config::PrivacySettings;
 
 /// Names of files that hold secrets and nothing else, lower case. `*` stands at an end. Names that many
@@ -63,12 +63,21 @@ const MOST_FOLDERS: usize = 64;
 /// Files remembered. All open files of a long day; past it everything is judged anew.
 const MOST_FILES: usize = 4096;
 
+/// Why a file is kept out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Its name says that it holds keys or passwords.
+    Secret,
+    /// The settings or an ignore file name it.
+    Ignored,
+}
+
 /// The rules about files.
 #[derive(Debug)]
-pub(in crate::inline) struct Files {
+pub(crate) struct Files {
     patterns: Gitignore,
     folders: Vec<PathBuf>,
-    judged: DashMap<Arc<str>, Option<Skip>>,
+    judged: DashMap<Arc<str>, Option<Reason>>,
 }
 
 impl Default for Files {
@@ -84,7 +93,7 @@ impl Default for Files {
 impl Files {
     /// The rules of these settings and workspace folders. A pattern that means nothing is left out: the
     /// settings have said so already.
-    pub(in crate::inline) fn new(privacy: &PrivacySettings, folders: &[PathBuf]) -> Self {
+    pub(crate) fn new(privacy: &PrivacySettings, folders: &[PathBuf]) -> Self {
         let mut builder = GitignoreBuilder::new("");
         for pattern in &privacy.ignore {
             let _ = builder.add_line(None, pattern);
@@ -97,12 +106,12 @@ impl Files {
     }
 
     /// The workspace folders given to [`Files::new`].
-    pub(in crate::inline) fn folders(&self) -> &[PathBuf] {
+    pub(crate) fn folders(&self) -> &[PathBuf] {
         &self.folders
     }
 
     /// Why nothing of the document goes into a prompt, if nothing does.
-    pub(in crate::inline) fn refusal(&self, uri: &Arc<str>) -> Option<Skip> {
+    pub(crate) fn refusal(&self, uri: &Arc<str>) -> Option<Reason> {
         if let Some(judged) = self.judged.get(uri) {
             return *judged;
         }
@@ -115,21 +124,32 @@ impl Files {
     }
 
     /// Judges the document anew when it is asked about next: its ignore files may have changed.
-    pub(in crate::inline) fn forget(&self, uri: &str) {
+    pub(crate) fn forget(&self, uri: &str) {
         self.judged.remove(uri);
     }
 
-    fn judge(&self, uri: &str) -> Option<Skip> {
+    fn judge(&self, uri: &str) -> Option<Reason> {
         let url = url::Url::parse(uri).ok();
         let path = match url.as_ref().map(url::Url::to_file_path) {
             Some(Ok(path)) => path,
             // No file yet, or one the editor keeps elsewhere: its name still counts.
             _ => PathBuf::from(url.as_ref().map_or(uri, url::Url::path)),
         };
-        if is_secret(&path) {
-            return Some(Skip::Secret);
+        self.refusal_of_path(&path)
+    }
+
+    /// The same for a path, not remembered.
+    pub(crate) fn refusal_of_path(&self, path: &Path) -> Option<Reason> {
+        self.refusal_without_ignore_files(path)
+            .or_else(|| self.ignores(path).then_some(Reason::Ignored))
+    }
+
+    /// By name and settings alone, for a walk that reads ignore files itself.
+    pub(crate) fn refusal_without_ignore_files(&self, path: &Path) -> Option<Reason> {
+        if is_secret(path) {
+            return Some(Reason::Secret);
         }
-        (self.names(&path) || self.ignores(&path)).then_some(Skip::Ignored)
+        self.names(path).then_some(Reason::Ignored)
     }
 
     /// Whether a pattern of the settings names the file, seen from its workspace folder.
@@ -225,11 +245,11 @@ mod tests {
             ("keyboard.key.ts", false),
         ] {
             let uri: Arc<str> = format!("file:///project/{path}").into();
-            let expected = secret.then_some(Skip::Secret);
+            let expected = secret.then_some(Reason::Secret);
             assert_eq!(Files::default().refusal(&uri), expected, "{path}");
         }
         let untitled: Arc<str> = "untitled:.env".into();
-        assert_eq!(Files::default().refusal(&untitled), Some(Skip::Secret));
+        assert_eq!(Files::default().refusal(&untitled), Some(Reason::Secret));
         let untitled: Arc<str> = "untitled:Untitled-1".into();
         assert_eq!(Files::default().refusal(&untitled), None);
     }
@@ -253,7 +273,7 @@ mod tests {
             ("/elsewhere/a b.rs", false),
         ] {
             let uri: Arc<str> = url::Url::from_file_path(path).unwrap().as_str().into();
-            let expected = refused.then_some(Skip::Ignored);
+            let expected = refused.then_some(Reason::Ignored);
             assert_eq!(files.refusal(&uri), expected, "{path}");
         }
     }
@@ -282,7 +302,7 @@ mod tests {
             ("private.rs", true),
         ] {
             let uri: Arc<str> = url::Url::from_file_path(at(path)).unwrap().as_str().into();
-            let expected = refused.then_some(Skip::Ignored);
+            let expected = refused.then_some(Reason::Ignored);
             assert_eq!(inside.refusal(&uri), expected, "{path}");
             // Without a repository or workspace folder, a stray ignore file above means nothing.
             assert_eq!(outside.refusal(&uri), None, "{path}");
@@ -293,6 +313,6 @@ mod tests {
             .unwrap()
             .as_str()
             .into();
-        assert_eq!(again.refusal(&uri), Some(Skip::Ignored));
+        assert_eq!(again.refusal(&uri), Some(Reason::Ignored));
     }
 }
