@@ -105,6 +105,8 @@ fn router(backends: &[&Arc<Told>], candidates: &[&str]) -> Arc<Router> {
 /// The model that serves completions, once nothing is being loaded.
 async fn serves(router: &Arc<Router>) -> Option<String> {
     router.check().await;
+    // Loads are tasks of their own; each has its turn.
+    tokio::task::yield_now().await;
     let route = router.ready(Role::Completion).await?;
     Some(route.model.clone())
 }
