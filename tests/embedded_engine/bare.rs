@@ -19,6 +19,7 @@ const TOKENS: usize = 48;
 /// Contexts in front of them: llama.cpp's attention takes another way from 512 cells on.
 const PROMPTS_TOKENS: [usize; 2] = [64, 700];
 
+#[expect(clippy::unused_async, reason = "the cases of the table are async")]
 pub(crate) async fn small_batches(weights: &Path) {
     let backend = LlamaBackend::init().unwrap();
     let model =
