@@ -163,7 +163,7 @@ async fn what_the_file_imports_stands_in_front_of_the_prompt_but_for_what_is_kep
         prompt.contains("pub fn open_store(path: &Path)"),
         "{prompt}"
     );
-    assert!(prompt.contains("fn second()"), "{prompt}");
+    assert!(prompt.contains("archive.store(entry, reader);"), "{prompt}");
     assert!(!prompt.contains("pub fn hidden_store"), "{prompt}");
 }
 

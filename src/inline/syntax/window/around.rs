@@ -126,7 +126,8 @@ impl Around {
         let mut lines: Vec<Line> = Vec::new();
         let mut quotes = Vec::new();
         let mut bytes = text.line_to_byte(line + 1);
-        for slice in text.lines_at(line + 1).reversed().take(FAR_LINES + 1) {
+        let above = line.min(FAR_LINES) + 1;
+        for slice in (0..=line).rev().take(above).map(|n| text.line(n)) {
             bytes -= slice.len_bytes();
             if !near(bytes) && !lines.is_empty() {
                 break;
@@ -268,6 +269,34 @@ impl Around {
             Some(Line::Blank) => true,
             Some(Line::Closer(above, _)) => *above == columns,
             Some(Line::Code(_)) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_as_the_document_has_them_wherever_it_ends() {
+        let texts = [
+            "",
+            "a",
+            "a\n",
+            "\n",
+            "  a\n}\n\n    b",
+            "\r\n  a\r\n",
+            "é\n\tü\n}",
+        ];
+        for text in texts {
+            let rope = Rope::from_str(text);
+            for (offset, _) in text.char_indices().chain([(text.len(), ' ')]) {
+                let around = Around::at(&rope, offset);
+                let lines: Vec<Line> = rope.lines().map(Line::of).collect();
+                assert_eq!(around.lines, lines, "{text:?} {offset}");
+                assert_eq!(around.cursor, rope.byte_to_line(offset));
+                assert!(around.ends && around.first == 0);
+            }
         }
     }
 }
