@@ -5,9 +5,16 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use tower_lsp::gen_lsp_types::InitializeParams;
 use tower_lsp::jsonrpc::{Error, ErrorCode};
 
 use super::transport::Outbox;
+
+/// Whether the client shows progress that we begin.
+pub(super) fn shows_progress(params: &InitializeParams) -> bool {
+    let window = params.capabilities.window.as_ref();
+    window.and_then(|w| w.work_done_progress).unwrap_or(false)
+}
 
 /// What can be cancelled by its progress, by the token.
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ use tower_lsp::gen_lsp_types::InitializeParams;
 use super::abilities::Abilities;
 use super::model_commands;
 use super::news::{Listening, News};
-use super::progress::Running as InProgress;
+use super::progress::{Running as InProgress, shows_progress};
 pub(super) use super::scopes::path_of;
 use super::scopes::{Place, Read, Scopes, folders};
 use super::transport::Outbox;
@@ -393,9 +393,4 @@ impl Session {
     fn sources(&self) -> std::sync::MutexGuard<'_, Sources> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn shows_progress(params: &InitializeParams) -> bool {
-    let window = params.capabilities.window.as_ref();
-    window.and_then(|w| w.work_done_progress).unwrap_or(false)
 }
