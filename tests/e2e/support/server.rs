@@ -5,7 +5,7 @@
     reason = "a test that cannot go on should stop there"
 )]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ghostline::client::Client;
