@@ -25,8 +25,8 @@ const STARTS: usize = 11;
 /// `didChange` notifications in the throughput measure, at least: about a second's worth.
 const FEWEST_CHANGES: usize = 20_000;
 /// A held answer's text: its beginning up to the dot may be shown before the rest is known.
-const HELD: &str = "_never.typed";
-const HELD_PARTIAL: &str = "_never.";
+const HELD: &str = "_never()typed";
+const HELD_PARTIAL: &str = "_never()";
 /// When that beginning is shown: as early as the settings allow.
 const DIVERGENCE_DEADLINE_MS: u32 = 10;
 

@@ -388,6 +388,17 @@ function M.copied()
   end
 end
 
+--- Tells the server where the cursor rests in normal mode: the prompt for that place is made ahead.
+function M.moved()
+  local bufnr = vim.api.nvim_get_current_buf()
+  local server = client.get(bufnr)
+  if server and M.is_enabled(bufnr) then
+    local cursor = vim.api.nvim_win_get_cursor(0)
+    local params = client.position_params(server, bufnr, cursor[1] - 1, cursor[2])
+    client.notify(server, 'ghostline/didMoveCursor', { uri = params.textDocument.uri, position = params.position })
+  end
+end
+
 local function define_highlight()
   vim.api.nvim_set_hl(0, 'GhostlineGhost', { default = true, link = 'Comment' })
 end
@@ -413,6 +424,7 @@ function M.listen()
     end
   end)
   on('TextYankPost', M.copied)
+  on('CursorMoved', M.moved)
 end
 
 return M
