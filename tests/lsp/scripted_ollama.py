@@ -60,6 +60,7 @@ class ScriptedOllama:
 
     def __init__(self):
         self.reply = Reply()
+        self.chat_reply = Reply(("An answer.",))
         self.events: list[Event] = []
         self._changed = threading.Condition()
         self._numbers = 0
@@ -168,6 +169,10 @@ def _show():
     }
 
 
+def _said(text, chat):
+    return {"message": {"role": "assistant", "content": text}} if chat else {"response": text}
+
+
 def _handler_for(ollama):
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -209,6 +214,8 @@ def _handler_for(ollama):
                 self._send_json(200, _show())
             elif self.path == "/api/generate":
                 self._generate(body)
+            elif self.path == "/api/chat":
+                self._answer("chat", ollama.chat_reply, body)
             else:
                 self._send_json(404, {"error": "404 page not found"})
 
@@ -219,7 +226,10 @@ def _handler_for(ollama):
                 return
             # What the test scripts is about documents; a warm-up asks for one token of anything.
             reply = Reply(("#",)) if body["prompt"] == "#" else ollama.reply
-            event = ollama.record("generate", body=body)
+            self._answer("generate", reply, body)
+
+        def _answer(self, kind, reply, body):
+            event = ollama.record(kind, body=body)
             try:
                 finished = self._stream(reply, body)
             except (BrokenPipeError, ConnectionResetError):
@@ -234,8 +244,10 @@ def _handler_for(ollama):
             if reply.status != 200:
                 self._send_json(reply.status, {"error": reply.error or "llama runner failed"})
                 return True
+            chat = "messages" in body
             if body.get("stream") is False:
-                self._send_json(200, self._done("stop", reply.chunks) | {"response": "".join(reply.chunks)})
+                text = _said("".join(reply.chunks), chat)
+                self._send_json(200, self._done("stop", reply.chunks) | text)
                 return True
             self.send_response(200)
             self.send_header("Content-Type", "application/x-ndjson")
@@ -246,9 +258,9 @@ def _handler_for(ollama):
                     {
                         "model": MODEL,
                         "created_at": "2026-08-18T12:00:00Z",
-                        "response": text,
                         "done": False,
                     }
+                    | _said(text, chat)
                 )
                 if number == 0 and reply.hold == "after_first_chunk" and not ollama.hold(self.connection):
                     return False

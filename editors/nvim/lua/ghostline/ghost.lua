@@ -32,6 +32,8 @@ local newest = 0
 local pending
 --- Where the ghost was looked at last: events that change nothing are passed over.
 local seen = ''
+--- Where the person dismissed it: nothing is drawn there any more.
+local dismissed
 --- Milliseconds from the last request to its answer.
 M.latency_ms = nil
 
@@ -245,7 +247,7 @@ function M.update()
   if now == seen then
     return
   end
-  seen = now
+  seen, dismissed = now, nil
   redraw()
   request(false)
 end
@@ -269,7 +271,7 @@ function M.dismiss()
   local had = ghost ~= nil
   local was = seen
   M.clear()
-  seen = was
+  seen, dismissed = was, was
   return had
 end
 
@@ -366,7 +368,7 @@ end
 --- The ghost that was answered has grown.
 client.listeners['ghostline/completionUpdated'] = function(params, from)
   local bufnr = vim.api.nvim_get_current_buf()
-  if vim.uri_from_bufnr(bufnr) ~= params.uri or vim.lsp.util.buf_versions[bufnr] ~= params.version then
+  if dismissed == seen or vim.uri_from_bufnr(bufnr) ~= params.uri or vim.lsp.util.buf_versions[bufnr] ~= params.version then
     return
   end
   local cursor = vim.api.nvim_win_get_cursor(0)

@@ -1,0 +1,82 @@
+"""Chat in a split, and explanations in a float."""
+
+from scripted_ollama import Reply
+
+CHAT = "table.concat(vim.api.nvim_buf_get_lines(vim.fn.bufnr('ghostline://chat'), 0, -1, false), '\\n')"
+
+
+def wait_for_chat(vim, text):
+    vim.wait_for(f"{text!r} in the chat", f"{CHAT}:find(..., 1, true)", text)
+
+
+def test_an_answer_streams_into_the_chat(vim, ollama):
+    ollama.chat_reply = Reply(("It **adds**", " two numbers.\n\n- one", "\n- two"), hold="after_first_chunk")
+    vim.open("a.py", "def add(a, b):\n    return a + b\n")
+    vim.ready()
+    vim.nvim.command("Ghostline chat what does it do?")
+    wait_for_chat(vim, "It **adds**")
+    ollama.release()
+    wait_for_chat(vim, "It **adds** two numbers.\n\n- one\n- two")
+    text = vim.lua(f"return {CHAT}")
+    assert text.startswith("## You\n\nwhat does it do?\n\n## ghostline\n")
+    # The next question goes on in the same conversation.
+    ollama.chat_reply = Reply(("Yes.",))
+    vim.type("iare you sure?<C-s>")
+    wait_for_chat(vim, "Yes.")
+    messages = [event.body["messages"] for event in ollama.events if event.kind == "chat"][-1]
+    assert [m["role"] for m in messages if m["role"] != "system"] == ["user", "assistant", "user"]
+
+
+def test_marked_lines_go_along(vim, ollama):
+    vim.open("a.py", "first = 1\nsecond = 2\nthird = 3\n")
+    vim.ready()
+    vim.nvim.command("2,2Ghostline chat what is this?")
+    wait_for_chat(vim, "An answer.")
+    asked = str(ollama.wait_for("chat").body["messages"])
+    assert "second = 2" in asked and "what is this?" in asked
+
+
+def test_stopping_stops_the_model(vim, ollama):
+    ollama.chat_reply = Reply(("It goes on", " and on"), hold="after_first_chunk")
+    vim.open("a.py", "x = 1\n")
+    vim.ready()
+    vim.nvim.command("Ghostline chat tell me")
+    wait_for_chat(vim, "It goes on")
+    vim.nvim.command("Ghostline stop")
+    wait_for_chat(vim, "*stopped*")
+    ollama.wait_for("disconnect")
+
+
+def test_a_failure_is_a_sentence_in_the_chat(vim, ollama):
+    ollama.chat_reply = Reply((), status=500, error="llama runner process has terminated")
+    vim.open("a.py", "x = 1\n")
+    vim.ready()
+    vim.nvim.command("Ghostline chat tell me")
+    wait_for_chat(vim, "llama runner process has terminated")
+
+
+def test_an_explanation_opens_in_a_float(vim, ollama):
+    ollama.chat_reply = Reply(("It adds **two** numbers.",))
+    vim.open("a.py", "def add(a, b):\n    return a + b\n")
+    vim.ready()
+    vim.nvim.command("1,2Ghostline explain")
+    vim.wait_for(
+        "the float",
+        "(function() for _, w in ipairs(vim.api.nvim_list_wins()) do"
+        " if vim.api.nvim_win_get_config(w).relative ~= '' then"
+        " local b = vim.api.nvim_win_get_buf(w)"
+        " return table.concat(vim.api.nvim_buf_get_lines(b, 0, -1, false)):find('numbers', 1, true) end end end)()",
+    )
+
+
+def test_code_actions_are_listed(vim, ollama):
+    vim.open("a.py", "def add(a, b):\n    return a + b\n")
+    vim.ready()
+    titles = vim.lua(
+        "local p = vim.lsp.util.make_range_params(0, 'utf-16') p.context = { diagnostics = {} }"
+        " local r = vim.lsp.buf_request_sync(0, 'textDocument/codeAction', p, 20000)"
+        " local t = {} for _, one in pairs(r) do for _, a in ipairs(one.result) do table.insert(t, a.title) end end"
+        " return t"
+    )
+    assert any("xplain" in title for title in titles), titles
+    assert [event for event in ollama.events if event.kind == "chat"] == []
