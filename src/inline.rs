@@ -50,7 +50,6 @@ pub use trigger::Skip;
 
 use cache::Cache;
 use debounce::Rhythm;
-use generate::Wish;
 use growth::Growth;
 use live::{Live, Rest, Waited, Watch};
 use outcome::Outcomes;
@@ -197,12 +196,7 @@ impl Engine {
         } else {
             started + inline.deadline
         };
-        let in_parts = self.updates.is_some() && !explicit;
-        let revive = || self.revive(&place, &target, &settings);
-        let going_on = self
-            .join(&place, skip.is_none())
-            .or_else(|| (in_parts && skip.is_none()).then(revive).flatten());
-        if let Some(mut watch) = going_on {
+        if let Some(mut watch) = self.join(&place, skip.is_none()) {
             let joined = (&mut watch, &place, &target, Source::Joined);
             match self.first_shown(joined, deadline).await {
                 Err(Waited::Diverged) => {}
@@ -224,12 +218,7 @@ impl Engine {
             .ready(Role::Completion)
             .await
             .ok_or(Nothing::NoBackend)?;
-        let wish = Wish {
-            predicted: None,
-            in_parts,
-            begun: String::new(),
-        };
-        let mut watch = self.generate(&route, origin, &target, &settings, wish);
+        let mut watch = self.generate(&route, origin, &target, &settings, None);
         // The stream opens first; the parser works while the model does.
         tokio::task::yield_now().await;
         while self.syntax.prepare(&target.document, target.offset_bytes) {
@@ -318,7 +307,7 @@ impl Engine {
     }
 
     fn cached(&self, place: &Place, target: &Target) -> Option<Completion> {
-        let (entry, typed) = lock(&self.cache).find(place, true)?;
+        let (entry, typed) = lock(&self.cache).find(place)?;
         let text = entry.text.get(typed..)?.to_owned();
         let rest = Rest {
             text,
@@ -346,11 +335,6 @@ impl Engine {
     /// Whether a backend is at work for a completion.
     pub fn is_busy(&self) -> bool {
         lock(&self.live).as_ref().is_some_and(Live::is_running)
-    }
-
-    /// Whether a generation may still say more, now or after a break.
-    fn has_open_generation(&self) -> bool {
-        lock(&self.live).as_ref().is_some_and(Live::is_open)
     }
 
     /// Settles the older request of the document at once.

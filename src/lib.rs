@@ -30,7 +30,6 @@
 //! | what weights there are and where they come from | [`models`] |
 //! | a setting, its layers, what a workspace may set | [`config`] |
 //! | what of a text is shown, and when it ends | `inline/postprocess`, `inline/stop`, `inline/syntax` |
-//! | when a generation takes a break and goes on | `inline/wanted`, `inline/live/reader` |
 //! | counters and latencies | [`metrics`] |
 //! | what `ghostline doctor` looks at | [`doctor`], one file per kind of check |
 //! | what a running server tells the doctor | [`running`] |
@@ -74,7 +73,6 @@
 //!   document's prompts; frozen while somebody types.
 //! - **splice**: moving what is cached of a text that stands at another place now, as after Enter, instead
 //!   of computing it. **refresh**: computing it all the same, while nobody waits.
-//! - **break**: a generation drops its stream once enough of it lies ahead of the person, and goes on later.
 //! - **prefetch**: generating for the place after an accept, before anybody asks. **deadline**: when a
 //!   safe partial is answered instead of the whole.
 

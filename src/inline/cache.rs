@@ -16,13 +16,11 @@ const ENTRIES: NonZeroUsize = NonZeroUsize::new(250).expect("not zero");
 /// Bytes of generated text kept. An entry of 64 tokens has about 200 bytes; this bounds odd ones.
 const BYTES: usize = 1 << 20;
 
-/// A generation that has ended, or the part before a break.
+/// A generation that has ended.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) text: Arc<str>,
     pub(super) trace: Trace,
-    /// Whether that is all the model had to say.
-    pub(super) whole: bool,
     /// Whether the person has been where it belongs. A text generated ahead of need belongs further on
     /// in the line, which looks as if the line had been shortened.
     pub(super) reached: bool,
@@ -34,16 +32,7 @@ impl Entry {
         Self {
             text,
             trace,
-            whole: true,
             reached,
-        }
-    }
-
-    /// The part before a break.
-    pub(super) fn part(self) -> Self {
-        Self {
-            whole: false,
-            ..self
         }
     }
 }
@@ -77,17 +66,15 @@ impl Cache {
         }
     }
 
-    /// The entry that continues `now`, `whole` or not, with the number of its bytes typed already. Entries for a line
+    /// The entry that continues `now`, with the number of its bytes typed already. Entries for a line
     /// that was since shortened below their start are dropped: the person did not want them.
-    pub(super) fn find(&mut self, now: &Place, whole: bool) -> Option<(Entry, usize)> {
+    pub(super) fn find(&mut self, now: &Place) -> Option<(Entry, usize)> {
         let mut unwanted = None;
         let found =
             self.entries
                 .iter()
                 .find_map(|(origin, entry)| match fit(origin, &entry.text, now) {
-                    Fit::Typed(bytes) if entry.whole == whole && bytes < entry.text.len() => {
-                        Some((origin.clone(), bytes))
-                    }
+                    Fit::Typed(bytes) if bytes < entry.text.len() => Some((origin.clone(), bytes)),
                     Fit::Correcting
                         if entry.reached && origin.line_prefix.starts_with(&now.line_prefix) =>
                     {
@@ -141,7 +128,6 @@ mod tests {
                 total: Duration::ZERO,
                 stop: StopReason::Stop,
             },
-            whole: true,
             reached: true,
         }
     }
@@ -171,7 +157,7 @@ mod tests {
                 ..entry(3)
             };
             cache.insert(ahead.clone(), entry);
-            assert!(cache.find(&here, true).is_none());
+            assert!(cache.find(&here).is_none());
             assert_eq!(cache.knows(&ahead), kept, "{reached}");
         }
     }
@@ -183,7 +169,7 @@ mod tests {
         assert!(!cache.knows(&at));
         cache.insert(at.clone(), entry(0));
         assert!(cache.knows(&at) && cache.is_barren(&at));
-        assert!(cache.find(&at, true).is_none());
+        assert!(cache.find(&at).is_none());
         assert!(!cache.is_barren(&place("let ab|")));
     }
 }

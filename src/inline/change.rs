@@ -67,7 +67,7 @@ impl Engine {
         if let Some((_, turn)) = self.turns.remove(&document.uri) {
             turn.cancel();
         }
-        if !lock(&self.outcomes).watches(&document.uri) && !self.has_open_generation() {
+        if !lock(&self.outcomes).watches(&document.uri) && !self.is_busy() {
             return;
         }
         let now = Place::at(document, offset_bytes);
@@ -103,7 +103,7 @@ impl Engine {
             turn.cancel();
         }
         self.surroundings.touched(document, offset_bytes);
-        if self.has_open_generation() {
+        if self.is_busy() {
             self.end_unwanted(document, Place::at(document, offset_bytes).as_ref());
         }
     }

@@ -14,7 +14,7 @@ use crate::config::Debounce;
 /// The longest wait: half a typical gap more would be felt.
 const LONGEST: Duration = Duration::from_millis(120);
 /// A gap longer than this is a pause, not a rhythm; tabby's adaptive debounce uses the same.
-pub(super) const PAUSE: Duration = Duration::from_millis(400);
+const PAUSE: Duration = Duration::from_millis(400);
 /// How much one more observation counts: about the last twenty.
 const WEIGHT: f64 = 0.05;
 

@@ -3,29 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-
 use super::ask::Trace;
-use super::live::{Live, Resume, Start, Watch};
+use super::live::{Live, Start, Watch};
 use super::notice::Notice;
 use super::place::Place;
 use super::stop::Shape;
 use super::target::Target;
-use super::wanted::{Prediction, is_enough};
+use super::wanted::Prediction;
 use super::{Engine, lock, wrapped};
 use crate::backend::{Priority, Request, StopReason, Urgency};
-use crate::config::{Role, Settings};
-use crate::router::{RoleState, Route};
-
-/// How a generation is wanted.
-pub(super) struct Wish {
-    /// What it takes for accepted, where nobody asked for it yet.
-    pub(super) predicted: Option<Prediction>,
-    /// Whether it may come in parts: the editor draws what grows, and nobody waits for the whole.
-    pub(super) in_parts: bool,
-    /// What is there of it already, mostly nothing: it goes on behind that, once more is wanted.
-    pub(super) begun: String,
-}
+use crate::config::Settings;
+use crate::router::Route;
 
 impl Engine {
     /// Starts a generation at `origin` in the place of the one in flight, which ends.
@@ -35,7 +23,7 @@ impl Engine {
         origin: Place,
         target: &Target,
         settings: &Settings,
-        wish: Wish,
+        predicted: Option<Prediction>,
     ) -> Watch {
         let prompt = self
             .surroundings
@@ -45,12 +33,11 @@ impl Engine {
             prompt: prompt.into(),
             max_tokens: settings.inline.max_tokens,
             stop: route.family.stops.iter().map(|&s| s.to_owned()).collect(),
-            priority: match wish.predicted {
+            priority: match predicted {
                 None => Priority::Completion,
                 Some(_) => Priority::Prefetch,
             },
         };
-        let resume = wish.in_parts.then(|| self.resume(route, &request));
         let trace = Trace {
             model: route.model.as_str().into(),
             backend: route.backend.name().into(),
@@ -68,10 +55,7 @@ impl Engine {
         let multi_line = settings.inline.multi_line;
         let shape = Shape::of(&origin, &scene, multi_line, route.family.stops);
         let urgency = Urgency::new(request.priority);
-        let mut stream = match wish.begun.as_str() {
-            "" => route.backend.stream_raisable(request, &urgency),
-            _ => futures_util::stream::empty().boxed(),
-        };
+        let mut stream = route.backend.stream_raisable(request, &urgency);
         if !shape.fences_are_text {
             stream = wrapped::unwrapped(stream);
         }
@@ -84,60 +68,22 @@ impl Engine {
         let notice = self.generations.clone().map(|to| Notice {
             to,
             version: target.document.version,
-            prefetch: wish.predicted.is_some(),
+            prefetch: predicted.is_some(),
         });
         let start = Start {
             notice,
             slot: self.slot.clone(),
             stream: self.surroundings.warm_ups().before(stream),
             urgency,
-            resume,
             origin,
             shape,
             trace,
-            begun: wish.begun,
-            predicted: wish.predicted,
+            predicted,
             cache: self.cache.clone(),
         };
         let live = Live::start(start, move |error| router.report(&error));
         let watch = live.watch();
         *slot = Some(live);
         watch
-    }
-
-    /// A generation that took a break and was left, for a person who is back at `place`.
-    pub(super) fn revive(
-        &self,
-        place: &Place,
-        target: &Target,
-        settings: &Settings,
-    ) -> Option<Watch> {
-        let (entry, typed) = lock(&self.cache).find(place, false)?;
-        let rest = entry.text.get(typed..).filter(|rest| is_enough(rest))?;
-        let RoleState::Ready(route) = self.router.route(Role::Completion) else {
-            return None;
-        };
-        let origin = place.origin();
-        let space = place.line_prefix.get(origin.line_prefix.len()..)?;
-        let wish = Wish {
-            predicted: None,
-            in_parts: true,
-            begun: [space, rest].concat(),
-        };
-        Some(self.generate(&route, origin, target, settings, wish))
-    }
-
-    /// Goes on with a generation of `request` after a break: behind its text, which is cached.
-    fn resume(&self, route: &Arc<Route>, request: &Request) -> Resume {
-        let (route, request) = (route.clone(), request.clone());
-        let warm_ups = self.surroundings.warm_ups();
-        Box::new(move |text, tokens| {
-            let mut request = request.clone();
-            request.prompt = request.prompt.clone().continued(text);
-            request.max_tokens = request.max_tokens.saturating_sub(tokens).max(1);
-            // The person has come here.
-            request.priority = Priority::Completion;
-            warm_ups.before(route.backend.stream(request))
-        })
     }
 }

@@ -23,7 +23,6 @@ use crate::backend::{ChunkStream, Urgency};
 mod reader;
 
 use reader::Reader;
-pub(super) use reader::Resume;
 
 /// How long a request made in the middle of a typing correction waits for the text to agree with the
 /// stream again before it asks anew. Two keys of an average typist are 138 ms apart.
@@ -33,8 +32,6 @@ const CORRECTION_WAIT: Duration = Duration::from_millis(120);
 pub(super) struct Progress {
     pub(super) text: String,
     pub(super) trace: Trace,
-    /// The backend is free until more is wanted.
-    resting: bool,
     ended: Option<Ended>,
 }
 
@@ -60,13 +57,9 @@ pub(super) struct Start {
     pub(super) slot: Arc<Semaphore>,
     pub(super) stream: ChunkStream,
     pub(super) urgency: Arc<Urgency>,
-    /// Goes on after a break; `None` where the generation is to take none.
-    pub(super) resume: Option<Resume>,
     pub(super) origin: Place,
     pub(super) shape: Shape,
     pub(super) trace: Trace,
-    /// What is there of it already: it begins with a break. Mostly nothing.
-    pub(super) begun: String,
     pub(super) predicted: Option<Prediction>,
     pub(super) cache: Arc<Mutex<Cache>>,
     /// Whom to tell what it cost.
@@ -116,19 +109,16 @@ impl Live {
             slot,
             stream,
             urgency,
-            resume,
             origin,
             shape,
             trace,
-            begun,
             predicted,
             cache,
             notice,
         } = start;
         let origin = Arc::new(origin);
         let first = Progress {
-            resting: !begun.is_empty(),
-            text: begun,
+            text: String::new(),
             trace,
             ended: None,
         };
@@ -136,7 +126,6 @@ impl Live {
         let wanted = Arc::new(Wanted::new(origin.clone(), predicted));
         let reader = Reader {
             stream,
-            resume,
             origin: origin.clone(),
             shape,
             wanted: wanted.clone(),
@@ -158,15 +147,8 @@ impl Live {
         }
     }
 
-    /// Whether it may say more, now or after a break.
-    pub(super) fn is_open(&self) -> bool {
-        self.shared.progress.borrow().ended.is_none()
-    }
-
-    /// Whether the backend is at work on it.
     pub(super) fn is_running(&self) -> bool {
-        let progress = self.shared.progress.borrow();
-        progress.ended.is_none() && !progress.resting
+        self.shared.progress.borrow().ended.is_none()
     }
 
     pub(super) fn watch(&self) -> Watch {

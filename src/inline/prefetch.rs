@@ -7,7 +7,6 @@
 //! run at the lowest priority, in the one slot there is, and only while nothing else wants it; any real
 //! request that they do not fit ends them.
 
-use super::generate::Wish;
 use super::place::opener_of;
 use super::wanted::Prediction;
 use super::{Completion, Engine, Place, Skip, Target, lock, trigger};
@@ -70,7 +69,7 @@ impl Engine {
         text: &str,
         settings: &Settings,
     ) {
-        if !settings.inline.prefetch || self.has_open_generation() {
+        if !settings.inline.prefetch || self.is_busy() {
             return;
         }
         let RoleState::Ready(route) = self.router.route(Role::Completion) else {
@@ -91,12 +90,7 @@ impl Engine {
                 place: now.clone(),
                 text: text.to_owned(),
             };
-            let wish = Wish {
-                predicted: Some(predicted),
-                in_parts: self.updates.is_some(),
-                begun: String::new(),
-            };
-            self.generate(&route, place.origin(), &next, settings, wish);
+            self.generate(&route, place.origin(), &next, settings, Some(predicted));
         }
     }
 

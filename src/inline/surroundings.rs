@@ -279,12 +279,6 @@ impl Shared {
         live.as_ref().is_some_and(Live::is_running)
     }
 
-    fn end_resting(&self) {
-        let live = self.parts.live.lock();
-        let mut live = live.unwrap_or_else(PoisonError::into_inner);
-        live.take_if(|live| live.is_open() && !live.is_running());
-    }
-
     /// The prompt for a place, which the caller sends.
     fn prompt(&self, route: &Route, document: &Document, offset_bytes: usize) -> Vec<Segment> {
         let block = self.block(&document.uri);
@@ -323,8 +317,6 @@ impl Shared {
             self.woken.notify_one();
             return false;
         }
-        // What rests would go on behind the old front.
-        self.end_resting();
         let uri = &active.document.uri;
         let before = self.block(uri);
         if before.as_deref() == block.as_ref() {

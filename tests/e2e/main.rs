@@ -3,7 +3,6 @@
 mod action;
 mod attacks;
 mod bench;
-mod breaks;
 mod chat;
 mod command_line;
 mod completion;
