@@ -2,7 +2,7 @@
 //! values of `.env` files.
 //!
 //! Called wherever text of files goes into a prompt, and before text is shown as a search result.
-//! [`rules`] holds one row for each shape. Files that are made of secrets do not get here: their names
+//! `rules` holds one row for each shape. Files that are made of secrets do not get here: their names
 //! keep them out.
 //!
 //! Invariants: time is linear in the text, whatever it holds: the regular expressions never backtrack, and

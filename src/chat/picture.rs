@@ -1,6 +1,6 @@
 //! Pictures for a model that sees: type and size checked, scaled down.
 //!
-//! A vision model cuts a picture into tiles of a few hundred pixels; more pixels than [`LONGEST_SIDE`]
+//! A vision model cuts a picture into tiles of a few hundred pixels; more pixels than `LONGEST_SIDE`
 //! cost time and show it nothing new. Called where a picture comes in, on a thread of its own.
 
 use std::io::Cursor;

@@ -1,8 +1,8 @@
 //! Types a script through a policy, key by key, on the runtime's paused clock.
 //!
-//! Each step goes the way of the server's `didChange`: [`Store::update`], [`Document::apply`], then the
+//! Each step goes the way of the server's `didChange`: `Store::update`, `Document::apply`, then the
 //! policy is told. After a key a completion is asked for at the cursor and the answer is awaited beside
-//! the next keys; the next key comes after a gap of [`rhythm`], whatever happens. A
+//! the next keys; the next key comes after a gap of `rhythm`, whatever happens. A
 //! ghost counts as shown when it comes before the next edit.
 //!
 //! The recording holds edits alone. Where one does not go on where the last one ended, the cursor was
