@@ -196,6 +196,13 @@ fn one_text_may_hold_many() {
     assert_eq!(redact(&text), expected);
 }
 
+#[test]
+fn what_a_secret_hid_goes_too() {
+    let key = "0Aaa0aAa00AaaAA0AAa0AAa0";
+    let text = format!("PRIVATE KEY-----\"password=:-----@\"{key}");
+    assert!(!redact(&text).contains(key));
+}
+
 proptest! {
     #[test]
     fn any_text_keeps_its_lines_and_is_redacted_once(
