@@ -130,6 +130,8 @@ function M.stop()
   local running = chat and chat.running
   if running then
     client.cancel(running.client, running.id)
+    -- Neovim keeps the answer to a cancelled request to itself.
+    M.ended(running.token, { code = -32800 })
   end
 end
 
@@ -172,9 +174,10 @@ local function reference_lines(references)
   return #lines > 0 and vim.list_extend({ '', 'From:' }, lines) or lines
 end
 
-local function on_end(token, err, result)
+--- The answer to the request with that token has come to its end. Called once for each.
+function M.ended(token, err, result)
   client.progress[token] = nil
-  if not chat then
+  if not chat or not chat.running or chat.running.token ~= token then
     return
   end
   chat.running = nil
@@ -235,12 +238,11 @@ function M.ask(message, options)
     role = options.role,
     partialResultToken = token,
   }, function(err, result)
-    on_end(token, err, result)
+    M.ended(token, err, result)
   end)
-  if id then
-    chat.running = { id = id, client = server, token = token }
-  else
-    on_end(token, { message = 'the server does not take requests; :Ghostline restart' })
+  chat.running = { id = id, client = server, token = token }
+  if not id then
+    M.ended(token, { message = 'the server does not take requests; :Ghostline restart' })
   end
   follow()
 end
