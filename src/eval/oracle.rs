@@ -38,10 +38,6 @@ use ledger::Slots;
 /// for Qwen2.5-Coder.
 pub const MODEL: &str = "qwen2.5-coder-oracle";
 
-/// How much of the text before the cursor tells that a generation goes on with another, in bytes: more
-/// than the longest text.
-const COMPARED_BYTES: usize = 640;
-
 /// The oracle. Shared between the replay, which tells it the future, and the policy, which asks.
 #[derive(Debug, Clone)]
 pub struct Oracle {
@@ -234,9 +230,6 @@ impl Oracle {
             shown_tokens: 0,
             text: String::new(),
             began: Some(Instant::now()),
-            prompt_end: answer::end_of(&written, COMPARED_BYTES).to_owned(),
-            text_before: 0,
-            goes_on_with: None,
         });
         let truth = answer::truth(&written, &state.before, &state.future).unwrap_or_default();
         Running {

@@ -156,7 +156,7 @@ pub(super) fn truth(written: &str, before: &str, future: &str) -> Option<String>
 }
 
 /// The end of a text, in whole characters.
-pub(super) fn end_of(text: &str, bytes: usize) -> &str {
+fn end_of(text: &str, bytes: usize) -> &str {
     let start = text.ceil_char_boundary(text.len().saturating_sub(bytes));
     text.get(start..).unwrap_or(text)
 }

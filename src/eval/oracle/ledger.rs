@@ -9,8 +9,6 @@ use crate::backend::Priority;
 
 /// Newest generations in which a shown ghost is looked for: as many as the engine's cache has entries.
 const LOOKED_BACK: usize = 250;
-/// Newest generations among which the one before a break is looked for.
-const BREAK_LOOKED_BACK: usize = 4;
 /// A prompt goes to the slot that holds this share of it, else to the one unused longest, as in
 /// llama.cpp's server (`--slot-prompt-similarity`, 0.5 until 2025).
 const SAME_PROMPT_SHARE: f64 = 0.5;
@@ -32,16 +30,10 @@ pub struct Generated {
     /// Of these, how many had arrived when a ghost of this generation was last shown. The others were
     /// generated for nobody.
     pub shown_tokens: u32,
-    /// Its text; behind the text of the generation that it goes on with.
+    /// Its text.
     pub text: String,
     /// When it began, where that is known.
     pub began: Option<Instant>,
-    /// The end of the text before the cursor in its prompt.
-    pub(in crate::eval) prompt_end: String,
-    /// Bytes of `text` that are of the generations before.
-    pub(in crate::eval) text_before: usize,
-    /// The generation that it goes on with after a break: its prompt ends in that one's text.
-    pub(in crate::eval) goes_on_with: Option<usize>,
 }
 
 /// All generations of a run.
@@ -65,23 +57,7 @@ impl Ledger {
         }
     }
 
-    pub(super) fn begin(&mut self, mut generated: Generated) -> usize {
-        let earlier = self
-            .generations
-            .iter()
-            .enumerate()
-            .rev()
-            .take(BREAK_LOOKED_BACK);
-        let earlier = earlier.into_iter().find(|(_, g)| {
-            let own = g.text.get(g.text_before..).unwrap_or_default();
-            let before = generated.prompt_end.strip_suffix(own);
-            !own.is_empty() && before.is_some_and(|before| g.prompt_end.ends_with(before))
-        });
-        if let Some((id, earlier)) = earlier {
-            generated.goes_on_with = Some(id);
-            generated.text.clone_from(&earlier.text);
-            generated.text_before = generated.text.len();
-        }
+    pub(super) fn begin(&mut self, generated: Generated) -> usize {
         self.running += 1;
         self.most_at_once = self.most_at_once.max(self.running);
         self.generations.push(generated);
@@ -104,14 +80,9 @@ impl Ledger {
         let Some(line) = ghost.lines().map(str::trim).find(|l| !l.is_empty()) else {
             return;
         };
-        let newest = self.generations.iter().enumerate().rev().take(LOOKED_BACK);
-        let mut found = newest
-            .into_iter()
-            .find(|(_, g)| g.text.contains(line))
-            .map(|(id, _)| id);
-        while let Some(generated) = found.and_then(|id| self.generations.get_mut(id)) {
+        let newest = self.generations.iter_mut().rev().take(LOOKED_BACK);
+        if let Some(generated) = newest.into_iter().find(|g| g.text.contains(line)) {
             generated.shown_tokens = generated.tokens;
-            found = generated.goes_on_with;
         }
     }
 }
@@ -223,7 +194,7 @@ mod tests {
         assert_eq!(slots.take(&[8, 8, 8]), (b, 0));
     }
 
-    fn generated(prompt_end: &str) -> Generated {
+    fn generated() -> Generated {
         Generated {
             key: 0,
             priority: Priority::Completion,
@@ -233,33 +204,13 @@ mod tests {
             shown_tokens: 0,
             text: String::new(),
             began: None,
-            prompt_end: prompt_end.to_owned(),
-            text_before: 0,
-            goes_on_with: None,
         }
-    }
-
-    #[test]
-    fn what_was_generated_before_and_after_a_break_is_one_text() {
-        let mut ledger = Ledger::default();
-        let first = ledger.begin(generated("let a ="));
-        ledger.token(first, " foo");
-        ledger.token(first, "(b");
-        ledger.shown("foo");
-        ledger.token(first, ", ");
-        let second = ledger.begin(generated("let a = foo(b, "));
-        ledger.token(second, "c)");
-        let third = ledger.begin(generated("let a = foo(b, c)"));
-        ledger.token(third, ";");
-        ledger.shown("foo(b, c);");
-        let shown = |id: usize| ledger.generations[id].shown_tokens;
-        assert_eq!((shown(first), shown(second), shown(third)), (3, 1, 1));
     }
 
     #[test]
     fn tokens_after_the_last_showing_were_for_nobody() {
         let mut ledger = Ledger::default();
-        let id = ledger.begin(generated(""));
+        let id = ledger.begin(generated());
         ledger.token(id, "foo");
         ledger.shown("other");
         assert_eq!(ledger.generations[id].shown_tokens, 0);

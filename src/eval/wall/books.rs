@@ -76,9 +76,6 @@ impl WallBooks {
             shown_tokens: 0,
             text: params["text"].as_str().unwrap_or_default().to_owned(),
             began: None,
-            prompt_end: String::new(),
-            text_before: 0,
-            goes_on_with: None,
         });
     }
 }
@@ -173,9 +170,6 @@ impl Drop for Open {
             shown_tokens: 0,
             text: std::mem::take(&mut self.text),
             began: None,
-            prompt_end: String::new(),
-            text_before: 0,
-            goes_on_with: None,
         });
     }
 }
