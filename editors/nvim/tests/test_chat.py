@@ -19,12 +19,43 @@ def test_an_answer_streams_into_the_chat(vim, ollama):
     wait_for_chat(vim, "It **adds** two numbers.\n\n- one\n- two")
     text = vim.lua(f"return {CHAT}")
     assert text.startswith("## You\n\nwhat does it do?\n\n## ghostline\n")
-    # The next question goes on in the same conversation.
+    # The next question goes on in the same conversation, also where the answer's end is still to come.
     ollama.chat_reply = Reply(("Yes.",))
     vim.type("iare you sure?<C-s>")
     wait_for_chat(vim, "Yes.")
     messages = [event.body["messages"] for event in ollama.events if event.kind == "chat"][-1]
     assert [m["role"] for m in messages if m["role"] != "system"] == ["user", "assistant", "user"]
+
+
+def test_a_question_asked_meanwhile_is_sent_after_the_answer(vim, ollama):
+    ollama.chat_reply = Reply(("The first", " answer."), hold="after_first_chunk")
+    vim.open("a.py", "x = 1\n")
+    vim.ready()
+    vim.nvim.command("Ghostline chat one?")
+    wait_for_chat(vim, "The first")
+    vim.type("itwo?<C-s>")
+    vim.wait_for("that it waits", "vim.wo.winbar:find('Sent when', 1, true)")
+    ollama.chat_reply = Reply(("The second.",))
+    ollama.release()
+    wait_for_chat(vim, "The second.")
+    messages = [event.body["messages"] for event in ollama.events if event.kind == "chat"][-1]
+    assert [m["content"] for m in messages if m["role"] == "assistant"] == ["The first answer."]
+
+
+def test_an_answer_is_written_anew(vim, ollama):
+    ollama.chat_reply = Reply(("The first answer.",))
+    vim.open("a.py", "x = 1\n")
+    vim.ready()
+    vim.nvim.command("Ghostline chat what is x?")
+    wait_for_chat(vim, "The first answer.")
+    vim.wait_for("its end", "not require('ghostline.chat').answering()")
+    ollama.chat_reply = Reply(("Another answer.",))
+    vim.nvim.command("Ghostline regenerate")
+    wait_for_chat(vim, "Another answer.")
+    text = vim.lua(f"return {CHAT}")
+    assert text.startswith("## You\n\nwhat is x?\n\n## ghostline\n\nAnother answer.")
+    messages = [event.body["messages"] for event in ollama.events if event.kind == "chat"][-1]
+    assert [m["role"] for m in messages if m["role"] != "system"] == ["user"]
 
 
 def test_marked_lines_go_along(vim, ollama):

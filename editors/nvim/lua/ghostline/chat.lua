@@ -13,12 +13,16 @@ local M = {}
 ---@field prompt integer the buffer to write in
 ---@field conversation string? the server's name for it
 ---@field running { id: integer, client: vim.lsp.Client, token: string }? the answer under way
+---@field turn integer? the last turn's number in it
+---@field answer_line integer? the line, from 0, below the last answer's heading
 ---@field thinking boolean whether the text that came last is the model's thinking
+---@field send_next boolean whether the prompt is sent as soon as the answer has ended
 
 ---@type ghostline.Chat?
 local chat
 local tokens = 0
 
+local HOW_TO_ASK = 'Ask: <C-s> sends, <C-c> stops, q closes'
 local headings = { person = '## You', model = '## ghostline' }
 
 local function append(lines)
@@ -48,6 +52,14 @@ local function append_text(added)
   follow()
 end
 
+--- Whether the prompt waits for the answer under way to end, and says so above it.
+local function send_next(wanted)
+  chat.send_next = wanted
+  for _, window in ipairs(vim.fn.win_findbuf(chat.prompt)) do
+    vim.wo[window].winbar = wanted and 'Sent when this answer has ended; <C-c> stops it' or HOW_TO_ASK
+  end
+end
+
 local function new_buffer(name, filetype)
   local bufnr = vim.api.nvim_create_buf(false, true)
   vim.api.nvim_buf_set_name(bufnr, name)
@@ -70,6 +82,7 @@ local function make()
     bufnr = new_buffer('ghostline://chat', 'markdown'),
     prompt = new_buffer('ghostline://prompt', 'markdown'),
     thinking = false,
+    send_next = false,
   }
   vim.bo[chat.bufnr].modifiable = false
   for _, bufnr in ipairs({ chat.bufnr, chat.prompt }) do
@@ -112,7 +125,7 @@ function M.open()
     vim.wo[prompt].winfixheight = true
     vim.wo[prompt].number = false
     vim.wo[prompt].relativenumber = false
-    vim.wo[prompt].winbar = 'Ask: <C-s> sends, <C-c> stops, q closes'
+    vim.wo[prompt].winbar = HOW_TO_ASK
   end
   vim.api.nvim_set_current_win(prompt)
 end
@@ -123,6 +136,11 @@ function M.close()
       pcall(vim.api.nvim_win_close, window, true)
     end
   end
+end
+
+--- Whether an answer is under way.
+function M.answering()
+  return chat ~= nil and chat.running ~= nil
 end
 
 --- Stops the answer under way: the model stops too. What has come stays.
@@ -139,7 +157,7 @@ end
 function M.clear()
   M.stop()
   if chat then
-    chat.conversation = nil
+    chat.conversation, chat.turn, chat.answer_line = nil, nil, nil
     vim.bo[chat.bufnr].modifiable = true
     vim.api.nvim_buf_set_lines(chat.bufnr, 0, -1, false, {})
     vim.bo[chat.bufnr].modifiable = false
@@ -150,7 +168,9 @@ local function on_part(value)
   if not chat then
     return
   end
-  if value.thinking then
+  if value.conversation then
+    chat.conversation, chat.turn = value.conversation, value.turn
+  elseif value.thinking then
     if not chat.thinking then
       chat.thinking = true
       append_text('*thinking:* ')
@@ -186,7 +206,7 @@ function M.ended(token, err, result)
     -- -32800: the person stopped it.
     append({ '', err.code == -32800 and '*stopped*' or ('**%s**'):format(err.message) })
   else
-    chat.conversation = result.conversation
+    chat.conversation, chat.turn = result.conversation, result.turn
     append(reference_lines(result.references))
     local usage = result.usage or {}
     if type(usage.totalMs) == 'number' then
@@ -195,6 +215,12 @@ function M.ended(token, err, result)
   end
   append({ '' })
   follow()
+  local waits = chat.send_next
+  send_next(false)
+  -- Who stops an answer may want to change the question that waits.
+  if waits and not err then
+    M.send()
+  end
 end
 
 --- The marked lines as an attachment; nil where nothing is marked.
@@ -208,6 +234,23 @@ function M.attachment(bufnr, range)
     uri = vim.uri_from_bufnr(bufnr),
     range = { start = { line = range.first - 1, character = 0 }, ['end'] = { line = range.last, character = 0 } },
   }
+end
+
+--- Asks the server in this conversation; the answer goes to the end of the buffer.
+local function request(server, params)
+  chat.answer_line = vim.api.nvim_buf_line_count(chat.bufnr) - 1
+  tokens = tokens + 1
+  local token = 'ghostline-chat-' .. tokens
+  client.progress[token] = on_part
+  params.conversation, params.partialResultToken = chat.conversation, token
+  local id = client.request(server, 'ghostline/chat', params, function(err, result)
+    M.ended(token, err, result)
+  end)
+  chat.running = { id = id, client = server, token = token }
+  if not id then
+    M.ended(token, { message = 'the server does not take requests; :Ghostline restart' })
+  end
+  follow()
 end
 
 --- Sends `message`; the answer streams into the conversation.
@@ -228,33 +271,34 @@ function M.ask(message, options)
   end
   local shown = vim.list_extend({ headings.person, '' }, vim.split(message, '\n', { plain = true }))
   append(vim.list_extend(shown, { '', headings.model, '', '' }))
-  tokens = tokens + 1
-  local token = 'ghostline-chat-' .. tokens
-  client.progress[token] = on_part
-  local id = client.request(server, 'ghostline/chat', {
-    conversation = chat.conversation,
-    message = message,
-    attachments = options.attachments,
-    role = options.role,
-    partialResultToken = token,
-  }, function(err, result)
-    M.ended(token, err, result)
-  end)
-  chat.running = { id = id, client = server, token = token }
-  if not id then
-    M.ended(token, { message = 'the server does not take requests; :Ghostline restart' })
-  end
-  follow()
+  request(server, { message = message, attachments = options.attachments, role = options.role })
 end
 
---- Sends what stands in the prompt.
+--- Has the last question answered again; the old answer goes.
+function M.regenerate()
+  local server = client.any()
+  if not chat or not chat.turn or not server or chat.running then
+    vim.notify('ghostline: there is no answer to write anew, or it is still being written', vim.log.levels.WARN)
+    return
+  end
+  M.open()
+  vim.bo[chat.bufnr].modifiable = true
+  vim.api.nvim_buf_set_lines(chat.bufnr, chat.answer_line, -1, false, { '' })
+  vim.bo[chat.bufnr].modifiable = false
+  request(server, { turn = chat.turn })
+end
+
+--- Sends what stands in the prompt, after the answer under way where there is one.
 function M.send()
   if not chat then
     return
   end
   local message = vim.trim(table.concat(vim.api.nvim_buf_get_lines(chat.prompt, 0, -1, false), '\n'))
-  if message == '' or chat.running then
+  if message == '' then
     return
+  end
+  if chat.running then
+    return send_next(true)
   end
   vim.api.nvim_buf_set_lines(chat.prompt, 0, -1, false, {})
   M.ask(message)

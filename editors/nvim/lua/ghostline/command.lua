@@ -106,6 +106,12 @@ M.subcommands = {
       require('ghostline.chat').clear()
     end,
   },
+  regenerate = {
+    about = 'has the last question answered again',
+    run = function()
+      require('ghostline.chat').regenerate()
+    end,
+  },
   stop = {
     about = 'stops the answer under way',
     run = function()
