@@ -62,6 +62,10 @@ use trigger::Files;
 /// Bits of a completion's number that count; those above tell the engine. Clients keep 53 bits exactly.
 const ENGINE_BITS: u32 = 40;
 
+/// Turns of the runtime in which a request reaches the connection: the generation's task, the
+/// connection's own, and one in which this task was not polled by the runtime but by its caller.
+const SENDING_TURNS: usize = 3;
+
 /// The completion engine: cache, the generation in flight, and who waits.
 #[derive(Debug)]
 pub struct Engine {
@@ -184,8 +188,9 @@ impl Engine {
         };
         let wait = lock(&self.rhythm).key(&place, explicit, inline.debounce);
         if let Some(completion) = self.cached(&place, &target) {
+            let completion = self.shown(completion, &place, explicit)?;
             self.prefetch_end_of(&place, &target, &completion, &settings);
-            return self.shown(completion, &place, explicit);
+            return Ok(completion);
         }
         let origin = place.origin();
         if !explicit && lock(&self.cache).is_barren(&origin) {
@@ -219,8 +224,10 @@ impl Engine {
             .await
             .ok_or(Nothing::NoBackend)?;
         let mut watch = self.generate(&route, origin, &target, &settings, None);
-        // The stream opens first; the parser works while the model does.
-        tokio::task::yield_now().await;
+        // The request goes out first; the parser works while the model does.
+        for _ in 0..SENDING_TURNS {
+            tokio::task::yield_now().await;
+        }
         while self.syntax.prepare(&target.document, target.offset_bytes) {
             tokio::task::yield_now().await;
         }

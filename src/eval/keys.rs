@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::figures::Asked;
+use super::oracle::Generated;
 use super::replay::Outcome;
 use super::script::Script;
 use crate::metrics::ms;
@@ -12,7 +13,7 @@ use crate::metrics::ms;
 const SHOWN_CHARS: usize = 48;
 
 /// The first line of a list.
-pub const HEADING: &str = "policy\tstep\tkey\tskip\tgap_ms\tghost_ms\tasked\tnew_prompt_tokens\ttokens\tright\tline\tghost\ttyped\n";
+pub const HEADING: &str = "policy\tstep\tkey\tskip\tgap_ms\tghost_ms\tasked\tnew_prompt_tokens\ttokens\tright\tline\tghost\ttyped\tgenerated\n";
 
 /// Tab-separated lines, one per key, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,11 +22,9 @@ pub struct KeyList(pub String);
 impl KeyList {
     pub(super) fn new(policy: &str, script: &Script, outcome: &Outcome) -> Self {
         let asked = Asked::of(outcome);
-        let mut cost: HashMap<usize, (u32, u32)> = HashMap::new();
+        let mut cost: HashMap<usize, Cost> = HashMap::new();
         for generated in &outcome.ledger.generations {
-            let (prompt, tokens) = cost.entry(generated.key).or_default();
-            *prompt += generated.computed_tokens.unwrap_or_default();
-            *tokens += generated.tokens;
+            cost.entry(generated.key).or_default().add(generated);
         }
         let mut list = String::new();
         for key in &outcome.keys {
@@ -36,14 +35,18 @@ impl KeyList {
             let ghost_ms = key
                 .ghost_after
                 .map_or("-".to_owned(), |t| ms(t).to_string());
-            let (prompt, tokens) = cost.get(&key.step).copied().unwrap_or_default();
+            let Cost {
+                prompt,
+                tokens,
+                texts,
+            } = cost.remove(&key.step).unwrap_or_default();
             let ghost = key.ghost.as_deref().unwrap_or("-");
             let line = step.before.rsplit('\n').next().unwrap_or_default();
             let line = line.chars().rev().take(SHOWN_CHARS).collect::<String>();
             let line = line.chars().rev().collect::<String>();
             let _ = writeln!(
                 list,
-                "{policy}\t{}\t{:?}\t{skip}\t{}\t{ghost_ms}\t{}\t{prompt}\t{tokens}\t{}\t{}\t{}\t{}",
+                "{policy}\t{}\t{:?}\t{skip}\t{}\t{ghost_ms}\t{}\t{prompt}\t{tokens}\t{}\t{}\t{}\t{}\t{texts}",
                 key.step,
                 step.kind,
                 key.gap.as_millis(),
@@ -55,6 +58,30 @@ impl KeyList {
             );
         }
         Self(list)
+    }
+}
+
+/// What was generated during a step.
+#[derive(Debug, Default)]
+struct Cost {
+    prompt: u32,
+    tokens: u32,
+    /// One a generation: who waited, tokens generated and of these shown, the text.
+    texts: String,
+}
+
+impl Cost {
+    fn add(&mut self, generated: &Generated) {
+        self.prompt += generated.computed_tokens.unwrap_or_default();
+        self.tokens += generated.tokens;
+        let _ = write!(
+            self.texts,
+            "[{:?} {}/{} {}]",
+            generated.priority,
+            generated.tokens,
+            generated.shown_tokens,
+            visible(&generated.text)
+        );
     }
 }
 

@@ -55,6 +55,8 @@ struct Shown {
     since: Instant,
     /// Characters of it that are not in the document yet.
     left: usize,
+    /// Whether the person has typed some of it.
+    followed: bool,
     /// Whether the editor said that it drew it.
     drawn: bool,
     /// Whether a part of it was inserted: the rest being left is no rejection.
@@ -109,6 +111,7 @@ impl Outcomes {
             matches!(fit(&shown.place, &shown.text, place), Fit::Typed(typed)
                 if shown.text.get(typed..).is_some_and(|rest| rest.starts_with(&text)))
         });
+        let followed = same.is_some_and(|shown| shown.followed || shown.place != *place);
         let (features, since, drawn, partly_accepted) =
             same.map_or((features, Instant::now(), false, false), |shown| {
                 let Shown {
@@ -125,6 +128,7 @@ impl Outcomes {
             since,
             drawn,
             partly_accepted,
+            followed,
         });
         true
     }
@@ -132,6 +136,11 @@ impl Outcomes {
     /// Whether this person accepts items, rather than typing them out.
     pub(super) fn takes_what_is_shown(&self) -> bool {
         self.taken >= LEAST_TAKEN
+    }
+
+    /// Whether some of what is shown has been typed: it is what the person has in mind, or begins so.
+    pub(super) fn follows_what_is_shown(&self) -> bool {
+        self.shown.as_ref().is_some_and(|shown| shown.followed)
     }
 
     /// Whether an item is shown in the document.
@@ -234,7 +243,7 @@ mod tests {
     use crate::inline::place::tests::place;
     use crate::inline::{Source, Trace};
 
-    fn shown_at_a(outcomes: &mut Outcomes) {
+    fn completion() -> Completion {
         let trace = Trace {
             model: "m".into(),
             backend: "b".into(),
@@ -245,15 +254,18 @@ mod tests {
             total: Duration::ZERO,
             stop: StopReason::Stop,
         };
-        let completion = Completion {
+        Completion {
             id: 1,
             range_bytes: 1..1,
             insert_text: "bc".to_owned(),
             whole: true,
             source: Source::Generated,
             trace,
-        };
-        assert!(outcomes.show(&completion, &place("a|"), false));
+        }
+    }
+
+    fn shown_at_a(outcomes: &mut Outcomes) {
+        assert!(outcomes.show(&completion(), &place("a|"), false));
     }
 
     #[tokio::test(start_paused = true)]
@@ -275,6 +287,24 @@ mod tests {
             let learned = (outcomes.gate.accepted, outcomes.gate.rejected);
             assert_eq!(learned, (accepted, rejected), "case {number}");
         }
+    }
+
+    #[test]
+    fn an_item_is_followed_once_some_of_it_was_typed() {
+        let mut outcomes = Outcomes::default();
+        shown_at_a(&mut outcomes);
+        assert!(!outcomes.follows_what_is_shown());
+        // The same again: the person has not moved.
+        shown_at_a(&mut outcomes);
+        assert!(!outcomes.follows_what_is_shown());
+        let rest = Completion {
+            insert_text: "c".to_owned(),
+            ..completion()
+        };
+        assert!(outcomes.show(&rest, &place("ab|"), false));
+        assert!(outcomes.follows_what_is_shown());
+        shown_at_a(&mut outcomes);
+        assert!(!outcomes.follows_what_is_shown(), "another item");
     }
 
     #[test]

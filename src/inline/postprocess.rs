@@ -10,7 +10,7 @@ use super::stop::{repeated_row, unfinished_special};
 use super::syntax::Indent;
 use crate::document::Document;
 
-mod indent;
+pub(super) mod indent;
 
 /// Shortest repetition of the typed part of the line, in bytes, that is a repetition: `x = ` may well be
 /// followed by itself.

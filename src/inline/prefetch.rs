@@ -2,8 +2,8 @@
 //!
 //! Two places are worth a guess. While a whole ghost text is shown: the end of it, where the editor will
 //! ask as soon as it is accepted; the prompt differs from the one before in a few last tokens, so the
-//! guess costs little. For a person who types everything that guess waits until little of the ghost text
-//! is left. And once a statement was accepted: the line below, where the person goes with Enter. Both
+//! guess costs little. For a person who types everything that guess waits until some of the ghost text was
+//! typed and little is left. And once a statement was accepted: the line below, where the person goes with Enter. Both
 //! run at the lowest priority, in the one slot there is, and only while nothing else wants it; any real
 //! request that they do not fit ends them.
 
@@ -30,8 +30,14 @@ impl Engine {
         let inserted = completion
             .insert_text
             .strip_prefix(target.selected.as_str());
-        let takes = lock(&self.outcomes).takes_what_is_shown();
-        let likely = |text: &&str| takes || text.trim().chars().count() <= SURE_CHARS;
+        let (takes, follows) = {
+            let outcomes = lock(&self.outcomes);
+            (
+                outcomes.takes_what_is_shown(),
+                outcomes.follows_what_is_shown(),
+            )
+        };
+        let likely = |text: &&str| takes || follows && text.trim().chars().count() <= SURE_CHARS;
         // Inside brackets and quotes the line goes on as well.
         let mut right = now.line_suffix.trim_end().chars();
         let room = right.all(|c| opener_of(c).is_some() || matches!(c, ';' | ','));

@@ -26,9 +26,11 @@ use super::trigger::Files;
 use crate::config::{Role, Settings};
 use crate::context::{Active, Context, Gatherer, Seen};
 use crate::document::Document;
-use crate::prompt::{Block, Segment, window};
+use crate::prompt::window::{self, Window};
+use crate::prompt::{Block, Segment};
 use crate::router::{RoleState, Route, Router};
 
+mod cold;
 mod gathering;
 
 /// Without a key for so long, the person thinks or reads: one gap in a hundred between keys is longer.
@@ -41,6 +43,7 @@ const BUSY: Duration = Duration::from_millis(250);
 
 mod warmth;
 
+use cold::Short;
 use warmth::Speed;
 pub(super) use warmth::WarmUps;
 
@@ -64,6 +67,8 @@ struct Shared {
     /// The last prompt that went to a backend: what it has cached. A std mutex, held for an exchange or
     /// a comparison.
     sent: Mutex<Vec<Segment>>,
+    /// Where the last window began that was cut short. A std mutex, held for an exchange.
+    short: Mutex<Option<Short>>,
     /// How fast the backend begins to answer. A std mutex, held for a few sums.
     speed: Mutex<Speed>,
     /// The warm-up in flight. A std mutex, held for an exchange.
@@ -97,6 +102,7 @@ impl Surroundings {
             woken: Notify::new(),
             touched: Notify::new(),
             sent: Mutex::default(),
+            short: Mutex::default(),
             speed: Mutex::default(),
             warming: Mutex::default(),
             parts,
@@ -197,8 +203,7 @@ impl Surroundings {
     }
 }
 
-/// Cuts the window and lays it out behind the block. Text is cut before it is
-/// laid out, so no sentinel is ever cut.
+/// Cuts the window that a backend is given where nothing hurries, and lays it out.
 fn lay_out(
     route: &Route,
     document: &Document,
@@ -206,14 +211,20 @@ fn lay_out(
     block: Option<&Block>,
 ) -> Vec<Segment> {
     let budget = route.backend.prompt_budget();
-    // A block made for a faster backend is too much for this one.
-    let block = block.filter(|block| block.tokens() <= budget.context_tokens);
-    let mut window = window::cut(
+    let window = window::cut(
         &document.text,
         offset_bytes,
         budget.prefix_tokens,
         budget.suffix_tokens,
     );
+    lay_out_window(route, block, window)
+}
+
+/// Lays a window out behind the block. Text is cut before it is laid out, so no sentinel is ever cut.
+fn lay_out_window(route: &Route, block: Option<&Block>, mut window: Window) -> Vec<Segment> {
+    let most = route.backend.prompt_budget().context_tokens;
+    // A block made for a faster backend is too much for this one.
+    let block = block.filter(|block| block.tokens() <= most);
     window.typed.truncate(window.typed.trim_end().len());
     let block = block.map(|block| block.beside(&window));
     route
@@ -282,7 +293,7 @@ impl Shared {
     /// The prompt for a place, which the caller sends.
     fn prompt(&self, route: &Route, document: &Document, offset_bytes: usize) -> Vec<Segment> {
         let block = self.block(&document.uri);
-        let prompt = lay_out(route, document, offset_bytes, block.as_deref());
+        let prompt = self.soonest(route, document, offset_bytes, block.as_deref());
         self.sent().clone_from(&prompt);
         prompt
     }

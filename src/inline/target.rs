@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::ask::{Completion, Selected, Source};
 use super::live::Rest;
 use super::place::Place;
-use super::postprocess::{self, Style};
+use super::postprocess::{self, Style, indent};
 use super::syntax::{Indent, Syntax};
 use crate::backend::StopReason;
 use crate::document::{Document, Edit};
@@ -56,7 +56,9 @@ impl Target {
         syntax: &Syntax,
     ) -> Option<Completion> {
         let style = Style {
-            indent: Indent::near(&self.document.text, self.offset_bytes),
+            indent: indent::matters(&rest.text)
+                .then(|| Indent::near(&self.document.text, self.offset_bytes))
+                .flatten(),
             cut_off: rest.whole && rest.trace.stop == StopReason::Length,
         };
         let shown = postprocess::shown(&rest.text, place, style)?;

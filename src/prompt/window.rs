@@ -30,12 +30,27 @@ pub struct Window {
 
 /// Cuts the window around byte `offset` to the budgets, in tokens of [`BYTES_PER_TOKEN`].
 pub fn cut(text: &Rope, offset: usize, prefix_tokens: usize, suffix_tokens: usize) -> Window {
+    cut_from(
+        text,
+        offset,
+        first_line_at(text, offset, prefix_tokens),
+        suffix_tokens,
+    )
+}
+
+/// The first line of the window around byte `offset` with so many tokens above the cursor's line.
+pub fn first_line_at(text: &Rope, offset: usize, prefix_tokens: usize) -> usize {
+    let line = text.byte_to_line(offset.min(text.len_bytes()));
+    let step = (prefix_tokens / TOKENS_PER_STEP_LINE).clamp(1, STEP_LINES);
+    first_line(text, line, prefix_tokens * BYTES_PER_TOKEN, step)
+}
+
+/// The window around byte `offset` from line `first` on, which is not below the cursor's.
+pub fn cut_from(text: &Rope, offset: usize, first: usize, suffix_tokens: usize) -> Window {
     let offset_char = text.byte_to_char(offset.min(text.len_bytes()));
     let line = text.char_to_line(offset_char);
-    let step = (prefix_tokens / TOKENS_PER_STEP_LINE).clamp(1, STEP_LINES);
-    let first = first_line(text, line, prefix_tokens * BYTES_PER_TOKEN, step);
     let typed = text.slice(text.line_to_char(line)..offset_char).to_string();
-    let above = text.slice(text.line_to_char(first)..text.line_to_char(line));
+    let above = text.slice(text.line_to_char(first.min(line))..text.line_to_char(line));
     Window {
         above: with_plain_line_ends(above.to_string()),
         typed,

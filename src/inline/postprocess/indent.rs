@@ -12,6 +12,11 @@ const USUAL_LEVEL: usize = 4;
 /// Beginnings of a line that goes on with the statement above, deeper than it.
 const CONTINUATIONS: &[&str] = &[".", "?", "&&", "||", "+", "|", ":", "=", "and ", "or "];
 
+/// Whether what the document indents with is of any matter to `text`.
+pub(in crate::inline) fn matters(text: &str) -> bool {
+    text.starts_with([' ', '\t']) || text.contains(['\n', '\r', '\t'])
+}
+
 /// `text` with its first line placed and its later lines indented as the document is.
 pub(super) fn fitted<'t>(text: &'t str, now: &Place, indent: Option<Indent>) -> Cow<'t, str> {
     let text = placed(text, now, indent);

@@ -9,8 +9,8 @@ use crate::document::{Document, Edit};
 use crate::eval::oracle::{MODEL, Oracle, OracleOptions};
 use crate::inline::{Engine, Trace};
 use crate::metrics::Metrics;
-use crate::prompt::Block;
 use crate::prompt::block_tests::{block, snippet};
+use crate::prompt::{Block, Segment};
 use crate::router::{RoleState, Router};
 use std::sync::Arc;
 
@@ -62,6 +62,60 @@ async fn a_place_where_the_cursor_rests_is_warmed_where_a_cold_prompt_is_late() 
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(warm_ups(), usize::from(warmed), "{first_ms}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cold_window_is_short_and_grows_until_the_cursor_rests() {
+    let oracle = Oracle::new(OracleOptions::default(), 1);
+    let router = Router::fixed(Arc::new(oracle.clone()), MODEL);
+    let RoleState::Ready(route) = router.route(crate::config::Role::Completion) else {
+        unreachable!("a fixed router is ready")
+    };
+    let engine = Engine::new(router, Arc::default(), Arc::<Metrics>::default());
+    let lines = (0..400).map(|n| format!("    let a{n} = found(uri, {n});\n"));
+    let document = Document::new("file:///a.rs", 1, "rust", &lines.collect::<String>());
+    let place = |line: usize| document.text.line_to_byte(line) + 4;
+    // Lines of the prompt at a line, with what stands there; the first of them.
+    let window = |line: usize| {
+        let prompt = engine.surroundings.prompt(&route, &document, place(line));
+        let text: String = prompt.iter().map(Segment::as_str).collect();
+        let first = text
+            .lines()
+            .find(|l| l.contains("let a"))
+            .unwrap()
+            .to_owned();
+        (text.matches("let a").count(), first)
+    };
+    let usual = window(10).0;
+    let (long, _) = window(200);
+    assert!(
+        long > 30 && usual > 15,
+        "nothing is known of the speed: {usual} and {long}"
+    );
+    engine
+        .surroundings
+        .answered(&trace(1), Duration::from_millis(60));
+    engine
+        .surroundings
+        .answered(&trace(400), Duration::from_millis(460));
+    let (short, first) = window(305);
+    assert!(short < long / 2, "{short} of {long}");
+    // Going down it begins at the same line.
+    for line in 306..309 {
+        let (lines, same) = window(line);
+        assert_eq!((lines, &same), (short + line - 305, &first));
+    }
+    engine.cursor_moved(&document, place(308));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(
+        oracle.ledger().generations.len(),
+        1,
+        "the usual one is warmed"
+    );
+    assert!(window(308).0 > 2 * short);
+    // Elsewhere it is cold again, and begins elsewhere.
+    assert_ne!(window(100).1, first);
+    assert!(window(100).0 < long / 2);
 }
 
 /// Run with `cargo test --release --lib surroundings::tests::cost -- --ignored --nocapture`.

@@ -5,8 +5,8 @@
 //! the cursor has rested there for a moment, and nothing else is under way, the prompt for that place
 //! is computed.
 //!
-//! Only where it matters: a backend that begins early enough with a cold prompt is left alone, and so is
-//! one that is so slow that it has no text of elsewhere in its prompts either.
+//! Only where it matters: a backend that begins early enough with a cold prompt is left alone. One that is
+//! so slow that it has no text of elsewhere in its prompts is given time to answer first.
 //!
 //! Invariants: a place is warmed once; the lowest priority; the next generation ends it and takes over
 //! what was computed.
@@ -30,6 +30,8 @@ use crate::router::{RoleState, Route};
 
 /// How long the cursor rests before its place is warmed: a held arrow key repeats every 33 ms.
 const REST: Duration = Duration::from_millis(40);
+/// The same before a backend that takes seconds: what it begins it rarely ends before the next key.
+const LONG_REST: Duration = Duration::from_secs(1);
 /// By when the first token of a cold prompt has to come: two more make a word that may be shown, and at
 /// 100 ms a ghost text no longer feels immediate.
 const FIRST_TOKEN_BY_S: f64 = 0.08;
@@ -59,13 +61,17 @@ impl Speed {
         }
     }
 
-    /// Whether somebody who asks with a prompt of which so many tokens are not cached waits too long.
-    /// Nothing is known before both kinds of prompt were seen.
-    fn is_late(&self, tokens: usize) -> bool {
-        #[expect(clippy::cast_precision_loss, reason = "a few thousand tokens")]
-        let tokens = tokens as f64;
-        let known = self.first_s.zip(self.token_s);
-        known.is_some_and(|(first_s, token_s)| first_s + tokens * token_s > FIRST_TOKEN_BY_S)
+    /// How many tokens of a prompt may be computed before somebody who asks waits too long; a text of a
+    /// few is warm enough however slow the backend is. `None` before both kinds of prompt were seen.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative, and saturating is right"
+    )]
+    fn tokens_in_time(&self) -> Option<usize> {
+        let (first_s, token_s) = self.first_s.zip(self.token_s)?;
+        let tokens = ((FIRST_TOKEN_BY_S - first_s).max(0.0) / token_s) as usize;
+        Some(tokens.max(FEW_TOKENS as usize))
     }
 }
 
@@ -98,6 +104,12 @@ fn next_place(mut active: Active) -> Active {
     active
 }
 
+/// About how many tokens a prompt has.
+pub(super) fn tokens_of(prompt: &[Segment]) -> usize {
+    let bytes: usize = prompt.iter().map(|s| s.as_str().len()).sum();
+    bytes / BYTES_PER_TOKEN
+}
+
 impl Shared {
     /// Warms the places at which the cursor rests, for ever.
     pub(super) async fn keep_warm(self: Arc<Self>) {
@@ -106,15 +118,16 @@ impl Shared {
             let Some(active) = self.context.active() else {
                 continue;
             };
-            sleep_until(active.at + REST).await;
+            let RoleState::Ready(route) = self.parts.router.route(Role::Completion) else {
+                continue;
+            };
+            let is_slow = route.backend.prompt_budget().context_tokens == 0;
+            sleep_until(active.at + if is_slow { LONG_REST } else { REST }).await;
             let rests = self.context.active().is_some_and(|now| now.at == active.at);
             if !rests || self.is_busy() || self.is_warming() {
                 continue;
             }
-            let RoleState::Ready(route) = self.parts.router.route(Role::Completion) else {
-                continue;
-            };
-            if !self.wants(&active, &route) || self.sent().is_empty() {
+            if !self.serves(&active.document) || self.sent().is_empty() {
                 continue;
             }
             let active = next_place(active);
@@ -129,15 +142,18 @@ impl Shared {
 
     fn is_late(&self, prompt: &[Segment]) -> bool {
         let tokens = self.tokens_to_compute(prompt);
+        self.tokens_in_time().is_some_and(|soon| tokens > soon)
+    }
+
+    /// How many tokens of a prompt the backend computes in time, where that is known.
+    pub(super) fn tokens_in_time(&self) -> Option<usize> {
         let speed = self.speed.lock().unwrap_or_else(PoisonError::into_inner);
-        // A text of a few tokens is warm enough however slow the backend is.
-        tokens > FEW_TOKENS as usize && speed.is_late(tokens)
+        speed.tokens_in_time()
     }
 
     /// About how many tokens of `prompt` a backend computes anew that has seen the last one.
-    fn tokens_to_compute(&self, prompt: &[Segment]) -> usize {
+    pub(super) fn tokens_to_compute(&self, prompt: &[Segment]) -> usize {
         let sent = self.sent();
-        let bytes: usize = prompt.iter().map(|s| s.as_str().len()).sum();
         let mut common = 0;
         for (new, old) in prompt.iter().zip(sent.iter()) {
             let (new, old) = (new.as_str().as_bytes(), old.as_str().as_bytes());
@@ -147,11 +163,11 @@ impl Shared {
                 break;
             }
         }
-        (bytes - common) / BYTES_PER_TOKEN
+        tokens_of(prompt) - common / BYTES_PER_TOKEN
     }
 
     /// Lets the backend compute the prompt for where the person is.
-    pub(super) fn warm(&self, active: &Active, route: &Arc<Route>) {
+    pub(super) fn warm(self: &Arc<Self>, active: &Active, route: &Arc<Route>) {
         let Active {
             document,
             offset_bytes,
@@ -160,18 +176,24 @@ impl Shared {
         if Place::at(document, *offset_bytes).is_none() {
             return;
         }
+        let block = self.block(&document.uri);
+        let prompt = lay_out(route, document, *offset_bytes, block.as_deref());
         let stream = route.backend.stream(Request {
             model: route.model.clone(),
-            prompt: self.prompt(route, document, *offset_bytes).into(),
+            prompt: prompt.clone().into(),
             max_tokens: 1,
             stop: Vec::new(),
             priority: Priority::WarmUp,
         });
         let mut stream = self.after_warm_up(stream);
+        let shared = Arc::clone(self);
         let warming = tokio::spawn(async move {
             loop {
                 match stream.next().await {
-                    None | Some(Ok(Chunk::Done(_))) => break,
+                    None | Some(Ok(Chunk::Done(_))) => {
+                        *shared.sent() = prompt;
+                        break;
+                    }
                     Some(Ok(_)) => {}
                     // A completion that fails the same way is reported.
                     Some(Err(error)) => {

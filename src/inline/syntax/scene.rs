@@ -43,17 +43,19 @@ impl Indent {
     /// What the lines near byte `offset` are indented with; `None` where none is, or both are.
     pub(in crate::inline) fn near(text: &Rope, offset: usize) -> Option<Self> {
         let line = text.byte_to_line(offset.min(text.len_bytes()));
-        let near = line.saturating_sub(NEAR_LINES)..(line + NEAR_LINES).min(text.len_lines());
+        let first = line.saturating_sub(NEAR_LINES);
         let (mut with_tab, mut with_spaces) = (0_usize, 0_usize);
         let (mut common, mut least) = (0, usize::MAX);
-        for content in near.filter(|&l| l != line).map(|l| line_content(text, l)) {
+        let near = text.lines_at(first).zip(first..line + NEAR_LINES);
+        for (content, _) in near.filter(|&(_, l)| l != line) {
             if content.len_bytes() > LONGEST_LINE_BYTES {
                 continue;
             }
             let spaces = content.chars().take_while(|&c| c == ' ').count();
-            if content.chars().next() == Some('\t') {
+            let next = content.get_char(spaces);
+            if next == Some('\t') && spaces == 0 {
                 with_tab += 1;
-            } else if spaces > 1 && spaces < content.len_chars() {
+            } else if spaces > 1 && next.is_some_and(|c| !matches!(c, '\n' | '\r')) {
                 with_spaces += 1;
                 common = common_divisor(common, spaces);
                 least = least.min(spaces);

@@ -1,0 +1,85 @@
+//! Which window goes into a prompt where the usual one is cold.
+//!
+//! After a jump the backend has to compute all of the window, and on a slow machine the person types on
+//! for seconds without a ghost text. So there the window is cut short: the lines right above come
+//! first, and the window grows downwards as the person types. Once the cursor rests, the usual window is
+//! computed (`warmth`), and the next key has it.
+//!
+//! Invariants: a window is cut short only where the usual one is cold, late and much dearer; from
+//! one key to the next it begins at the same line, so what was computed of it stays.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use super::warmth::tokens_of;
+use super::{Shared, lay_out, lay_out_window};
+use crate::document::Document;
+use crate::prompt::{BYTES_PER_TOKEN, Block, Segment, window};
+use crate::router::Route;
+
+/// The fewest tokens above the cursor's line: some five lines of code. With fewer a model guesses.
+const FEWEST_TOKENS: usize = 64;
+/// One part in so many of the window is text after the cursor.
+const SUFFIX_SHARE: usize = 4;
+/// A prompt is cold where one part in so many of it, at least, is not cached: after Enter only the text
+/// below the cursor is computed anew.
+const COLD_SHARE: usize = 2;
+/// A short window computes at most two thirds of what the usual one does: less is not worth a window in
+/// which a model sees less.
+const CHEAPER: (usize, usize) = (2, 3);
+
+/// A window that was cut short: of which document, and its first line.
+#[derive(Debug)]
+pub(super) struct Short {
+    uri: Arc<str>,
+    line: usize,
+}
+
+impl Shared {
+    /// The prompt for a place of which the backend begins to answer soonest, the usual one where that
+    /// is soon enough.
+    pub(super) fn soonest(
+        &self,
+        route: &Route,
+        document: &Document,
+        offset_bytes: usize,
+        block: Option<&Block>,
+    ) -> Vec<Segment> {
+        let usual = lay_out(route, document, offset_bytes, block);
+        let cost = self.tokens_to_compute(&usual);
+        let is_cold = cost * COLD_SHARE >= tokens_of(&usual);
+        let soon = self.tokens_in_time().filter(|&soon| is_cold && soon < cost);
+        let Some(soon) = soon else {
+            self.short().take();
+            return usual;
+        };
+        let budget = route.backend.prompt_budget();
+        let tokens = soon.clamp(FEWEST_TOKENS, budget.prefix_tokens.max(FEWEST_TOKENS));
+        let prefix_tokens = tokens - tokens / SUFFIX_SHARE;
+        let text = &document.text;
+        let cut_from = |line| {
+            let window = window::cut_from(text, offset_bytes, line, tokens / SUFFIX_SHARE);
+            let fits = window.above.len() <= budget.prefix_tokens * BYTES_PER_TOKEN;
+            let prompt = fits.then(|| lay_out_window(route, block, window))?;
+            let (part, whole) = CHEAPER;
+            (self.tokens_to_compute(&prompt) * whole <= cost * part).then_some(prompt)
+        };
+        let cursor_line = text.byte_to_line(offset_bytes.min(text.len_bytes()));
+        let before = self
+            .short()
+            .take_if(|short| short.uri == document.uri && short.line <= cursor_line);
+        let first = window::first_line_at(text, offset_bytes, prefix_tokens);
+        let lines = before.map(|short| short.line).into_iter().chain([first]);
+        let Some((line, prompt)) = lines.filter_map(|l| Some((l, cut_from(l)?))).next() else {
+            return usual;
+        };
+        *self.short() = Some(Short {
+            uri: Arc::clone(&document.uri),
+            line,
+        });
+        prompt
+    }
+
+    fn short(&self) -> MutexGuard<'_, Option<Short>> {
+        self.short.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
