@@ -9,6 +9,7 @@ use serde::Serialize;
 mod editors;
 mod machine;
 mod measure;
+mod other_model;
 mod placement;
 mod running;
 mod scene;
@@ -17,6 +18,7 @@ mod settings;
 mod templates;
 mod versions;
 
+pub use other_model::larger;
 pub use scene::Scene;
 
 /// How much a finding matters.
@@ -74,6 +76,11 @@ impl Finding {
             fix: Some(fix.into()),
         }
     }
+}
+
+/// Such as `1 model` and `2 models`.
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Asks every check; `say` hears of what takes a while.

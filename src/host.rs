@@ -243,7 +243,7 @@ fn build(
     devices: &Devices,
 ) -> Result<Arc<dyn Backend>, String> {
     if settings.kind == BackendKind::Embedded {
-        return embedded(name, settings, files);
+        return embedded(name, settings, files, devices);
     }
     let several = settings.urls.len() > 1;
     let members = settings.urls.iter().enumerate().map(|(index, url)| {
@@ -290,6 +290,7 @@ fn embedded(
     name: &str,
     settings: &BackendSettings,
     files: &Files,
+    devices: &Devices,
 ) -> Result<Arc<dyn Backend>, String> {
     use crate::backend::embedded::{Embedded, EmbeddedModel, EngineOptions};
     use crate::models::Store;
@@ -316,11 +317,9 @@ fn embedded(
         state_dir,
         ..EngineOptions::default()
     };
-    Ok(Arc::new(Embedded::new(
-        name,
-        with_others(installed, Arc::clone(files)),
-        options,
-    )))
+    let installed = with_others(installed, Arc::clone(files));
+    let engine = Embedded::new(name, installed, options);
+    Ok(Arc::new(engine.on_device(devices.here())))
 }
 
 /// Adds what an Ollama on this machine has fetched, and the files that candidates name.
@@ -349,7 +348,12 @@ fn with_others(
 }
 
 #[cfg(not(feature = "embedded"))]
-fn embedded(name: &str, _: &BackendSettings, _: &Files) -> Result<Arc<dyn Backend>, String> {
+fn embedded(
+    name: &str,
+    _: &BackendSettings,
+    _: &Files,
+    _: &Devices,
+) -> Result<Arc<dyn Backend>, String> {
     Err(format!(
         "backends.{name}: this ghostline was built without the feature `embedded`"
     ))

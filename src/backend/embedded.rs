@@ -23,6 +23,7 @@
 //! | `speed` | measured speed, chunk size, prompt budget |
 //! | `threads` | fewer of them while others want the cores |
 //! | `gguf`, `weights`, `headers`, `gpu` | the file: header, checks, load, and where to |
+//! | `options` | how the engine uses the machine |
 //! | `reference` | llama.cpp alone, for comparison |
 //! | `shared`, `stream`, `standings` | what the async side holds |
 //!
@@ -39,6 +40,7 @@ mod healing;
 mod interrupt;
 mod job;
 mod kept;
+mod options;
 mod queue;
 mod recall;
 mod reference;
@@ -67,6 +69,7 @@ use tokio::sync::watch;
 use crate::backend::{Capabilities, EmbedRequest, Embeddings, Prompt, Standing};
 
 use self::headers::Headers;
+pub use self::options::{EngineOptions, Splicing};
 pub use self::reference::{Reference, reference};
 use self::shared::Shared;
 pub use self::speed::Speed;
@@ -74,13 +77,10 @@ pub use self::standings::EngineState;
 use self::standings::Known;
 use self::stream::ChunkReceiver;
 use self::weights::Header;
+use super::pool::{Device, Seat, in_turn};
 use super::{
     Backend, BackendError, ChunkStream, Installed, Priority, PromptBudget, Request, Urgency,
 };
-
-/// How long a model stays in memory unused: longer than a meeting, so that whoever comes back finds it,
-/// and short enough that an editor left open over night holds no gigabyte.
-const UNUSED: Duration = Duration::from_hours(1);
 
 /// Weights on this machine's disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,75 +93,13 @@ pub struct EmbeddedModel {
     pub digest: Option<String>,
 }
 
-/// How the engine uses the machine.
-#[derive(Debug, Clone)]
-pub struct EngineOptions {
-    /// Threads that compute; `None` for the physical cores less one, and at least 1. llama.cpp's
-    /// threads spin while they wait for each other, so one of them that loses its core to a compiler
-    /// stops all: on a busy machine with 2 cores 2 threads gave 5 tokens per second and 1 thread 24
-    /// (`SmolLM2`, November 2026).
-    pub threads: Option<usize>,
-    /// Tokens that all cached prompts and answers of one model may have; at most what the model was
-    /// trained for. Costs 28 KiB of memory per token for Qwen2.5-Coder 1.5B.
-    pub context_tokens: u32,
-    /// Unloads a model that nobody used for so long; `None` keeps it. The next request loads it again.
-    pub unload_after: Option<Duration>,
-    /// The most memory, in bytes, that all models may take together; `None` for what is free. Beyond it
-    /// the model unused for longest gives way.
-    pub memory_bytes: Option<u64>,
-    /// Where cached prompts are kept on disk, so that the next run and a reload begin with them; `None`
-    /// keeps none. Holds what was in the prompts of completions.
-    pub state_dir: Option<PathBuf>,
-    /// Goes back to the last sure token boundary of a typed part, and lets the model spell the word's
-    /// beginning again in tokens of its own choice. Off only to measure what it gives.
-    pub healing: bool,
-    /// What becomes of text that stands at another place than when it was cached, as after Enter.
-    pub splicing: Splicing,
-}
-
-/// What becomes of cached text that a new prompt has at another place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Splicing {
-    /// It is computed. An answer is then the same whatever was asked before.
-    Off,
-    /// It is moved, and computed anew while nobody waits.
-    #[default]
-    Refreshed,
-    /// It is moved and stays so, for measurements.
-    Unrefreshed,
-}
-
-impl Default for EngineOptions {
-    /// 8,192 tokens: a chat, and two files at the largest prompt budget. 224 MiB for the 1.5B model.
-    fn default() -> Self {
-        Self {
-            threads: None,
-            context_tokens: 8192,
-            unload_after: Some(UNUSED),
-            memory_bytes: None,
-            state_dir: None,
-            healing: true,
-            splicing: Splicing::default(),
-        }
-    }
-}
-
-impl EngineOptions {
-    /// The number of threads after defaults.
-    pub fn thread_count(&self) -> usize {
-        // A container may be given fewer cores than there are.
-        let cores = num_cpus::get_physical().min(num_cpus::get());
-        self.threads
-            .unwrap_or_else(|| cores.saturating_sub(1))
-            .max(1)
-    }
-}
-
 /// The in-process engine. Dropping it ends its thread, within one step, and every stream.
 #[derive(Debug)]
 pub struct Embedded {
     shared: Arc<Shared>,
     headers: Arc<Headers>,
+    /// Where other backends use this machine too.
+    seat: Option<Arc<Seat>>,
     /// `None` when the system gave no thread, or after the end.
     thread: Option<JoinHandle<()>>,
 }
@@ -187,8 +125,18 @@ impl Embedded {
         Self {
             shared,
             headers: Arc::default(),
+            seat: None,
             thread,
         }
+    }
+
+    /// Shares `device` with the backends that are made for it: what nobody types for begins where none of
+    /// them completes, and they know when this engine does.
+    #[must_use]
+    pub fn on_device(mut self, device: Arc<Device>) -> Self {
+        // It takes in what comes while it computes, and knows itself who goes first.
+        self.seat = Some(Arc::new(Seat::new(device, true)));
+        self
     }
 
     /// What the engine does with a model now.
@@ -322,11 +270,16 @@ impl Backend for Embedded {
             };
             return futures_util::stream::once(async { Err(error) }).boxed();
         }
-        Box::pin(ChunkReceiver::Unsent(
+        let priority = request.priority;
+        let chunks = Box::pin(ChunkReceiver::Unsent(
             Arc::clone(&self.shared),
             Box::new(request),
             Arc::clone(urgency),
-        ))
+        ));
+        match &self.seat {
+            Some(seat) => in_turn(Arc::clone(seat), priority, chunks),
+            None => chunks,
+        }
     }
 
     fn standing(&self, model: &str) -> Standing {
@@ -366,6 +319,10 @@ impl Backend for Embedded {
 
     fn embed(&self, request: EmbedRequest) -> BoxFuture<'_, Result<Embeddings, BackendError>> {
         async move {
+            let _turn = match &self.seat {
+                Some(seat) => Some(seat.turn(request.priority).await),
+                None => None,
+            };
             let done = self.shared.submit_embed(request)?;
             done.await
                 .unwrap_or_else(|_| Err(self.shared.interrupted()))

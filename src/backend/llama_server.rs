@@ -11,31 +11,34 @@
 //!   server would queue them in order of arrival.
 //! - No progress is asked for, and no slot is polled: each such answer delays the moment at which the
 //!   server notices that nobody waits for a prompt any more.
+//! - How much prompt is sent follows from how fast the server computed those before; see `speed`.
 //!
 //! Source: llama.cpp's `tools/server/README.md` and the server in xllamacpp 2026.10, read 2026-11.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
-use self::api::{Completion, Health, Props, Tokenize, Tokens};
+use self::api::{Completion, CompletionEvent, Health, Measurement, Props, Tokenize, Tokens};
+use self::speed::Measured;
 use super::events::{self, Names};
 use super::failure::Asked;
 use super::http::{Body, Endpoint, base_url};
 use super::permits::Permits;
 use super::{
     AddressError, Backend, BackendError, Capabilities, ChunkStream, EmbedRequest, Embeddings,
-    Installed, Limits, Prompt, PromptBudget, Request, openai,
+    Installed, Limits, Priority, Prompt, PromptBudget, Request, openai,
 };
 use crate::prompt::fim::{FAMILIES, Family, Known as Told, Metadata, known};
 use crate::prompt::{Segment, render};
 
 mod answer;
 mod api;
+mod speed;
 
 /// Limit for turning a text into tokens: it takes milliseconds, but a slot in the middle of a batch
 /// may hold the server's thread.
@@ -52,6 +55,8 @@ struct Inner {
     slots: Arc<Permits>,
     /// What the last probe heard. Never held across an await.
     known: Mutex<Option<Known>>,
+    /// As `known`.
+    speed: Mutex<Measured>,
 }
 
 /// What a server said about itself.
@@ -88,6 +93,7 @@ impl LlamaServer {
                 endpoint: Endpoint::new(base, limits, key, openai::refusal)?,
                 slots: Permits::new(1),
                 known: Mutex::default(),
+                speed: Mutex::default(),
             }),
         })
     }
@@ -110,11 +116,19 @@ impl Backend for LlamaServer {
         self.inner.probe().boxed()
     }
 
-    /// The server loaded its model when it was started; it is only asked whether that has ended.
+    /// The server loaded its model when it was started; it is asked whether that has ended, and once how
+    /// fast it is.
     fn warm_up(&self, model: &str) -> BoxFuture<'static, Result<(), BackendError>> {
         let inner = Arc::clone(&self.inner);
         let model = model.to_owned();
-        async move { inner.healthy(&model).await }.boxed()
+        async move {
+            inner.healthy(&model).await?;
+            if !inner.speed().is_known() {
+                inner.measure(&model).await;
+            }
+            Ok(())
+        }
+        .boxed()
     }
 
     fn stream(&self, request: Request) -> ChunkStream {
@@ -124,7 +138,8 @@ impl Backend for LlamaServer {
     }
 
     fn prompt_budget(&self) -> PromptBudget {
-        PromptBudget::UNMEASURED.within(self.context_tokens())
+        let budget = self.inner.speed().budget();
+        budget.within(self.context_tokens())
     }
 
     fn window_tokens(&self) -> Option<usize> {
@@ -162,6 +177,38 @@ impl Inner {
 
     fn known(&self) -> MutexGuard<'_, Option<Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn speed(&self) -> MutexGuard<'_, Measured> {
+        self.speed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has a short prompt computed. A server that cannot do that shows with the first request.
+    async fn measure(&self, model: &str) {
+        let _permit = self.slots.acquire(Priority::Completion).await;
+        let since_1970 = UNIX_EPOCH.elapsed().unwrap_or_default();
+        let body = Measurement {
+            prompt: speed::prompt(since_1970.subsec_nanos()),
+            n_predict: 1,
+            stream: false,
+            cache_prompt: false,
+        };
+        let (asked, limit) = (self.asked(model), speed::LONGEST_MEASUREMENT);
+        let call = self
+            .endpoint
+            .call::<CompletionEvent>(asked, "completion", &body, limit);
+        let (tokens, took) = match call.await {
+            Ok(answer) => match answer.timings.and_then(|timings| timings.prompt()) {
+                Some(seen) => seen,
+                None => return,
+            },
+            Err(BackendError::Interrupted { .. }) => (speed::MEASURED_TOKENS, limit),
+            Err(error) => {
+                tracing::debug!(%error, "the server's speed was not measured");
+                return;
+            }
+        };
+        self.speed().add(tokens, took);
     }
 
     async fn healthy(&self, model: &str) -> Result<(), BackendError> {
@@ -294,6 +341,8 @@ impl Inner {
             backend: Arc::clone(&self.name),
             model: request.model,
         };
-        Ok(events::chunks(names, body, answer::Completion, Some(permit)).boxed())
+        let inner = Arc::clone(&self);
+        let answer = answer::Completion::new(move |tokens, took| inner.speed().add(tokens, took));
+        Ok(events::chunks(names, body, answer, Some(permit)).boxed())
     }
 }

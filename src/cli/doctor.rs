@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{Exit, output};
 use crate::config::workspace_root;
-use crate::doctor::{Finding, Scene, Severity, examine};
+use crate::doctor::{Finding, Scene, Severity, counted, examine};
 use crate::host::LocalHost;
 use crate::server::Host as _;
 
@@ -29,6 +29,9 @@ pub struct Args {
     /// The problems: `HumanEval.jsonl.gz` of github.com/openai/human-eval
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
+    /// Only so many of the problems, drawn
+    #[arg(long, value_name = "N", requires = "quality")]
+    pub limit: Option<usize>,
 }
 
 /// Examines the set-up of the workspace around the current folder.
@@ -46,11 +49,9 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         }
     };
     let mut findings = examine(&scene, &say).await;
-    if let Some(data) = args.data.filter(|_| args.quality)
-        && let Some(model) = scene.chat_model()
-    {
+    if let Some(data) = args.data.filter(|_| args.quality) {
         say("letting the chat model write functions …");
-        findings.push(quality::check(&data, &model).await);
+        findings.push(quality::check(&scene, &data, args.limit).await);
     }
     let failed = |finding: &&Finding| !finding.ok && finding.severity == Severity::Error;
     let ok = findings.iter().filter(failed).count() == 0;
@@ -75,7 +76,11 @@ fn print(findings: &[Finding], ok: bool) {
     output::line(&if ok && warnings == 0 {
         "all is well".to_owned()
     } else {
-        format!("{errors} errors, {warnings} warnings")
+        format!(
+            "{}, {}",
+            counted(errors, "error"),
+            counted(warnings, "warning")
+        )
     });
 }
 

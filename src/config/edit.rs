@@ -254,7 +254,15 @@ fn comment_of(rest: &str) -> &str {
 /// # Errors
 /// [`EditError::Io`].
 pub fn read_file(path: &Path) -> Result<String, EditError> {
-    match fs::read_to_string(path) {
+    let read = fs::metadata(path).and_then(|found| {
+        // Opening a pipe would wait for ever.
+        if found.is_file() {
+            fs::read_to_string(path)
+        } else {
+            Err(io::Error::other("it is not a file"))
+        }
+    });
+    match read {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         read => read.map_err(|error| failed("read", path, error)),
     }
@@ -266,7 +274,13 @@ pub fn read_file(path: &Path) -> Result<String, EditError> {
 /// # Errors
 /// [`EditError::Io`].
 pub fn replace_file(path: &Path, text: &str) -> Result<(), EditError> {
-    let target: PathBuf = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let target: PathBuf = path
+        .canonicalize()
+        .unwrap_or_else(|_| match fs::read_link(path) {
+            // To where nothing is yet; a relative one counts from its own folder.
+            Ok(to) => path.parent().unwrap_or(Path::new("")).join(to),
+            Err(_) => path.to_owned(),
+        });
     let folder = target.parent().unwrap_or(Path::new("."));
     let folder = if folder.as_os_str().is_empty() {
         Path::new(".")

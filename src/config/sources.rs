@@ -244,6 +244,8 @@ fn read_text(path: &Path) -> Result<Option<String>, String> {
     match fs::metadata(path) {
         // Opening a pipe would wait for ever.
         Ok(found) if !found.is_file() => return Err("is not a file".to_owned()),
+        // The kernel's own files say that they are empty too, and reading one may wait for ever.
+        Ok(found) if found.len() == 0 => return Ok(Some(String::new())),
         Ok(_) => {}
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(None);

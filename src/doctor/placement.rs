@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::{Finding, Scene, Severity};
+use super::{Finding, Scene, Severity, counted, other_model};
 use crate::config::Role;
 use crate::models::ollama::Running;
 
@@ -21,6 +21,9 @@ const SLOWEST_GPU_BYTES_PER_SECOND: f64 = 20e9;
 
 /// Longest wait for `nvidia-smi`, which takes a second while the driver wakes.
 const DEVICE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where no smaller model is left.
+const UNLOAD: &str = "ollama ps, then `ollama stop` what is not needed";
 
 pub(super) async fn check(scene: &Scene, speeds: &BTreeMap<Role, f64>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -42,16 +45,21 @@ pub(super) async fn check(scene: &Scene, speeds: &BTreeMap<Role, f64>) -> Vec<Fi
             if found.route.backend.name() == here.backend
                 && let Some(model) = running.iter().find(same)
             {
-                findings.push(placed(role, model, speeds.get(&role).copied()));
+                let smaller = other_model::smaller(scene, role, &model.name);
+                let smaller = smaller.as_deref();
+                findings.push(placed(role, model, speeds.get(&role).copied(), smaller));
                 if role == Role::Chat {
-                    findings.push(chat_memory(model));
+                    findings.push(chat_memory(model, smaller));
                 }
             }
         }
         if ollama.is_local()
             && let Some(device_bytes) = device_bytes().await
         {
-            findings.push(fits(&running, device_bytes));
+            let chat = scene.served(Role::Chat);
+            let smaller =
+                chat.and_then(|found| other_model::smaller(scene, Role::Chat, &found.route.model));
+            findings.push(fits(&running, device_bytes, smaller.as_deref()));
         }
     }
     findings
@@ -61,7 +69,7 @@ fn gigabytes(bytes: u64) -> String {
     format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10)
 }
 
-fn placed(role: Role, model: &Running, speed: Option<f64>) -> Finding {
+fn placed(role: Role, model: &Running, speed: Option<f64>, smaller: Option<&str>) -> Finding {
     let id = format!("{role}.gpu");
     let name = &model.name;
     let percent = model.gpu_bytes.min(model.size_bytes) * 100 / model.size_bytes.max(1);
@@ -81,9 +89,7 @@ fn placed(role: Role, model: &Running, speed: Option<f64>) -> Finding {
             id,
             Severity::Warning,
             format!("{name} is split: {percent} % on the GPU{at}"),
-            format!(
-                "ollama ps, then unload what is not needed; or ghostline models use {role} NAME, with a smaller model"
-            ),
+            smaller.unwrap_or(UNLOAD),
         );
     }
     #[expect(clippy::cast_precision_loss, reason = "compared with a rough limit")]
@@ -99,7 +105,7 @@ fn placed(role: Role, model: &Running, speed: Option<f64>) -> Finding {
     Finding::good(id, format!("{name} is on the GPU{at}"))
 }
 
-fn chat_memory(model: &Running) -> Finding {
+fn chat_memory(model: &Running, smaller: Option<&str>) -> Finding {
     let message = format!(
         "{} takes {} of memory",
         model.name,
@@ -112,15 +118,15 @@ fn chat_memory(model: &Running) -> Finding {
         "chat.memory",
         Severity::Error,
         format!("{message}; the limit is 20 GB"),
-        "ghostline models use chat NAME, with a smaller model or quantisation",
+        smaller.unwrap_or(UNLOAD),
     )
 }
 
-fn fits(running: &[Running], device_bytes: u64) -> Finding {
+fn fits(running: &[Running], device_bytes: u64, smaller: Option<&str>) -> Finding {
     let loaded_bytes: u64 = running.iter().map(|model| model.size_bytes).sum();
     let message = format!(
-        "{} models loaded, {} in all; the GPU has {}",
-        running.len(),
+        "{} loaded, {} in all; the GPU has {}",
+        counted(running.len(), "model"),
         gigabytes(loaded_bytes),
         gigabytes(device_bytes)
     );
@@ -131,7 +137,7 @@ fn fits(running: &[Running], device_bytes: u64) -> Finding {
         "gpu.memory",
         Severity::Warning,
         message,
-        "ghostline models use chat NAME, with a smaller model; the roles push each other out",
+        smaller.unwrap_or(UNLOAD),
     )
 }
 
@@ -184,14 +190,14 @@ mod tests {
             (model(gb, 0), Some(8.0), false, "processor alone"),
             (model(0, 0), None, false, "processor alone"),
         ] {
-            let finding = placed(Role::Chat, &model, speed);
+            let finding = placed(Role::Chat, &model, speed, None);
             assert_eq!(finding.ok, ok, "{finding:?}");
             assert!(finding.message.contains(says), "{finding:?}");
         }
-        assert!(chat_memory(&model(19 * gb, 0)).ok);
-        assert!(!chat_memory(&model(20 * gb, 0)).ok);
-        assert!(!fits(&[model(19 * gb, 0), model(8 * gb, 0)], 24 * gb).ok);
-        assert!(fits(&[model(19 * gb, 0)], 24 * gb).ok);
+        assert!(chat_memory(&model(19 * gb, 0), None).ok);
+        assert!(!chat_memory(&model(20 * gb, 0), None).ok);
+        assert!(!fits(&[model(19 * gb, 0), model(8 * gb, 0)], 24 * gb, None).ok);
+        assert!(fits(&[model(19 * gb, 0)], 24 * gb, None).ok);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Finding, Scene, Severity};
+use super::{Finding, Scene, Severity, other_model, versions};
 use crate::config::Role;
+use crate::models::wanted::{Wanted, offers};
 use crate::prompt::fim::Evidence;
 
 pub(super) fn check(scene: &Scene) -> Vec<Finding> {
@@ -30,12 +31,7 @@ fn served(scene: &Scene, role: Role) -> Finding {
             "nothing serves {role}: none of {} is there",
             names.join(", ")
         );
-        return Finding::bad(
-            id,
-            severity,
-            message,
-            format!("ghostline models pull {role}"),
-        );
+        return Finding::bad(id, severity, message, fetch(scene, role));
     };
     let rank = scene
         .survey
@@ -61,12 +57,24 @@ fn served(scene: &Scene, role: Role) -> Finding {
     Finding::good(id, message)
 }
 
+/// What gives the role a model, by who can fetch one.
+fn fetch(scene: &Scene, role: Role) -> String {
+    let settings = &scene.resolved.settings;
+    let pull = format!("ghostline models pull {role}");
+    if !offers(&Wanted::Role(role), settings, &scene.ollamas).is_empty() {
+        return pull;
+    }
+    match scene.ollamas.iter().find(|here| here.found.is_err()) {
+        Some(_) => versions::started(&pull),
+        None => "start the server that has one of them; ghostline models list".to_owned(),
+    }
+}
+
 /// Whether the completion's model was taught to fill in the middle, and we know how to ask it.
 fn fim(scene: &Scene) -> Option<Finding> {
     let found = scene.served(Role::Completion)?;
     let model = &found.route.model;
-    let fix = "ghostline models pull completion && ghostline models use completion \
-               qwen2.5-coder:1.5b-base";
+    let fix = other_model::well_known(scene, Role::Completion);
     Some(if found.installed.fim == Some(false) {
         let message =
             format!("{model} has no fill-in-the-middle tokens; it sees no text after the cursor");

@@ -1,6 +1,6 @@
 //! What an Ollama says about the models it serves us with: templates, capabilities, context.
 
-use super::{Finding, Scene, Severity};
+use super::{Finding, Scene, Severity, other_model};
 use crate::backend::ollama::OllamaOptions;
 use crate::config::Role;
 use crate::models::ollama::Shown;
@@ -18,7 +18,10 @@ pub(super) async fn check(scene: &Scene) -> Vec<Finding> {
             continue;
         };
         match ollama.show(&found.route.model).await {
-            Ok(shown) => findings.extend(of_model(role, &found.route.model, &shown)),
+            Ok(shown) => {
+                let other = other_model::well_known(scene, role);
+                findings.extend(of_model(role, &found.route.model, &shown, &other));
+            }
             Err(error) => findings.push(Finding::bad(
                 format!("{role}.model"),
                 Severity::Warning,
@@ -30,7 +33,8 @@ pub(super) async fn check(scene: &Scene) -> Vec<Finding> {
     findings
 }
 
-fn of_model(role: Role, model: &str, shown: &Shown) -> Vec<Finding> {
+/// `other` is the command that takes a model of which all is known.
+fn of_model(role: Role, model: &str, shown: &Shown, other: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     // Completions bring their own layout (`raw`), and embeddings have none.
     let talks = matches!(role, Role::Chat | Role::Reasoning | Role::Vision);
@@ -66,7 +70,7 @@ fn of_model(role: Role, model: &str, shown: &Shown) -> Vec<Finding> {
             format!("{role}.context"),
             Severity::Warning,
             format!("{model} was trained for {trained} tokens and is given up to {asked}"),
-            format!("ghostline models use {role} NAME, with a model of {asked} tokens or more"),
+            other,
         ));
     }
     findings
@@ -118,7 +122,7 @@ mod tests {
                 &["vision.capability"],
             ),
         ] {
-            let ids: Vec<String> = of_model(role, "m", &shown)
+            let ids: Vec<String> = of_model(role, "m", &shown, "x")
                 .into_iter()
                 .map(|finding| finding.id)
                 .collect();

@@ -238,7 +238,7 @@ async fn without_ollama_every_line_says_what_to_do() {
         "no Ollama",
         &run,
         &[
-            ("backend.ollama", false, "ollama serve"),
+            ("backend.ollama", false, "ollama"),
             ("backend.embedded", true, "0 models"),
             ("role.completion", false, "ghostline models pull completion"),
             ("editor.nvim", false, "no plugin found"),
@@ -249,7 +249,7 @@ async fn without_ollama_every_line_says_what_to_do() {
     for line in text.out.lines().filter(|line| line.starts_with("error")) {
         assert!(line.contains(" → "), "{line}");
     }
-    assert!(text.out.contains("errors, "), "{text:?}");
+    assert!(text.out.contains(" warning"), "{text:?}");
 }
 
 /// Waits until the server's status file holds `text`, or until there is none.
@@ -347,4 +347,39 @@ async fn quality_needs_its_data() {
     let run = home.run(&["doctor", "--quality"]).await;
     assert_eq!(run.code, 2, "{run:?}");
     assert!(run.err.contains("--data"), "{run:?}");
+    let run = home
+        .run(&["doctor", "--json", "--quality", "--data", "nowhere"])
+        .await;
+    let report = run.json();
+    let check = check(&report, "chat.quality", "nothing serves chat");
+    assert_eq!(check["fix"], "ghostline models pull chat");
+}
+
+/// A command that is handed out is one that runs as it is written.
+#[tokio::test]
+async fn what_mends_it_is_a_command_that_does() {
+    let settings = "[backends.ollama]\nurls = [\"http://127.0.0.1:1\"]\n[backends.far]\n\
+                    kind = \"ollama\"\nurls = [\"http://192.0.2.1:1\"]\n";
+    let home = Home::new(settings, "");
+    let mut command = home.command(&["doctor", "--json"]);
+    // Nothing of this machine's: no Ollama can be started.
+    command.env("PATH", home.workspace());
+    let run = home.ended(command.spawn().expect("the program")).await;
+    let report = run.json();
+    let fix = |id: &str| {
+        let check = check(&report, id, "no Ollama");
+        let text = format!("{} → {}", check["message"], check["fix"]);
+        (check["severity"].clone(), text)
+    };
+    let (severity, text) = fix("backend.far");
+    assert_eq!(severity, "error");
+    assert!(text.contains("backends.far.urls"), "{text}");
+    let (_, text) = fix("role.vision");
+    assert!(text.contains("&& ghostline models pull vision"), "{text}");
+    let (_, text) = fix("role.chat");
+    assert!(text.ends_with("\"ghostline models pull chat\""), "{text}");
+    for check in report["checks"].as_array().expect("checks") {
+        let fix = check["fix"].as_str().unwrap_or_default();
+        assert!(!fix.contains("NAME"), "{check}");
+    }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use ghostline::backend::llama_server::LlamaServer;
 use ghostline::backend::{
-    Backend, BackendError, Chunk, ChunkStream, Finish, Limits, Priority, Prompt, Request,
-    StopReason,
+    Backend, BackendError, Chunk, ChunkStream, Finish, Limits, Priority, Prompt, PromptBudget,
+    Request, StopReason,
 };
 use ghostline::prompt::Segment;
 use serde_json::{Value, json};
@@ -101,7 +101,7 @@ async fn a_completion_is_asked_for_as_the_server_wants_it() {
                 "prompt": "<|fim_prefix|>fn f() <|fim_middle|>",
                 "n_predict": 1, "stop": ["<|endoftext|>"], "stream": true, "cache_prompt": true,
                 "temperature": 0.0, "top_k": 1, "samplers": ["top_k"], "repeat_penalty": 1.0,
-                "t_max_predict_ms": 10000,
+                "t_max_predict_ms": 10000, "timings_per_token": true,
                 "response_fields": [
                     "content", "stop", "stop_type", "timings", "tokens_evaluated", "tokens_predicted",
                 ],
@@ -313,6 +313,48 @@ async fn a_dropped_stream_closes_its_connection_and_frees_its_slot() {
             .await
             .1
             .expect("an answer");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_prompt_budget_follows_the_servers_speed() {
+    within(async {
+        let (double, backend) = start(Limits::default()).await;
+        double.always("/health", Reply::json(&json!({ "status": "ok" })));
+        assert_eq!(backend.prompt_budget(), PromptBudget::UNMEASURED);
+        let timings = |tokens: u32, ms: f64| {
+            json!({ "content": "a", "stop": true,
+                "timings": { "cache_n": 0, "prompt_n": tokens, "prompt_ms": ms, "predicted_n": 1 } })
+        };
+        // A server that cannot be measured is one all the same.
+        double.next(PATH, Reply::whole(500, "application/json", "{}"));
+        backend.warm_up(MODEL).await.expect("it is ready");
+        double.next(PATH, Reply::json(&timings(96, 2_000.0)));
+        backend.warm_up(MODEL).await.expect("it is ready");
+        assert_eq!(backend.prompt_budget(), PromptBudget::SMALLEST);
+        backend.warm_up(MODEL).await.expect("it is ready");
+        let measured = double.seen(PATH);
+        assert_eq!(measured.len(), 2, "once it is known nobody measures");
+        assert_eq!(measured[1].body["cache_prompt"], false);
+
+        // A completion that is cut early tells what its prompt cost.
+        let first = json!({ "content": "a", "stop": false,
+            "timings": { "cache_n": 100, "prompt_n": 900, "prompt_ms": 30.0, "predicted_n": 1 } });
+        for _ in 0..20 {
+            double.next(PATH, Reply::events([event(&first), Piece::Hang]));
+            let mut stream = backend.stream(request("fn f() "));
+            let cost = stream.next().await.expect("a chunk").expect("no error");
+            let expect = Chunk::Prompt {
+                prompt_tokens: 1_000,
+                cached_tokens: 100,
+            };
+            assert_eq!(cost, expect);
+        }
+        assert_eq!(
+            backend.prompt_budget(),
+            PromptBudget::at_speed(900.0 / 0.03)
+        );
     })
     .await;
 }

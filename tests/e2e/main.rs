@@ -21,6 +21,7 @@ mod protocol;
 mod reuse;
 mod sandbox;
 mod search;
+mod server_faults;
 mod shaping;
 mod soak;
 mod support;

@@ -82,7 +82,7 @@ async fn a_list_without_ollama_works_and_says_so() {
         text.out.contains("not found; ollama does not answer"),
         "{text:?}"
     );
-    let said = "ollama: no Ollama answers at http://127.0.0.1:1; start it with `ollama serve`";
+    let said = "ollama: no Ollama answers at http://127.0.0.1:1; start it with `ollama serve`, or";
     assert!(text.out.contains(said), "{text:?}");
     assert!(text.out.contains("qwen2.5-coder-0.5b"), "{text:?}");
 }
@@ -288,4 +288,13 @@ async fn a_choice_is_written_and_holds() {
         row(&listing, "completion", "ollama/absent:1b")["installed"],
         false
     );
+    // A slip in the path makes no folders.
+    let slip = home.workspace().join("absent/.env");
+    let slip = slip.to_str().expect("UTF-8");
+    let run = home
+        .run(&["models", "use", "chat", "mine", "--env", slip])
+        .await;
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.err.contains("there is no folder"), "{run:?}");
+    assert!(!home.workspace().join("absent").exists());
 }

@@ -283,3 +283,26 @@ async fn a_probe_lists_models_and_their_contexts() {
     })
     .await;
 }
+
+/// Neither the text nor the key goes where the settings do not say.
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    within(async {
+        let (double, backend) = start(Limits::default()).await;
+        let elsewhere = HttpDouble::start().await;
+        let paths = ["/v1/completions", "/v1/models"];
+        for path in paths {
+            let to = format!("{}{path}", elsewhere.url());
+            double.always(path, Reply::redirect(to));
+        }
+        let (_, end) = collect(backend.stream(request("secret"))).await;
+        assert_eq!(kind(&end), "protocol", "{end:?}");
+        let error = backend.probe().await.expect_err("no list");
+        assert!(matches!(error, BackendError::Protocol { .. }), "{error:?}");
+        for path in paths {
+            assert_eq!(double.seen(path).len(), 1);
+            assert!(elsewhere.seen(path).is_empty());
+        }
+    })
+    .await;
+}

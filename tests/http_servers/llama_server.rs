@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use ghostline::backend::llama_server::LlamaServer;
-use ghostline::backend::{Backend, BackendError, Chunk, Limits, StopReason};
+use ghostline::backend::{Backend, BackendError, Chunk, Limits, PromptBudget, StopReason};
 
 use super::support::{MODEL, Machine, Server, answer, collect, fim, long, within};
 
@@ -22,7 +22,13 @@ pub(crate) async fn a_gap_is_filled_and_cached(machine: &Machine) {
         (MODEL, Some(true))
     );
     assert_eq!(backend.context_tokens(), Some(1024));
+    assert_eq!(
+        backend.prompt_budget(),
+        PromptBudget::UNMEASURED.within(Some(1024))
+    );
     backend.warm_up(MODEL).await.unwrap();
+    // One thread computes a few hundred tokens a second at most.
+    assert!(backend.prompt_budget().prefix_tokens <= 384);
 
     let (text, first) = answer(&backend, fim(ABOVE, "\n", "    return")).await;
     assert!(text.starts_with(" first + second"), "{text:?}");
@@ -59,6 +65,12 @@ pub(crate) async fn a_cancel_frees_the_slot(machine: &Machine) {
     let server = machine.serve(&[]);
     let backend = backend(&server);
     let mut stream = backend.stream(long());
+    // What the prompt cost comes with the first token.
+    let first = within(stream.next()).await;
+    assert!(
+        matches!(first, Some(Ok(Chunk::Prompt { prompt_tokens, .. })) if prompt_tokens > 10),
+        "{first:?}"
+    );
     let first = within(stream.next()).await;
     assert!(matches!(first, Some(Ok(Chunk::Text(_)))), "{first:?}");
     drop(stream);

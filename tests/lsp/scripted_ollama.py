@@ -5,8 +5,13 @@ for Ollama because no package registry ships one; what it reproduces was read in
 headers are not sent before the first token, one JSON object per line, errors as `{"error": ...}`.
 
 Everything that happens is an entry in `events`; waiting for something is waiting for an entry.
+
+    scripted_ollama.py PORT [--hold before_headers|after_first_chunk]
+
+runs it as a process, which tests kill. Each event is a line of JSON on standard output.
 """
 
+import argparse
 import json
 import os
 import select
@@ -58,7 +63,7 @@ class Event:
 class ScriptedOllama:
     """The server; use it as a context manager."""
 
-    def __init__(self):
+    def __init__(self, port=0):
         self.reply = Reply()
         self.chat_reply = Reply(("An answer.",))
         self.events: list[Event] = []
@@ -66,7 +71,7 @@ class ScriptedOllama:
         self._numbers = 0
         # A pipe, so that a held stream waits for its release and its client in one call.
         self._release_reader, self._release_writer = os.pipe()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(self))
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), _handler_for(self))
         self._http.daemon_threads = True
         self._thread = threading.Thread(
             target=self._http.serve_forever, args=(POLL_S,), daemon=True
@@ -301,3 +306,29 @@ def _handler_for(ollama):
                 self.wfile.write(content)
 
     return Handler
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("--hold", default="nowhere")
+    arguments = parser.parse_args()
+
+    class Told(ScriptedOllama):
+        def record(self, kind, number=None, body=None):
+            event = super().record(kind, number, body)
+            prompt = event.prompt or json.dumps(event.body.get("messages", ""))
+            # One line at a time, whichever thread it is.
+            with self._changed:
+                print(json.dumps({"kind": kind, "prompt": prompt}), flush=True)
+            return event
+
+    with Told(arguments.port) as ollama:
+        ollama.reply = Reply(("compute", "(1)"), hold=arguments.hold)
+        ollama.chat_reply = Reply(("An", " answer."), hold=arguments.hold)
+        print(json.dumps({"kind": "url", "prompt": ollama.url}), flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 //! Text comes whole: the server holds back half characters and the beginnings of stop strings.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::api::CompletionEvent;
 use crate::backend::events::Dialect;
@@ -10,11 +11,38 @@ use crate::backend::failure::{Asked, error_text};
 use crate::backend::wire::Event;
 use crate::backend::{BackendError, Chunk, Finish, StopReason};
 
-/// The end is the event with `stop`; nothing is kept between two.
+/// The end is the event with `stop`.
 #[derive(Debug)]
-pub(super) struct Completion;
+pub(super) struct Completion<F> {
+    /// Hears once of what was computed of the prompt, and how long that took.
+    heard: Option<F>,
+}
 
-impl Dialect for Completion {
+impl<F: FnOnce(u32, Duration)> Completion<F> {
+    pub(super) fn new(heard: F) -> Self {
+        Self { heard: Some(heard) }
+    }
+
+    /// What the prompt cost, with the first event that says it.
+    fn prompt(&mut self, event: &CompletionEvent, out: &mut VecDeque<Chunk>) {
+        let Some(timings) = &event.timings else {
+            return;
+        };
+        let Some(((computed, took), heard)) = timings.prompt().zip(self.heard.take()) else {
+            return;
+        };
+        heard(computed, took);
+        // Servers before `cache_n` say with the end what was cached.
+        if let Some(cached_tokens) = timings.cached {
+            out.push_back(Chunk::Prompt {
+                prompt_tokens: cached_tokens + computed,
+                cached_tokens,
+            });
+        }
+    }
+}
+
+impl<F: FnOnce(u32, Duration) + Send> Dialect for Completion<F> {
     fn event(
         &mut self,
         asked: Asked<'_>,
@@ -35,6 +63,7 @@ impl Dialect for Completion {
         if let Some(error) = &event.error {
             return Err(asked.failed(&error_text(error)));
         }
+        self.prompt(&event, out);
         if !event.content.is_empty() {
             out.push_back(Chunk::Text(event.content.clone()));
         }
@@ -86,7 +115,7 @@ mod tests {
             data: data.to_owned(),
         };
         let mut out = VecDeque::new();
-        Completion.event(ASKED, &event, &mut out)?;
+        Completion::new(|_, _| ()).event(ASKED, &event, &mut out)?;
         Ok(out.into())
     }
 
@@ -122,6 +151,31 @@ mod tests {
             );
             assert_eq!(seen, expect, "{data}");
         }
+    }
+
+    #[test]
+    fn the_first_event_with_timings_tells_what_the_prompt_cost() {
+        let mut heard = Vec::new();
+        let mut answer = Completion::new(|tokens, took| heard.push((tokens, took)));
+        let mut out = VecDeque::new();
+        for data in [
+            r#"{"content":"a"}"#,
+            r#"{"content":"b","timings":{"cache_n":4,"prompt_n":8,"prompt_ms":2.5,"predicted_n":2}}"#,
+            r#"{"content":"c","timings":{"cache_n":4,"prompt_n":8,"prompt_ms":2.5,"predicted_n":3}}"#,
+        ] {
+            let event = Event {
+                name: "message".to_owned(),
+                data: data.to_owned(),
+            };
+            answer.event(ASKED, &event, &mut out).expect("an event");
+        }
+        let cost = Chunk::Prompt {
+            prompt_tokens: 12,
+            cached_tokens: 4,
+        };
+        let text = |text: &str| Chunk::Text(text.to_owned());
+        assert_eq!(out, [text("a"), cost, text("b"), text("c")]);
+        assert_eq!(heard, [(8, Duration::from_micros(2_500))]);
     }
 
     #[test]

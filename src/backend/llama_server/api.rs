@@ -1,6 +1,8 @@
 //! The JSON of llama.cpp's server, as much of it as is used. Fields that some version leaves out are
 //! optional.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -38,7 +40,19 @@ pub(super) struct Completion<'a> {
     /// A server may be started with another default.
     repeat_penalty: f32,
     t_max_predict_ms: u32,
+    /// Every event says what the prompt cost: most completions are cut before their last one.
+    timings_per_token: bool,
     response_fields: &'static [&'static str],
+}
+
+/// Body of `POST /completion` that measures how fast a prompt is computed.
+#[derive(Debug, Serialize)]
+pub(super) struct Measurement {
+    pub(super) prompt: Vec<u32>,
+    /// 1: what comes after the prompt is not wanted, and 0 is read differently by some versions.
+    pub(super) n_predict: u32,
+    pub(super) stream: bool,
+    pub(super) cache_prompt: bool,
 }
 
 impl<'a> Completion<'a> {
@@ -54,6 +68,7 @@ impl<'a> Completion<'a> {
             samplers: ["top_k"],
             repeat_penalty: 1.0,
             t_max_predict_ms: LONGEST_GENERATION_MS,
+            timings_per_token: true,
             response_fields: LAST_FIELDS,
         }
     }
@@ -82,8 +97,19 @@ pub(super) struct Timings {
     /// Of the prompt, computed.
     #[serde(rename = "prompt_n")]
     pub(super) computed: Option<u32>,
+    /// How long that took, in milliseconds.
+    #[serde(rename = "prompt_ms")]
+    pub(super) computed_ms: Option<f64>,
     #[serde(rename = "predicted_n")]
     pub(super) generated: Option<u32>,
+}
+
+impl Timings {
+    /// Tokens of the prompt that were computed, and how long it took.
+    pub(super) fn prompt(&self) -> Option<(u32, Duration)> {
+        let took = Duration::try_from_secs_f64(self.computed_ms? / 1e3).ok()?;
+        Some((self.computed?, took))
+    }
 }
 
 /// Body of `POST /tokenize`.

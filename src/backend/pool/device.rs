@@ -6,16 +6,21 @@
 //! completion is under way on that machine, and of such requests one at a time has its prompt computed;
 //! while tokens come, completions get in between.
 //!
-//! Made by the host, one for each machine; each endpoint of a pool has a [`Seat`]. Completions never wait
-//! here. Waiting is bounded: somebody who types without a pause must not keep a chat from its answer.
+//! Made by the host, one for each machine; each endpoint of a pool has a [`Seat`], and so has the engine in
+//! this process, which knows itself who goes first of its own. Completions never wait here. Waiting is
+//! bounded: somebody who types without a pause must not keep a chat from its answer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+#[cfg(feature = "embedded")]
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
+#[cfg(feature = "embedded")]
+use crate::backend::ChunkStream;
 use crate::backend::Priority;
 use crate::backend::ollama::{base_url, is_loopback};
 
@@ -31,14 +36,23 @@ pub struct Devices {
 }
 
 impl Devices {
+    /// The device of this machine.
+    pub fn here(&self) -> Arc<Device> {
+        self.of_host("localhost")
+    }
+
     /// The device of the machine at `url`. All loopback addresses are this one.
     pub fn at(&self, url: &str) -> Arc<Device> {
         let url = base_url(url).ok();
         let host = match &url {
-            Some(url) if is_loopback(url) => "localhost",
+            Some(url) if is_loopback(url) => return self.here(),
             Some(url) => url.host_str().unwrap_or_default(),
             None => "",
         };
+        self.of_host(host)
+    }
+
+    fn of_host(&self, host: &str) -> Arc<Device> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(host.to_owned()).or_default())
     }
@@ -64,7 +78,7 @@ impl Default for Device {
 
 /// An endpoint's place at its device.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(crate) struct Seat {
     device: Arc<Device>,
     number: usize,
     /// The server takes in what comes while it computes, so that its own requests do not wait for each
@@ -74,7 +88,7 @@ pub(super) struct Seat {
 
 /// Leave to compute on the device.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(crate) struct Turn {
     /// Of a completion: the device and the seat that it is counted at.
     counted: Option<(Arc<Device>, usize)>,
     /// Until the first token.
@@ -82,7 +96,7 @@ pub(super) struct Turn {
 }
 
 impl Seat {
-    pub(super) fn new(device: Arc<Device>, batches: bool) -> Self {
+    pub(crate) fn new(device: Arc<Device>, batches: bool) -> Self {
         let mut number = 0;
         device.completions.send_modify(|counts| {
             number = counts.len();
@@ -96,7 +110,7 @@ impl Seat {
     }
 
     /// Waits for a turn; a completion and a guess at the next have it at once.
-    pub(super) async fn turn(&self, priority: Priority) -> Turn {
+    pub(crate) async fn turn(&self, priority: Priority) -> Turn {
         if priority == Priority::Completion {
             let completions = &self.device.completions;
             completions.send_modify(|counts| counts[self.number] += 1);
@@ -125,6 +139,19 @@ impl Seat {
         drop(timeout(LONGEST_WAIT, quiet).await);
         turn
     }
+}
+
+/// A generation at its seat: its first poll waits for the turn, which is given back with the stream.
+#[cfg(feature = "embedded")]
+pub(crate) fn in_turn(seat: Arc<Seat>, priority: Priority, chunks: ChunkStream) -> ChunkStream {
+    let begun = async move {
+        let turn = seat.turn(priority).await;
+        chunks.inspect(move |_| {
+            // Until the last chunk: what a closure holds is dropped with its stream.
+            let _ = &turn;
+        })
+    };
+    begun.flatten_stream().boxed()
 }
 
 impl Turn {
@@ -187,6 +214,37 @@ mod tests {
         assert!(chats.turn(Priority::Chat).now_or_never().is_none());
         drop(typed);
         assert!(chats.turn(Priority::Chat).now_or_never().is_some());
+    }
+
+    #[cfg(feature = "embedded")]
+    #[tokio::test(start_paused = true)]
+    async fn the_engine_of_this_process_sits_at_the_same_device() {
+        use futures_util::stream;
+
+        use crate::backend::{Chunk, Finish};
+
+        let devices = Devices::default();
+        let server = Seat::new(devices.at("http://127.0.0.1:11434"), false);
+        let engine = Arc::new(Seat::new(devices.here(), true));
+        let begin = |priority| {
+            let end = stream::iter([Ok(Chunk::Done(Finish::default()))]);
+            in_turn(Arc::clone(&engine), priority, end.boxed())
+        };
+        // A chat of the server's waits for as long as the engine completes, though it has said all.
+        let mut completes = begin(Priority::Completion);
+        assert!(completes.next().now_or_never().is_some());
+        assert!(server.turn(Priority::Chat).now_or_never().is_none());
+        // The engine's own chat does not: the engine knows who goes first.
+        assert!(begin(Priority::Chat).next().now_or_never().is_some());
+        drop(completes);
+        assert!(server.turn(Priority::Chat).now_or_never().is_some());
+        // And the other way round.
+        let typed = server.turn(Priority::Completion).await;
+        let mut chat = begin(Priority::Chat);
+        assert!(chat.next().now_or_never().is_none());
+        assert!(begin(Priority::Completion).next().now_or_never().is_some());
+        drop(typed);
+        assert!(chat.next().now_or_never().is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -23,6 +23,13 @@ pub(super) async fn run(role: &str, name: &str, env: Option<&Path>) -> Result<Ex
     }
     let written = match env {
         Some(path) => {
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
+            if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+                let message = format!("there is no folder {} for that file", folder.display());
+                return Err(Usage(message).into());
+            }
             let text = edit::read_file(path)?;
             // A name without a backend is the Ollama's there.
             let value = name.strip_prefix("ollama/").unwrap_or(name);

@@ -20,7 +20,12 @@ pub(super) async fn run(store: &Store, name: &str, print_path: bool) -> Result<E
     if offers.is_empty() {
         return Err(nothing(name, &wanted, ollamas));
     }
-    let display = Display::new(name);
+    // A role's name or a short one says little beside a count of bytes.
+    let shown = match offers.first() {
+        Some(Offer::Catalogue(model)) => model.name,
+        _ => name,
+    };
+    let display = Display::new(shown);
     let fetched = fetch(&offers, store, &display).await;
     display.finish();
     let mut out = io::stdout().lock();

@@ -127,8 +127,26 @@ fn a_file_is_replaced_where_it_is_with_its_mode() {
     assert_eq!(fs::read_to_string(&real).expect("a file"), "new");
     let mode = fs::metadata(&real).expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    let (absent, dangling) = (dir.path().join("absent"), dir.path().join("dangling"));
+    symlink("absent", &dangling).expect("a link");
+    replace_file(&dangling, "made").expect("replaced");
+    assert!(dangling.is_symlink());
+    assert_eq!(fs::read_to_string(&absent).expect("a file"), "made");
     let fresh = dir.path().join("a/b/new.toml");
     replace_file(&fresh, "x").expect("made");
     assert_eq!(read_file(&fresh).expect("a file"), "x");
     assert_eq!(read_file(&dir.path().join("none")).expect("none"), "");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_refused_and_not_waited_for() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let pipe = dir.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    for path in [pipe.as_path(), dir.path()] {
+        let error = read_file(path).expect_err("no file");
+        assert!(matches!(error, EditError::Io { doing: "read", .. }));
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{lines, value};
-use crate::config::{Environment, Resolved, Sources, resolve, workspace_root};
+use crate::config::{Environment, Resolved, Role, Sources, resolve, workspace_root};
 
 const EVIL: &str = "backends.ollama.urls = [\"http://elsewhere\"]";
 
@@ -216,6 +216,48 @@ fn what_is_not_a_small_text_file_is_left_out() {
         panic!("{:?}", resolved.problems)
     };
     assert_eq!(problem.message, "is not a file");
+}
+
+/// Files that a clone puts in a settings file's place so that whoever opens it waits for ever, or reads
+/// what it should not.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_never_ends_is_not_waited_for() {
+    use std::os::unix::fs::symlink;
+    let targets = [
+        "/dev/zero",
+        "/proc/kmsg",
+        "/proc/self/environ",
+        ".env",
+        "pipe",
+    ];
+    for target in targets {
+        let place = Place::new("");
+        let expected = place.read(&place.path("elsewhere")).settings;
+        fs::create_dir_all(place.path("ws")).unwrap();
+        let mut pipe = std::process::Command::new("mkfifo");
+        assert!(pipe.arg(place.path("ws/pipe")).status().unwrap().success());
+        symlink(target, place.path("ws/.env")).unwrap();
+        symlink(target, place.path("ws/.ghostline.toml")).unwrap();
+        let resolved = place.read(&place.path("ws"));
+        assert_eq!(resolved.settings, expected, "{target}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_and_foreign_line_ends_are_no_part_of_a_name() {
+    let place = Place::new("");
+    let text = "\u{feff}OLLAMA_CHAT_MODEL=qwen2.5-coder:7b\r\nexport OLLAMA_VISION_MODEL=\"vision:7b\"\r\n";
+    place.write("ws/.env", text);
+    let resolved = place.read(&place.path("ws"));
+    assert_eq!(resolved.problems, []);
+    for (role, model) in [
+        (Role::Chat, "qwen2.5-coder:7b"),
+        (Role::Vision, "vision:7b"),
+    ] {
+        let first = &resolved.settings.roles[&role].candidates[0];
+        assert_eq!(first.model, model);
+    }
 }
 
 #[test]

@@ -9,7 +9,10 @@ use crate::backend::ollama::AddressError;
 #[non_exhaustive]
 pub enum OllamaError {
     /// Nobody answers.
-    #[error("no Ollama answers at {url}; start it with `ollama serve`")]
+    #[error(
+        "no Ollama answers at {url}; start it with `ollama serve`, or install it from \
+         https://ollama.com/download"
+    )]
     Unreachable {
         /// Its address, without what may be a password.
         url: String,

@@ -28,6 +28,8 @@ pub(crate) enum Piece {
 pub(crate) struct Reply {
     status: u16,
     content_type: &'static str,
+    /// Where a redirect leads.
+    location: Option<String>,
     pieces: Vec<Piece>,
 }
 
@@ -37,7 +39,16 @@ impl Reply {
         Self {
             status,
             content_type,
+            location: None,
             pieces: vec![Piece::Bytes(body.as_ref().to_vec())],
+        }
+    }
+
+    /// A redirect that asks for the same request elsewhere.
+    pub(crate) fn redirect(location: String) -> Self {
+        Self {
+            location: Some(location),
+            ..Self::whole(307, "text/plain", "")
         }
     }
 
@@ -51,6 +62,7 @@ impl Reply {
         Self {
             status: 200,
             content_type: "text/event-stream",
+            location: None,
             pieces: pieces.into_iter().collect(),
         }
     }
@@ -173,8 +185,13 @@ async fn serve(
             reply.unwrap_or_else(|| Reply::whole(404, "text/plain", "404 page not found"))
         };
         let head = format!(
-            "HTTP/1.1 {} X\r\ncontent-type: {}\r\ntransfer-encoding: chunked\r\n\r\n",
-            reply.status, reply.content_type
+            "HTTP/1.1 {} X\r\ncontent-type: {}\r\n{}transfer-encoding: chunked\r\n\r\n",
+            reply.status,
+            reply.content_type,
+            reply
+                .location
+                .map(|location| format!("location: {location}\r\n"))
+                .unwrap_or_default()
         );
         let mut head = Some(head);
         for piece in reply.pieces {

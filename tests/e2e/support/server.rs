@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ghostline::backend::Backend;
 use ghostline::client::Client;
 use ghostline::config::{Candidate, Role, Settings};
 use ghostline::inline::Gate;
@@ -28,6 +29,8 @@ pub(crate) const URI: &str = "file:///project/add.rs";
 struct TestHost {
     settings: Settings,
     backend: Option<Arc<Scripted>>,
+    /// A backend in its place, which serves the same model.
+    other: Option<Arc<dyn Backend>>,
     /// What the backend's model serves.
     roles: Vec<Role>,
     /// Where conversations are kept.
@@ -55,14 +58,18 @@ impl Host for TestHost {
 
     fn choices(&self, _: &Settings) -> (Choices, Vec<String>) {
         let candidate = Candidate {
-            backend: Some("scripted".into()),
+            backend: self.other.is_none().then(|| "scripted".into()),
             model: self
                 .backend
                 .as_ref()
                 .map_or(MODEL, |b| b.model.name.as_str())
                 .into(),
         };
-        let backends = self.backend.iter().map(|b| b.clone() as Arc<_>).collect();
+        let scripted = self.backend.iter().map(|b| b.clone() as Arc<dyn Backend>);
+        let backends = match &self.other {
+            Some(other) => vec![Arc::clone(other)],
+            None => scripted.collect(),
+        };
         (
             Choices {
                 backends,
@@ -135,6 +142,7 @@ impl TestServer {
         let host = TestHost {
             settings,
             backend: with_backend.then(|| backend.clone()),
+            other: None,
             roles: vec![Role::Completion],
             chats: None,
         };
@@ -160,10 +168,25 @@ impl TestServer {
         let host = TestHost {
             settings,
             backend: with_backend.then(|| backend.clone()),
+            other: None,
             roles: roles.into(),
             chats: Some(chats.to_owned()),
         };
         Self::of(host, backend, script)
+    }
+
+    /// A server in front of a real backend, which has [`MODEL`] and serves completions and chat. Nobody has
+    /// spoken to it.
+    pub(crate) fn over(backend: Arc<dyn Backend>, chats: &Path, settings: Settings) -> Self {
+        let (unused, script) = scripted_with(MODEL, Some(true));
+        let host = TestHost {
+            settings,
+            backend: None,
+            other: Some(backend),
+            roles: vec![Role::Completion, Role::Chat],
+            chats: Some(chats.to_owned()),
+        };
+        Self::of(host, unused, script)
     }
 
     fn of(host: TestHost, backend: Arc<Scripted>, script: Script) -> Self {
