@@ -140,6 +140,7 @@ impl Backend for LlamaServer {
             embedding: true,
             continues: true,
             counts_tokens: false,
+            moves_cached: false,
         }
     }
 
