@@ -132,6 +132,8 @@ pub struct Capabilities {
     pub continues: bool,
     /// Tells what a prompt costs ([`Chunk::Prompt`]) before its first token.
     pub counts_tokens: bool,
+    /// Does not compute cached text again where it stands at another place of the prompt.
+    pub moves_cached: bool,
 }
 
 /// What is worth telling about a model beside that it serves.

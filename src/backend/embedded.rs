@@ -314,6 +314,7 @@ impl Backend for Embedded {
             embedding: true,
             continues: false,
             counts_tokens: true,
+            moves_cached: true,
         }
     }
 

@@ -155,6 +155,7 @@ impl Backend for LlamaServer {
             embedding: true,
             continues: true,
             counts_tokens: false,
+            moves_cached: false,
         }
     }
 

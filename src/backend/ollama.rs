@@ -181,6 +181,7 @@ impl Backend for Ollama {
             embedding: true,
             continues: false,
             counts_tokens: false,
+            moves_cached: false,
         }
     }
 

@@ -149,6 +149,7 @@ impl Backend for OpenAi {
             embedding: true,
             continues: true,
             counts_tokens: false,
+            moves_cached: false,
         }
     }
 

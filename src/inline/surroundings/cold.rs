@@ -45,14 +45,14 @@ impl Shared {
         block: Option<&Block>,
     ) -> Vec<Segment> {
         let usual = lay_out(route, document, offset_bytes, block);
-        let cost = self.tokens_to_compute(&usual);
+        let cost = self.tokens_to_compute(route, &usual);
         let is_cold = cost * COLD_SHARE >= tokens_of(&usual);
-        let soon = self.tokens_in_time().filter(|&soon| is_cold && soon < cost);
-        let Some(soon) = soon else {
+        let budget = route.backend.prompt_budget();
+        let soon = self.tokens_in_time(budget);
+        let Some(soon) = soon.filter(|&soon| is_cold && soon < cost) else {
             self.short().take();
             return usual;
         };
-        let budget = route.backend.prompt_budget();
         let tokens = soon.clamp(FEWEST_TOKENS, budget.prefix_tokens.max(FEWEST_TOKENS));
         let prefix_tokens = tokens - tokens / SUFFIX_SHARE;
         let text = &document.text;
@@ -61,7 +61,7 @@ impl Shared {
             let fits = window.above.len() <= budget.prefix_tokens * BYTES_PER_TOKEN;
             let prompt = fits.then(|| lay_out_window(route, block, window))?;
             let (part, whole) = CHEAPER;
-            (self.tokens_to_compute(&prompt) * whole <= cost * part).then_some(prompt)
+            (self.tokens_to_compute(route, &prompt) * whole <= cost * part).then_some(prompt)
         };
         let cursor_line = text.byte_to_line(offset_bytes.min(text.len_bytes()));
         let before = self

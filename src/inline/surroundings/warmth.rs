@@ -11,6 +11,7 @@
 //! Invariants: a place is warmed once; the lowest priority; the next generation ends it and takes over
 //! what was computed.
 
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
 use super::{Shared, lay_out};
-use crate::backend::{Chunk, ChunkStream, Priority, Request};
+use crate::backend::{Chunk, ChunkStream, Priority, PromptBudget, Request};
 use crate::config::Role;
 use crate::context::Active;
 use crate::document::Edit;
@@ -104,10 +105,42 @@ fn next_place(mut active: Active) -> Active {
     active
 }
 
+/// Whether a backend takes seconds for a cold prompt.
+fn is_slow(budget: PromptBudget) -> bool {
+    budget.context_tokens == 0
+}
+
 /// About how many tokens a prompt has.
 pub(super) fn tokens_of(prompt: &[Segment]) -> usize {
     let bytes: usize = prompt.iter().map(|s| s.as_str().len()).sum();
     bytes / BYTES_PER_TOKEN
+}
+
+/// How many bytes at the beginning of a prompt are those of the last one.
+fn bytes_in_front(prompt: &[Segment], sent: &[Segment]) -> usize {
+    let mut common = 0;
+    for (new, old) in prompt.iter().zip(sent) {
+        let (new, old) = (new.as_str().as_bytes(), old.as_str().as_bytes());
+        let same = new.iter().zip(old).take_while(|(a, b)| a == b).count();
+        common += same;
+        if same < new.len() {
+            break;
+        }
+    }
+    common
+}
+
+/// How many bytes of a prompt are lines that the last one has too, wherever they stand.
+fn bytes_moved(prompt: &[Segment], sent: &[Segment]) -> usize {
+    fn lines(prompt: &[Segment]) -> impl Iterator<Item = &str> {
+        let texts = prompt.iter().map(Segment::as_str);
+        texts.flat_map(|text| text.split_inclusive('\n'))
+    }
+    let old: HashSet<&str> = lines(sent).collect();
+    lines(prompt)
+        .filter(|line| old.contains(line))
+        .map(str::len)
+        .sum()
 }
 
 impl Shared {
@@ -121,8 +154,9 @@ impl Shared {
             let RoleState::Ready(route) = self.parts.router.route(Role::Completion) else {
                 continue;
             };
-            let is_slow = route.backend.prompt_budget().context_tokens == 0;
-            sleep_until(active.at + if is_slow { LONG_REST } else { REST }).await;
+            let budget = route.backend.prompt_budget();
+            let rest = if is_slow(budget) { LONG_REST } else { REST };
+            sleep_until(active.at + rest).await;
             let rests = self.context.active().is_some_and(|now| now.at == active.at);
             if !rests || self.is_busy() || self.is_warming() {
                 continue;
@@ -134,36 +168,35 @@ impl Shared {
             let block = self.block(&active.document.uri);
             let (document, offset) = (&active.document, active.offset_bytes);
             let prompt = lay_out(&route, document, offset, block.as_deref());
-            if self.is_late(&prompt) {
+            if self.is_late(&route, &prompt) {
                 self.warm(&active, &route);
             }
         }
     }
 
-    fn is_late(&self, prompt: &[Segment]) -> bool {
-        let tokens = self.tokens_to_compute(prompt);
-        self.tokens_in_time().is_some_and(|soon| tokens > soon)
+    fn is_late(&self, route: &Route, prompt: &[Segment]) -> bool {
+        let tokens = self.tokens_to_compute(route, prompt);
+        let soon = self.tokens_in_time(route.backend.prompt_budget());
+        soon.is_some_and(|soon| tokens > soon)
     }
 
-    /// How many tokens of a prompt the backend computes in time, where that is known.
-    pub(super) fn tokens_in_time(&self) -> Option<usize> {
+    /// How many tokens of a prompt the backend, which has that budget, computes in time; `None` while
+    /// nobody knows.
+    pub(super) fn tokens_in_time(&self, budget: PromptBudget) -> Option<usize> {
         let speed = self.speed.lock().unwrap_or_else(PoisonError::into_inner);
-        speed.tokens_in_time()
+        let slow = is_slow(budget).then_some(FEW_TOKENS as usize);
+        speed.tokens_in_time().or(slow)
     }
 
     /// About how many tokens of `prompt` a backend computes anew that has seen the last one.
-    pub(super) fn tokens_to_compute(&self, prompt: &[Segment]) -> usize {
+    pub(super) fn tokens_to_compute(&self, route: &Route, prompt: &[Segment]) -> usize {
         let sent = self.sent();
-        let mut common = 0;
-        for (new, old) in prompt.iter().zip(sent.iter()) {
-            let (new, old) = (new.as_str().as_bytes(), old.as_str().as_bytes());
-            let same = new.iter().zip(old).take_while(|(a, b)| a == b).count();
-            common += same;
-            if same < new.len() {
-                break;
-            }
-        }
-        tokens_of(prompt) - common / BYTES_PER_TOKEN
+        let cached = if route.backend.capabilities().moves_cached {
+            bytes_moved(prompt, &sent)
+        } else {
+            bytes_in_front(prompt, &sent)
+        };
+        tokens_of(prompt).saturating_sub(cached / BYTES_PER_TOKEN)
     }
 
     /// Lets the backend compute the prompt for where the person is.
