@@ -10,19 +10,25 @@
 //!
 //! # An edit, recorded
 //!
-//! With the embedded `qwen2.5-coder-1.5b`, one thread of a busy machine, four minutes. The code stays as it
-//! was; the text stands above the `def` instead of below it.
+//! With the embedded `qwen2.5-coder-1.5b`, two threads of a busy machine, 21 s; the model was loaded before.
+//! The code stays as it was.
 //!
 //! ```text
 //! $ ghostline action document median.py:13-14 --apply
 //! qwen2.5-coder-1.5b (embedded) …
+//! about median.py:1-1, report.py:1-6, median.py:13-14
 //! wrote median.py
 //! (what was written)
-//! +"""
-//! +This function takes an integer n as input and returns a list of n random floating-point numbers between 0 and 1.
-//! +The function uses the random module to generate the random numbers.
-//! +"""
 //!  def sample(n):
+//! +    """
+//! +    The `sample` function generates a list of `n` random numbers between 0 and 1.
+//! +
+//! +    Parameters:
+//! +    - n (int): The number of random numbers to generate.
+//! +
+//! +    Returns:
+//! +    - list: A list of `n` random numbers between 0 and 1.
+//! +    """
 //!      return [random.random() for _ in range(n)]
 //! ```
 
@@ -37,6 +43,7 @@ use crate::document::Document;
 
 mod comment;
 mod complete;
+mod docstring;
 mod document;
 mod edit;
 mod explain;
@@ -53,7 +60,7 @@ mod tests_place;
 mod write_tests;
 
 pub use edit::{Change, applied};
-pub use run::{Actions, Allowed, Event, Job, Made, Outcome};
+pub use run::{Actions, Event, Job, Made, Outcome};
 
 /// Something that may be done with code.
 #[derive(Debug)]

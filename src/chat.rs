@@ -9,13 +9,15 @@
 //!
 //! # A conversation, recorded
 //!
-//! With the embedded `qwen2.5-coder-1.5b` on one thread of a busy machine, 40 to 165 s each with the loading
-//! of the model. The first answer is wrong, as a model of this size often is: `median` raises an
-//! `IndexError`; and the explanation mentions `random`, which stands among the imports it was shown.
+//! With the embedded `qwen2.5-coder-1.5b`, two threads of a busy machine, 40 s with the loading of the model and
+//! 14 s; the explanation on one thread and without a search index. The first answer is wrong, as a model of this
+//! size often is: `median` raises an `IndexError`; and the explanation mentions `random`, which stands among the
+//! imports it was shown.
 //!
 //! ```text
 //! $ ghostline chat "In one sentence: what does median return for an empty list?" --file median.py:4-10
 //! For an empty list, median returns `None`.
+//! about median.py:4-10
 //! $ ghostline chat --continue "Answer in one sentence: how would you guard against it?"
 //! going on: In one sentence: what does median return for an empty list?
 //! You could add a check to ensure the list is not empty before calling the median function.
@@ -46,6 +48,8 @@ pub mod generation;
 mod history;
 pub mod intent;
 mod lookup;
+pub mod nearby;
+mod opened;
 pub mod picture;
 mod turn;
 
@@ -57,6 +61,7 @@ pub use generation::Usage;
 use disk::Disk;
 use generation::{Budget, Delta, generate, serving};
 use intent::Command;
+use opened::{Known, Opened};
 use turn::{Draft, role};
 
 /// Pieces that a search adds to a question.
@@ -64,10 +69,19 @@ const FOUND_PIECES: usize = 6;
 /// Pieces that `/search` lists.
 const LISTED_PIECES: usize = 20;
 
+/// What a search found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The best first.
+    pub pieces: Vec<Piece>,
+    /// What the person should know of how it was found: by words alone, in a part of the files.
+    pub note: Option<String>,
+}
+
 /// Finds pieces of the workspace.
 pub trait Searcher: Send + Sync + std::fmt::Debug {
-    /// The best `limit` pieces for `query`, best first; else a sentence that says what to do.
-    fn search(&self, query: String, limit: usize) -> BoxFuture<'_, Result<Vec<Piece>, String>>;
+    /// The best `limit` pieces for `query`; else a sentence that says what to do.
+    fn search(&self, query: String, limit: usize) -> BoxFuture<'_, Result<Found, String>>;
 }
 
 /// The conversations of a workspace.
@@ -76,6 +90,7 @@ pub struct Chats {
     router: Arc<Router>,
     disk: Disk,
     searcher: Option<Arc<dyn Searcher>>,
+    known: Known,
 }
 
 impl Chats {
@@ -85,6 +100,7 @@ impl Chats {
             router,
             disk: Disk::new(folder),
             searcher: None,
+            known: Known::default(),
         }
     }
 
@@ -101,17 +117,21 @@ impl Chats {
         ask: Ask,
         on: &mut (dyn FnMut(Event<'_>) + Send),
     ) -> Result<Answer, ChatError> {
-        let (conversation, old) = self.open(&ask).await?;
+        let (opened, old) = self.open(&ask).await?;
         let message = ask.message.as_deref().or(old.as_ref().map(|t| &*t.message));
         let message = message.unwrap_or_default().to_owned();
         let (command, words) = intent::read(&message);
         let mut turn = Turn::begun(&message, &ask, old);
         match command {
-            Some(Command::Clear) => return self.clear(conversation).await,
-            Some(Command::Search) => return self.list_found(conversation, turn, words).await,
+            Some(Command::Clear) => return self.clear(opened.conversation).await,
+            Some(Command::Search) => return self.list_found(opened, turn, words).await,
             Some(Command::Task(task)) => {
                 let has_code = !ask.pieces.is_empty() || !turn.quoted.is_empty();
-                let goes_on = conversation.turns.iter().any(|t| !t.answer.is_empty());
+                let goes_on = opened
+                    .conversation
+                    .turns
+                    .iter()
+                    .any(|t| !t.answer.is_empty());
                 if !has_code && words.is_empty() && !goes_on {
                     return Err(ChatError::NothingAttached(task.name()));
                 }
@@ -121,40 +141,40 @@ impl Chats {
         }
         turn.role = role(&ask, command, words, &turn)?;
         let keeps_secrets = ask.keeps_secrets;
+        let router = ask.router.unwrap_or_else(|| self.router.clone());
         let (mut pieces, mut notes) = (ask.pieces, Vec::new());
         if command.is_none() && ask.role.is_none() && intent::asks_where(words) {
             pieces.extend(self.look_up(words, &mut notes).await);
         }
-        let route = serving(&self.router, turn.role)
+        let route = serving(&router, turn.role)
             .await
             .map_err(ChatError::NoModel)?;
         let budget = Budget::of(&route);
         turn.served_by(&route);
         notes.extend(turn.quote(pieces, budget)?);
-        let to = (&*route, budget, !keeps_secrets);
-        self.write(conversation, turn, to, notes, on).await
+        let to = (&*router, &*route, budget, !keeps_secrets);
+        self.write(opened, turn, to, notes, on).await
     }
 
     /// Asks the model and keeps what it says.
     async fn write(
         &self,
-        mut conversation: Conversation,
+        opened: Opened,
         turn: Turn,
-        (route, budget, redact_secrets): (&Route, Budget, bool),
+        (router, route, budget, redact_secrets): (&Router, &Route, Budget, bool),
         mut notes: Vec<String>,
         on: &mut (dyn FnMut(Event<'_>) + Send),
     ) -> Result<Answer, ChatError> {
         let sees = turn.role == Role::Vision;
+        let conversation = self.begin(opened, turn.clone(), &mut notes).await?;
         let begun = Begun {
             conversation: conversation.id.clone(),
-            turn: conversation.turns.len(),
+            turn: conversation.turns.len() - 1,
             role: turn.role,
             model: turn.model.clone(),
             backend: turn.backend.clone(),
             references: turn.references.clone(),
         };
-        conversation.turns.push(turn);
-        conversation.touch();
         let (messages, left_out) =
             history::messages(&conversation.turns, budget.prompt_tokens, sees);
         if left_out > 0 {
@@ -162,13 +182,11 @@ impl Chats {
                 "{left_out} earlier turns had no room; the first instruction was kept"
             ));
         }
-        if let Err(error) = self.disk.save(&conversation).await {
-            notes.push(format!("the conversation cannot be kept: {error}"));
-        }
         on(Event::Begun(&begun));
         let mut draft = Draft {
             disk: self.disk.clone(),
-            conversation: Some(conversation),
+            conversation: conversation.id,
+            turn: Some(turn),
         };
         let asked = backend::Conversation::from(messages);
         let mut write = |delta: Delta<'_>| {
@@ -179,30 +197,30 @@ impl Chats {
             });
         };
         let max_tokens = budget.answer_tokens;
-        let written = generate(
-            &self.router,
-            route,
-            asked,
-            max_tokens,
-            redact_secrets,
-            &mut write,
-        )
-        .await;
+        let written = generate(router, route, asked, max_tokens, redact_secrets, &mut write).await;
         let state = match &written {
             Ok((StopReason::Stop, _)) => TurnState::Answered,
             Ok((StopReason::Length | StopReason::Cut, _)) => TurnState::CutOff,
             Err(_) => TurnState::Failed,
         };
-        let conversation = draft.end(state);
-        let kept = match &conversation {
-            Some(conversation) => self.disk.save(conversation).await,
-            None => Ok(()),
+        let turn = draft.end(state);
+        let kept = match &turn {
+            Some(turn) => {
+                self.disk
+                    .end(begun.conversation.clone(), turn.clone())
+                    .await
+            }
+            None => Ok(true),
         };
         let (_, usage) = written?;
-        if let Err(error) = kept {
-            notes.push(format!("the conversation cannot be kept: {error}"));
+        match kept {
+            Ok(true) => {}
+            Ok(false) => notes.push(
+                "another window took this question out of the conversation; the answer is not kept"
+                    .to_owned(),
+            ),
+            Err(error) => notes.push(format!("the conversation cannot be kept: {error}")),
         }
-        let turn = conversation.and_then(|mut conversation| conversation.turns.pop());
         let (message, thinking) = turn.map(|t| (t.answer, t.thinking)).unwrap_or_default();
         if message.is_empty() {
             notes.push(
@@ -223,35 +241,16 @@ impl Chats {
         })
     }
 
-    /// The conversation before the question, and the turn that is asked anew.
-    async fn open(&self, ask: &Ask) -> Result<(Conversation, Option<Turn>), ChatError> {
-        let Some(id) = &ask.conversation else {
-            return match ask.turn {
-                None => Ok((Conversation::new(), None)),
-                Some(turn) => Err(ChatError::NoTurn { turn, turns: 0 }),
-            };
-        };
-        let mut conversation = self.conversation(id).await?;
-        let Some(asked) = ask.turn else {
-            return Ok((conversation, None));
-        };
-        let turns = conversation.turns.len();
-        let count = i64::try_from(turns).unwrap_or(i64::MAX);
-        let index = if asked < 0 { count + asked } else { asked };
-        let index = usize::try_from(index).ok().filter(|&index| index < turns);
-        let index = index.ok_or(ChatError::NoTurn { turn: asked, turns })?;
-        conversation.turns.truncate(index + 1);
-        let old = conversation.turns.pop();
-        Ok((conversation, old))
-    }
-
     async fn look_up(&self, words: &str, notes: &mut Vec<String>) -> Vec<Piece> {
         let Some(searcher) = &self.searcher else {
             notes.push("nothing was searched: there is no index of the workspace".to_owned());
             return Vec::new();
         };
         match searcher.search(words.to_owned(), FOUND_PIECES).await {
-            Ok(found) => found,
+            Ok(found) => {
+                notes.extend(found.note);
+                found.pieces
+            }
             Err(why) => {
                 notes.push(format!("nothing was searched: {why}"));
                 Vec::new()
@@ -262,7 +261,7 @@ impl Chats {
     /// `/search`: the places, without a model. They stay known to the conversation.
     async fn list_found(
         &self,
-        mut conversation: Conversation,
+        opened: Opened,
         mut turn: Turn,
         query: &str,
     ) -> Result<Answer, ChatError> {
@@ -274,7 +273,10 @@ impl Chats {
         let searcher = self.searcher.as_ref().ok_or_else(|| {
             ChatError::Search("there is no index of the workspace to search in".to_owned())
         })?;
-        let found = searcher
+        let Found {
+            pieces: found,
+            note,
+        } = searcher
             .search(query.to_owned(), LISTED_PIECES)
             .await
             .map_err(ChatError::Search)?;
@@ -283,26 +285,30 @@ impl Chats {
         turn.quoted = with_pieces("", found.get(..FOUND_PIECES).unwrap_or(&found));
         turn.state = TurnState::Answered;
         let answer = turn.answer.clone();
+        let references = turn.references.clone();
+        let role = turn.role;
+        let conversation = self.disk.begin(opened, turn).await?;
+        let conversation = conversation.ok_or(ChatError::Moved)?;
+        self.known.saw(&conversation);
         let begun = Begun {
-            conversation: conversation.id.clone(),
-            turn: conversation.turns.len(),
-            role: turn.role,
+            turn: conversation.turns.len() - 1,
+            conversation: conversation.id,
+            role,
             model: String::new(),
             backend: String::new(),
-            references: turn.references.clone(),
+            references,
         };
-        conversation.turns.push(turn);
-        conversation.touch();
-        self.disk.save(&conversation).await?;
-        Ok(Answer::without_model(begun, answer))
+        let mut answer = Answer::without_model(begun, answer);
+        answer.notes.extend(note);
+        Ok(answer)
     }
 
     /// `/clear`: the conversation stays, empty.
     async fn clear(&self, mut conversation: Conversation) -> Result<Answer, ChatError> {
         conversation.turns.clear();
-        self.disk.delete(Some(&conversation.id)).await?;
+        conversation.title.clear();
         conversation.touch();
-        self.disk.save(&conversation).await?;
+        self.disk.empty(&conversation).await?;
         let begun = Begun {
             conversation: conversation.id,
             turn: 0,
@@ -321,8 +327,21 @@ impl Chats {
 
     /// One, with all of its turns.
     pub async fn conversation(&self, id: &str) -> Result<Conversation, ChatError> {
+        let found = self.load(id).await?;
+        self.known.saw(&found);
+        Ok(found)
+    }
+
+    async fn load(&self, id: &str) -> Result<Conversation, ChatError> {
         let found = self.disk.load(id).await?;
         found.ok_or_else(|| ChatError::NoConversation(id.to_owned()))
+    }
+
+    /// The document that a conversation is about: what was quoted last. Its folder's models go on.
+    pub async fn subject(&self, id: &str) -> Option<String> {
+        let turns = self.disk.load(id).await.ok()??.turns;
+        let last = turns.iter().rev().find_map(|turn| turn.references.first());
+        last.map(|reference| reference.uri.clone())
     }
 
     /// Removes one, or all; answers how many there were.

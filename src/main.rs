@@ -29,11 +29,13 @@ fn main() -> ExitCode {
         Some(Command::Models(_)) => (false, true),
         Some(_) => (false, false),
     };
+    // There an interrupt stops the answer.
+    let converses = matches!(&cli.command, Some(Command::Chat(args)) if args.message.is_none());
     let exit = runtime.block_on(async {
         tokio::select! {
             // The interrupt first: its handler is there before the command does anything.
             biased;
-            Ok(()) = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+            Ok(()) = tokio::signal::ctrl_c(), if !converses => Ok(Exit::Interrupted),
             result = cli::run(cli) => result,
         }
     });

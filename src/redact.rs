@@ -12,9 +12,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+mod judge;
 mod rules;
 
-use rules::{is_key_body, rules};
+use judge::is_key_body;
+use rules::rules;
 
 /// What stands for a secret. Without quotes and brackets of a language, so that code stays code.
 pub const REDACTED: &str = "REDACTED";

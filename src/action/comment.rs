@@ -20,6 +20,14 @@ pub(super) fn holds_todo(line: &str) -> bool {
     if GAPS.iter().any(|gap| line.contains(gap)) {
         return true;
     }
+    // Each line of a selection is looked at whenever actions are listed: most hold neither word.
+    let holds = |mark: &str| {
+        let mut windows = line.as_bytes().windows(mark.len());
+        windows.any(|window| window.eq_ignore_ascii_case(mark.as_bytes()))
+    };
+    if !holds("todo") && !holds("fixme") {
+        return false;
+    }
     let lower = line.to_lowercase();
     let marked = ["todo", "fixme"].iter().any(|mark| {
         lower.match_indices(mark).any(|(at, _)| {

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::run::Job;
 use super::tests_place::{self, Place};
-use super::{Gives, Refusal};
+use super::{Gives, Refusal, Scene};
+use crate::chat::Searcher;
 use crate::chat::attach::{self, Attached};
 use crate::chat::generation::Budget;
 use crate::context::{Around, Gatherer, Seen, Wish};
@@ -18,6 +19,13 @@ use crate::router::Route;
 /// Most tokens of context beside the code itself. More helps a small model less than it costs: 1,500
 /// tokens are a second on a middling accelerator.
 const MOST_CONTEXT_TOKENS: usize = 1_536;
+/// Places that are searched for, so that some are left when those at hand are taken out; those that are
+/// shown, and their tokens together. What is only alike comes last: a small model follows it astray.
+const SEARCHED_PIECES: usize = 8;
+const MOST_FOUND_PIECES: usize = 3;
+const MOST_FOUND_TOKENS: usize = 512;
+/// Lines of code in the question to the search: the head tells what it is for.
+const MOST_QUERY_LINES: usize = 12;
 /// Tokens of an answer beyond the length of the code: what is added, and what is said around it.
 const ANSWER_MARGIN_TOKENS: usize = 512;
 
@@ -28,6 +36,8 @@ pub(super) struct Look {
     /// The item around it, where it is a part of one, and what the linter says.
     near: Vec<Piece>,
     around: Around,
+    /// What a search found, elsewhere than all of these.
+    found: Vec<Piece>,
     /// Where tests go, and the file there if it exists.
     pub(super) tests: (Place, Option<Document>),
 }
@@ -83,13 +93,54 @@ impl Look {
             code,
             near,
             around,
+            found: Vec::new(),
             tests: (place, there),
         }
     }
 
+    /// Looks for what belongs to it elsewhere in the workspace. Without an index nothing is found.
+    pub(super) async fn find(&mut self, scene: &Scene, searcher: &dyn Searcher) {
+        let query = self.query(scene);
+        let found = match searcher.search(query, SEARCHED_PIECES).await {
+            Ok(found) => found.pieces,
+            Err(why) => {
+                tracing::debug!(why, "an action goes without a search");
+                return;
+            }
+        };
+        let there: Vec<&Piece> = [&self.code]
+            .into_iter()
+            .chain(&self.near)
+            .chain(&self.around.pieces)
+            .collect();
+        let is_new = |piece: &Piece| {
+            let overlaps = |other: &&Piece| {
+                other.uri == piece.uri
+                    && other.lines.start < piece.lines.end
+                    && piece.lines.start < other.lines.end
+            };
+            !there.iter().any(overlaps)
+        };
+        let found = found.into_iter().filter(is_new).take(MOST_FOUND_PIECES);
+        self.found = fit(found.collect(), MOST_FOUND_TOKENS).0;
+    }
+
+    /// The person's words, what the linter says, and how the code begins.
+    fn query(&self, scene: &Scene) -> String {
+        let words = scene.instruction.iter().map(String::as_str);
+        let remarks = scene.remarks.iter().map(|remark| remark.message.as_str());
+        let code = self.code.text.lines().take(MOST_QUERY_LINES);
+        words
+            .chain(remarks)
+            .chain(code)
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
     /// What else a model is shown, in at most `room` tokens.
     pub(super) fn context(&self, room: usize) -> Vec<Piece> {
-        let pieces = self.near.iter().chain(&self.around.pieces).cloned();
+        let pieces = self.near.iter().chain(&self.around.pieces);
+        let pieces = pieces.chain(&self.found).cloned();
         fit(pieces.collect(), room.min(MOST_CONTEXT_TOKENS)).0
     }
 }

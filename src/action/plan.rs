@@ -22,8 +22,9 @@ pub(super) const ACTION: Action = Action {
 };
 
 fn title(scene: &Scene) -> Option<String> {
-    let wish = scene.first_lines().any(|line| comment::holds_todo(&line));
-    (wish || (scene.selected && scene.says_something())).then(|| "Plan the change".to_owned())
+    let wish = || scene.first_lines().any(|line| comment::holds_todo(&line));
+    let applies = (scene.selected && scene.says_something()) || wish();
+    applies.then(|| "Plan the change".to_owned())
 }
 
 fn task(scene: &Scene) -> String {

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use super::edit::{self, Change};
 use super::look::{Asked, Look};
 use super::tests_place::{self, Place};
-use super::{Action, ActionError, Gives, Refusal, Scene, indent, reply, rewrite};
+use super::{Action, ActionError, Gives, Refusal, Scene, docstring, indent, reply, rewrite};
 use crate::backend::{Conversation, StopReason};
+use crate::chat::Searcher;
 use crate::chat::generation::{Budget, Delta, Usage, generate, serving};
+use crate::chat::nearby::Allowed;
 use crate::config::ContextSettings;
 use crate::context::Seen;
 use crate::document::Document;
@@ -30,10 +32,9 @@ pub struct Job {
     pub context: ContextSettings,
     /// Whether text of this document may be shown to a model.
     pub allowed: Allowed,
+    /// Finds more in the workspace; nothing more where there is none.
+    pub searcher: Option<Arc<dyn Searcher>>,
 }
-
-/// Tells by its URI whether text of a document may be shown to a model.
-pub type Allowed = Arc<dyn Fn(&Arc<str>) -> bool + Send + Sync>;
 
 /// What happens meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,8 +119,12 @@ impl Actions {
             ));
         }
         let (scene, redact) = (job.scene.clone(), self.redact_secrets);
+        let searcher = job.searcher.clone();
         let look = tokio::task::spawn_blocking(move || Look::at(&job, redact));
-        let look = look.await.map_err(std::io::Error::other)?;
+        let mut look = look.await.map_err(std::io::Error::other)?;
+        if let Some(searcher) = searcher {
+            look.find(&scene, &*searcher).await;
+        }
         let route = serving(&self.router, action.role)
             .await
             .map_err(ActionError::NoModel)?;
@@ -149,7 +154,12 @@ impl Actions {
             .saturating_sub(tokens_of(CHAT_SYSTEM) + tokens_of(&task));
         let mut pieces = vec![look.code.clone()];
         pieces.extend(look.context(room.saturating_sub(look.code.tokens())));
-        let (pieces, _) = fit(pieces, room);
+        let (mut pieces, _) = fit(pieces, room);
+        // Room for the code comes first; in the prompt it comes last, nearest to the task: a small model
+        // explains what it read last.
+        if !pieces.is_empty() {
+            pieces.rotate_left(1);
+        }
         let messages = vec![
             Message::new(Speaker::System, CHAT_SYSTEM),
             Message::new(Speaker::User, with_pieces(&task, &pieces)),
@@ -173,7 +183,10 @@ impl Actions {
         let document = &scene.document;
         let (old, lines) = (look.code.text.clone(), look.code.lines.clone());
         let edit = |code: &str| {
-            let code = indent::like(code, &old);
+            let mut code = indent::like(code, &old);
+            if action.id == "document" && &*document.language_id == "python" {
+                code = docstring::below_heads(&code, &old);
+            }
             edit::changes(document, &lines, &old, &code, action.keep)
         };
         let parses = |changes: &[Change]| edit::broken(document, changes);

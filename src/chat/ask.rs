@@ -1,11 +1,14 @@
 //! What is asked, what happens meanwhile, and what comes of it.
 
+use std::sync::Arc;
+
 use super::conversation::{Reference, TurnState};
 use super::generation::Usage;
 use crate::backend::BackendError;
 use crate::config::Role;
 use crate::prompt::Image;
 use crate::prompt::instruct::Piece;
+use crate::router::Router;
 
 /// A question.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +29,8 @@ pub struct Ask {
     pub keeps_secrets: bool,
     /// Who answers; chosen by the words when absent.
     pub role: Option<Role>,
+    /// Who is asked for a model: that of the folder that the question is about. The workspace's when absent.
+    pub router: Option<Arc<Router>>,
 }
 
 /// What happens while an answer is written.
@@ -96,6 +101,12 @@ pub enum ChatError {
     /// `/explain` and its kind without anything to work on.
     #[error("{0} needs code to work on; attach a file or a selection")]
     NothingAttached(&'static str),
+    /// Another window went on with it.
+    #[error(
+        "the conversation went on in another window meanwhile, or was deleted there; nothing was asked. Open \
+         it again"
+    )]
+    Moved,
     /// A role that does not converse, or pictures for one that does not see.
     #[error("{0}")]
     Role(&'static str),

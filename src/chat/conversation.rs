@@ -30,6 +30,9 @@ pub struct Conversation {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Turn {
+    /// Names it, for another window that has the conversation too.
+    #[serde(default)]
+    pub(super) id: String,
     /// The person's own words.
     pub message: String,
     /// The pieces that the model was given before the words, as it was given them.
@@ -104,14 +107,10 @@ pub struct Reference {
 impl Conversation {
     /// A conversation in which nothing was said.
     pub fn new() -> Self {
-        // Unique among the processes of one machine, and sorted by time.
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let (now, process) = (now_ms(), std::process::id());
         Self {
-            id: format!("{now:012x}-{process:x}-{number:x}"),
+            id: new_id(),
             title: String::new(),
-            updated_ms: now,
+            updated_ms: now_ms(),
             turns: Vec::new(),
         }
     }
@@ -131,6 +130,14 @@ impl Default for Conversation {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// A name, unique among the processes of one machine, and sorted by time.
+pub(super) fn new_id() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let (now, process) = (now_ms(), std::process::id());
+    format!("{now:012x}-{process:x}-{number:x}")
 }
 
 /// Whether `id` may be a file name: what a client sends is never a path.

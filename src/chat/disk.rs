@@ -3,16 +3,19 @@
 //! Operations are done in the order in which they were asked for, on threads of their own, so that what a
 //! stopped answer leaves behind is there before the next question looks for it. A file is written aside
 //! and renamed: a crash leaves the old one. Only the user may read them. Bounded: [`MOST_CONVERSATIONS`],
-//! [`MOST_BYTES`].
+//! [`MOST_BYTES`]. Several windows may go on with one conversation: a turn is put into what is on the disk,
+//! under a lock, so that none loses another's.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
-use super::conversation::{Conversation, is_id};
+use super::conversation::{Conversation, Turn, is_id};
+use super::opened::Opened;
 
 /// Conversations of a workspace; the one not touched for longest goes first. A year of some a week.
 const MOST_CONVERSATIONS: usize = 200;
@@ -81,22 +84,54 @@ impl Disk {
             .await
     }
 
-    pub(super) async fn save(&self, conversation: &Conversation) -> io::Result<()> {
-        let conversation = conversation.clone();
-        self.work((), move |folder| save(folder, conversation))
+    /// Puts `turn` into the conversation and keeps both; answers the conversation as it is then, or `None`
+    /// where another window changed it in a way that `turn` does not fit.
+    pub(super) async fn begin(
+        &self,
+        opened: Opened,
+        turn: Turn,
+    ) -> io::Result<Option<Conversation>> {
+        let Some(_) = self.folder else {
+            return Ok(opened.with(turn, None));
+        };
+        self.work(None, move |folder| {
+            let _held = hold(folder)?;
+            let now = load(&file_of(folder, &opened.conversation.id))?;
+            let Some(begun) = opened.with(turn, now) else {
+                return Ok(None);
+            };
+            save(folder, begun.clone())?;
+            Ok(Some(begun))
+        })
+        .await
+    }
+
+    /// Keeps a turn as it ended; answers whether its conversation still has it.
+    pub(super) async fn end(&self, conversation: String, turn: Turn) -> io::Result<bool> {
+        self.work(true, move |folder| end(folder, &conversation, turn))
             .await
     }
 
     /// The same without waiting: for a turn that was given up.
-    pub(super) fn save_later(&self, conversation: Conversation) {
+    pub(super) fn end_later(&self, conversation: String, turn: Turn) {
         let Some(folder) = self.folder.clone() else {
             return;
         };
         self.push(Box::new(move || {
-            if let Err(error) = save(&folder, conversation) {
+            if let Err(error) = end(&folder, &conversation, turn) {
                 tracing::warn!(%error, "a conversation could not be kept");
             }
         }));
+    }
+
+    /// Keeps a conversation without turns in the place of what it was.
+    pub(super) async fn empty(&self, conversation: &Conversation) -> io::Result<()> {
+        let conversation = conversation.clone();
+        self.work((), move |folder| {
+            let _held = hold(folder)?;
+            save(folder, conversation)
+        })
+        .await
     }
 
     /// All, the newest first.
@@ -127,6 +162,7 @@ impl Disk {
             id => id.map(str::to_owned),
         };
         self.work(0, move |folder| {
+            let _held = hold(folder)?;
             let doomed = match id {
                 Some(id) => vec![file_of(folder, &id)],
                 None => files(folder)?,
@@ -182,6 +218,43 @@ impl Disk {
     }
 }
 
+/// Held while a conversation of the folder is read and written: other windows wait for milliseconds.
+struct Held(File);
+
+impl Drop for Held {
+    /// Closing is not enough: a child process that is just being started has a copy of the descriptor.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!(%error, "cannot unlock");
+        }
+    }
+}
+
+fn hold(folder: &Path) -> io::Result<Held> {
+    create_private(folder)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join("lock"))?;
+    file.lock()?;
+    Ok(Held(file))
+}
+
+fn end(folder: &Path, id: &str, turn: Turn) -> io::Result<bool> {
+    let _held = hold(folder)?;
+    let Some(mut conversation) = load(&file_of(folder, id))? else {
+        return Ok(false);
+    };
+    let Some(place) = conversation.turns.iter_mut().find(|t| t.id == turn.id) else {
+        return Ok(false);
+    };
+    *place = turn;
+    conversation.touch();
+    save(folder, conversation)?;
+    Ok(true)
+}
+
 fn file_of(folder: &Path, id: &str) -> PathBuf {
     folder.join(format!("{id}.json"))
 }
@@ -200,12 +273,22 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 fn load(file: &Path) -> io::Result<Option<Conversation>> {
     match std::fs::read(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        read => serde_json::from_slice(&read?).map(Some).map_err(|error| {
-            let shown = file.display();
-            io::Error::other(format!(
-                "{shown} is not a conversation ({error}); delete it"
-            ))
-        }),
+        read => {
+            let mut conversation: Conversation =
+                serde_json::from_slice(&read?).map_err(|error| {
+                    let shown = file.display();
+                    io::Error::other(format!(
+                        "{shown} is not a conversation ({error}); delete it"
+                    ))
+                })?;
+            // Turns had no names once.
+            for (n, turn) in conversation.turns.iter_mut().enumerate() {
+                if turn.id.is_empty() {
+                    turn.id = format!("turn-{n}");
+                }
+            }
+            Ok(Some(conversation))
+        }
     }
 }
 
@@ -235,7 +318,7 @@ fn bounded(mut conversation: Conversation) -> io::Result<Vec<u8>> {
             return Ok(bytes);
         }
         let last = conversation.turns.len().saturating_sub(1);
-        let shown = |turn: &super::Turn| !turn.images.is_empty();
+        let shown = |turn: &Turn| !turn.images.is_empty();
         if let Some(old) = conversation.turns.iter_mut().take(last).find(|t| shown(t)) {
             old.images.clear();
         } else if last > 1 {
@@ -255,86 +338,4 @@ fn create_private(folder: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::tests::turn;
-    use super::*;
-
-    fn conversation(id: &str, words: &[&str]) -> Conversation {
-        let mut conversation = Conversation {
-            id: id.into(),
-            turns: words.iter().map(|words| turn(words, "answer")).collect(),
-            ..Conversation::new()
-        };
-        conversation.touch();
-        conversation
-    }
-
-    #[tokio::test]
-    async fn what_was_kept_is_there_for_the_next_process() {
-        let home = tempfile::tempdir().unwrap();
-        let folder = home.path().join("a/b");
-        let first = conversation("first", &["  \n Where is\nit?"]);
-        let disk = Disk::new(Some(folder.clone()));
-        assert_eq!(disk.load("first").await.unwrap(), None);
-        disk.save(&first).await.unwrap();
-        disk.save_later(conversation("second", &["b", "c"]));
-        let again = Disk::new(Some(folder.clone()));
-        // The order of one disk's operations holds; the second disk only reads what the first has done.
-        assert_eq!(disk.list().await.unwrap().len(), 2);
-        assert_eq!(again.load("first").await.unwrap(), Some(first));
-        let titles: Vec<_> = again.list().await.unwrap();
-        assert!(titles.iter().any(|l| l.title == "Where is" && l.turns == 1));
-        assert_eq!(again.delete(Some("first")).await.unwrap(), 1);
-        assert_eq!(again.delete(Some("first")).await.unwrap(), 0);
-        assert_eq!(again.delete(Some("../a")).await.unwrap(), 0);
-        assert_eq!(again.delete(None).await.unwrap(), 1);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            let mode = folder.metadata().unwrap().permissions().mode();
-            assert_eq!(mode & 0o077, 0, "others may read it");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_broken_file_is_said_and_hides_no_other() {
-        let home = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Some(home.path().to_owned()));
-        std::fs::write(home.path().join("bad.json"), "{").unwrap();
-        disk.save(&conversation("good", &["a"])).await.unwrap();
-        assert_eq!(disk.list().await.unwrap().len(), 1);
-        let error = disk.load("bad").await.unwrap_err().to_string();
-        assert!(error.contains("bad.json is not a conversation"), "{error}");
-    }
-
-    #[test]
-    fn it_is_bounded() {
-        let home = tempfile::tempdir().unwrap();
-        for n in 0..MOST_CONVERSATIONS + 3 {
-            save(home.path(), conversation(&format!("c{n:04}"), &["a"])).unwrap();
-        }
-        assert_eq!(files(home.path()).unwrap().len(), MOST_CONVERSATIONS);
-
-        let mut large = conversation("large", &["first", "second", "third"]);
-        let picture = super::super::conversation::Picture {
-            mime: "image/png".into(),
-            base64: "A".repeat(MOST_BYTES / 2),
-        };
-        for turn in &mut large.turns {
-            turn.images.push(picture.clone());
-        }
-        large.turns[1].answer = "long ".repeat(MOST_BYTES / 10);
-        save(home.path(), large).unwrap();
-        let kept = load(&file_of(home.path(), "large")).unwrap().unwrap();
-        let said: Vec<_> = kept.turns.iter().map(|turn| &turn.message).collect();
-        assert_eq!(said, ["first", "third"]);
-        assert!(kept.turns[0].images.is_empty() && !kept.turns[1].images.is_empty());
-    }
-
-    #[tokio::test]
-    async fn without_a_folder_nothing_is_kept() {
-        let disk = Disk::new(None);
-        disk.save(&conversation("a", &["a"])).await.unwrap();
-        assert_eq!(disk.load("a").await.unwrap(), None);
-    }
-}
+mod tests;

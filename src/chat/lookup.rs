@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, FutureExt};
 
-use super::Searcher;
+use super::{Found, Searcher};
 use crate::document::language::language_id;
 use crate::index::{Hit, Index};
 use crate::prompt::instruct::Piece;
 
 impl Searcher for Index {
-    fn search(&self, query: String, limit: usize) -> BoxFuture<'_, Result<Vec<Piece>, String>> {
+    fn search(&self, query: String, limit: usize) -> BoxFuture<'_, Result<Found, String>> {
         async move {
             let answer = Self::search(self, &query, limit).await;
             let answer = answer.map_err(|error| error.to_string())?;
-            Ok(answer.hits.into_iter().filter_map(piece).collect())
+            Ok(Found {
+                pieces: answer.hits.into_iter().filter_map(piece).collect(),
+                note: answer.note,
+            })
         }
         .boxed()
     }

@@ -2,7 +2,7 @@
 
 use super::ask::{Ask, ChatError};
 use super::attach;
-use super::conversation::{Conversation, Reference, Turn, TurnState};
+use super::conversation::{Reference, Turn, TurnState, new_id};
 use super::disk::Disk;
 use super::generation::{Budget, Delta};
 use super::intent::{self, Command};
@@ -19,6 +19,7 @@ impl Turn {
         }
         images.extend(ask.images.iter().map(attach::picture_of));
         Self {
+            id: new_id(),
             message: message.to_owned(),
             quoted,
             images,
@@ -52,8 +53,10 @@ impl Turn {
         })?;
         // A frame for each of the two messages.
         let (fitting, notes) = fit(pieces, left.saturating_sub(16));
-        self.quoted.push_str(&with_pieces("", &fitting));
         self.references.extend(fitting.iter().map(Reference::of));
+        // The most important comes last, nearest to the words: a small model answers to what it read last.
+        let quoted: Vec<Piece> = fitting.into_iter().rev().collect();
+        self.quoted.push_str(&with_pieces("", &quoted));
         Ok(notes)
     }
 }
@@ -90,13 +93,14 @@ pub(super) fn role(
 /// A turn that is being answered. Dropped before its end it is kept as stopped.
 pub(super) struct Draft {
     pub(super) disk: Disk,
-    pub(super) conversation: Option<Conversation>,
+    /// The conversation's name.
+    pub(super) conversation: String,
+    pub(super) turn: Option<Turn>,
 }
 
 impl Draft {
     pub(super) fn write(&mut self, delta: Delta<'_>) {
-        let turns = self.conversation.as_mut().map(|c| &mut c.turns);
-        if let Some(turn) = turns.and_then(|turns| turns.last_mut()) {
+        if let Some(turn) = &mut self.turn {
             match delta {
                 Delta::Text(text) => turn.answer.push_str(text),
                 Delta::Thinking(text) => turn.thinking.push_str(text),
@@ -104,24 +108,17 @@ impl Draft {
         }
     }
 
-    pub(super) fn end(mut self, state: TurnState) -> Option<Conversation> {
-        let mut conversation = self.conversation.take()?;
-        conversation.touch();
-        if let Some(turn) = conversation.turns.last_mut() {
-            turn.state = state;
-        }
-        Some(conversation)
+    pub(super) fn end(mut self, state: TurnState) -> Option<Turn> {
+        let turn = self.turn.take()?;
+        Some(Turn { state, ..turn })
     }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if let Some(mut conversation) = self.conversation.take() {
-            if let Some(turn) = conversation.turns.last_mut() {
-                turn.state = TurnState::Stopped;
-            }
-            conversation.touch();
-            self.disk.save_later(conversation);
+        if let Some(mut turn) = self.turn.take() {
+            turn.state = TurnState::Stopped;
+            self.disk.end_later(self.conversation.clone(), turn);
         }
     }
 }

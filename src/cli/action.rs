@@ -1,12 +1,13 @@
 //! `ghostline action KIND FILE:A-B`: a code action from the terminal, as Markdown or a unified diff.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use similar::TextDiff;
 
-use super::here::{Here, bytes_of, place};
-use super::markdown::Renderer;
+use super::here::{Here, bytes_of, cite, place, shown_path};
+use super::markdown::{Renderer, without_controls};
 use super::{Exit, Usage, output};
 use crate::action::{
     ACTIONS, ActionError, Actions, Change, Event, Gives, Job, Outcome, Scene, applied, named,
@@ -78,6 +79,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         folders: here.folders.clone(),
         context: here.settings.context.clone(),
         allowed: here.allows(),
+        searcher: Some(here.searcher()),
     };
     let mut renderer = Renderer::new();
     let mut on = |event: Event<'_>| match event {
@@ -101,13 +103,19 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
             return Ok(exit);
         }
     };
+    let references = made.references.iter();
+    let cited = references.map(|piece| (&*piece.uri, piece.lines.clone()));
     match made.outcome {
-        Outcome::Markdown(_) => renderer.end(),
+        Outcome::Markdown(_) => {
+            renderer.end();
+            cite(cited);
+        }
         Outcome::Edit {
             document: target,
             changes,
             is_new,
         } => {
+            cite(cited);
             let basis = made.basis.unwrap_or(document);
             let target = path_of(&target)?;
             show_or_write(&target, &basis, &changes, is_new, args.apply)?;
@@ -131,7 +139,7 @@ fn show_or_write(
     apply: bool,
 ) -> anyhow::Result<()> {
     let (before, after) = (basis.text.to_string(), applied(basis, changes));
-    let shown = shown(path);
+    let shown = shown_path(path);
     if !apply {
         let old = if is_new {
             "/dev/null".to_owned()
@@ -143,7 +151,12 @@ fn show_or_write(
             .unified_diff()
             .header(&old, &format!("b/{shown}"))
             .to_string();
-        output::text(&diff);
+        // A file gets every byte; a terminal is not steered by what a model wrote.
+        if std::io::stdout().is_terminal() {
+            output::text(&without_controls(&diff));
+        } else {
+            output::text(&diff);
+        }
         return Ok(());
     }
     let now = std::fs::read_to_string(path).unwrap_or_default();
@@ -153,17 +166,4 @@ fn show_or_write(
     replace_file(path, &after)?;
     output::note(&format!("wrote {shown}"));
     Ok(())
-}
-
-/// The path as `git apply` takes it: from the current folder.
-fn shown(path: &Path) -> String {
-    let here = std::env::current_dir().and_then(|here| here.canonicalize());
-    let within = here
-        .ok()
-        .and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
-    let shown = within.unwrap_or_else(|| path.to_owned());
-    shown
-        .to_string_lossy()
-        .trim_start_matches('/')
-        .replace('\\', "/")
 }

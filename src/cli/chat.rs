@@ -2,17 +2,15 @@
 
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::bail;
 
-use super::here::{Here, bytes_of, place};
+use super::here::{Here, bytes_of, cite, place};
 use super::markdown::Renderer;
 use super::{Exit, Usage, output};
 use crate::chat::attach::{Attached, piece_of};
 use crate::chat::{Ask, ChatError, Chats, Event};
 use crate::config::Role;
-use crate::index::Index;
 use crate::server::Host as _;
 
 /// Arguments of `ghostline chat`.
@@ -38,16 +36,8 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
     let role = role(&args.role)?;
     let here = Here::around(&std::env::current_dir()?);
-    let index = Index::new(
-        here.router.clone(),
-        &here.folders,
-        &here.settings,
-        here.host.index_dir(),
-    );
-    // Goes on beside the conversation; a question takes what is there.
-    index.start();
     let chats = Chats::new(here.router.clone(), here.host.chats_folder(&here.folders))
-        .with_searcher(Arc::new(index));
+        .with_searcher(here.searcher());
     let keeps_secrets = !here.settings.privacy.redact_secrets;
     let mut ask = Ask {
         keeps_secrets,
@@ -67,17 +57,26 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     }
     let shows = std::io::stdin().is_terminal();
     if shows {
-        output::note("Ask; a line that ends in \\ goes on. /clear begins anew, Ctrl-D ends.");
+        output::note(
+            "Ask; a line that ends in \\ goes on. /again answers anew, /again WORDS asks otherwise, /clear \
+             begins anew. Ctrl-C stops an answer, Ctrl-D ends.",
+        );
     }
     let mut last = Exit::Success;
-    while let Some(message) = next_message(shows).await? {
+    loop {
+        let message = tokio::select! {
+            biased;
+            Ok(()) = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+            message = next_message(shows) => message?,
+        };
+        let Some(message) = message else { break };
         if message.trim().is_empty() {
             continue;
         }
         if matches!(message.trim(), "/quit" | "/exit") {
             break;
         }
-        ask.message = Some(message);
+        (ask.turn, ask.message) = turn_and_words(message);
         let (exit, conversation) = answer(&chats, ask.clone()).await?;
         last = exit;
         // What was attached stays known to the conversation; after a failure it is attached again.
@@ -93,6 +92,17 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     Ok(if shows { Exit::Success } else { last })
 }
 
+/// The turn that is asked anew, the last one, and its words; else a new turn.
+fn turn_and_words(message: String) -> (Option<i64>, Option<String>) {
+    match message.trim().strip_prefix("/again") {
+        Some("") => (Some(-1), None),
+        Some(words) if words.starts_with(char::is_whitespace) => {
+            (Some(-1), Some(words.trim().to_owned()))
+        }
+        _ => (None, Some(message)),
+    }
+}
+
 fn role(name: &str) -> anyhow::Result<Option<Role>> {
     match (name, Role::from_name(name)) {
         ("auto", _) => Ok(None),
@@ -104,18 +114,24 @@ fn role(name: &str) -> anyhow::Result<Option<Role>> {
 }
 
 fn attached(here: &Here, args: &Args) -> anyhow::Result<Ask> {
-    let mut ask = Ask::default();
+    let (mut ask, mut around) = (Ask::default(), Vec::new());
     for file in &args.file {
         let (path, lines) = place(file)?;
         match here.attach(&path)? {
             Attached::Picture(image) => ask.images.push(image),
             Attached::Text(document) => {
                 let bytes = lines.map(|lines| bytes_of(&document, &path, lines));
-                let piece = piece_of(&document, bytes.transpose()?, &here.folders);
+                let bytes = bytes.transpose()?;
+                let has_lines = bytes.is_some();
+                let piece = piece_of(&document, bytes, &here.folders);
+                if has_lines {
+                    around.extend(here.nearby().of(&document, &piece.lines));
+                }
                 ask.pieces.push(piece);
             }
         }
     }
+    ask.pieces.extend(around);
     for path in &args.image {
         match here.attach(path)? {
             Attached::Picture(image) => ask.images.push(image),
@@ -128,10 +144,11 @@ fn attached(here: &Here, args: &Args) -> anyhow::Result<Ask> {
 /// Prints the answer as it comes; the conversation, unless it failed.
 async fn answer(chats: &Chats, ask: Ask) -> anyhow::Result<(Exit, Option<String>)> {
     let mut renderer = Renderer::new();
-    let (mut thinks, mut told) = (false, false);
+    let (mut thinks, mut told, mut begun_in) = (false, false, None);
     let shows = std::io::stderr().is_terminal();
     let mut on = |event: Event<'_>| match event {
         Event::Begun(begun) => {
+            begun_in = Some(begun.conversation.clone());
             if shows {
                 output::note(&format!("{} ({}) …", begun.model, begun.backend));
             }
@@ -146,12 +163,27 @@ async fn answer(chats: &Chats, ask: Ask) -> anyhow::Result<(Exit, Option<String>
             renderer.write(text);
         }
     };
-    match chats.answer(ask, &mut on).await {
+    // Dropping it stops the model. An interrupt of a single question ends the program before.
+    let answered = tokio::select! {
+        biased;
+        Ok(()) = tokio::signal::ctrl_c() => None,
+        answered = chats.answer(ask, &mut on) => Some(answered),
+    };
+    let Some(answered) = answered else {
+        if told {
+            renderer.end();
+        }
+        output::note("stopped");
+        return Ok((Exit::Interrupted, begun_in));
+    };
+    match answered {
         Ok(answer) => {
             if !told {
                 renderer.write(&answer.message);
             }
             renderer.end();
+            let references = answer.begun.references.iter();
+            cite(references.map(|r| (&*r.uri, r.lines.clone())));
             for note in &answer.notes {
                 output::note(&format!("note: {note}"));
             }
@@ -194,4 +226,22 @@ async fn next_message(shows: bool) -> anyhow::Result<Option<String>> {
         }
     };
     Ok(tokio::task::spawn_blocking(read).await??)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn again_is_the_last_turn() {
+        for (message, turn, words) in [
+            ("/again", Some(-1), None),
+            (" /again in French ", Some(-1), Some("in French")),
+            ("/against", None, Some("/against")),
+            ("Why?", None, Some("Why?")),
+        ] {
+            let expected = (turn, words.map(str::to_owned));
+            assert_eq!(turn_and_words(message.to_owned()), expected, "{message}");
+        }
+    }
 }

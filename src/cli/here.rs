@@ -1,16 +1,23 @@
 //! The workspace around a file or the current folder, for commands that ask a model in words.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use tokio::time::timeout;
 
+use super::markdown::without_controls;
 use super::{Usage, output};
-use crate::action::Allowed;
 use crate::chat::attach::{Attached, read};
-use crate::config::{Settings, workspace_root};
+use crate::chat::nearby::{Allowed, Nearby};
+use crate::chat::{Found, Searcher};
+use crate::config::{Role, Settings, workspace_root};
 use crate::document::Document;
 use crate::host::LocalHost;
+use crate::index::{Index, StoreError};
 use crate::inline::{Engine, Skip};
 use crate::metrics::Metrics;
 use crate::router::Router;
@@ -51,10 +58,35 @@ impl Here {
         }
     }
 
+    /// Searches the workspace, as its files are when it is asked.
+    pub(super) fn searcher(&self) -> Arc<dyn Searcher> {
+        let index = Index::new(
+            self.router.clone(),
+            &self.folders,
+            &self.settings,
+            self.host.index_dir(),
+        );
+        Arc::new(CaughtUp {
+            index,
+            router: self.router.clone(),
+        })
+    }
+
     /// Whether text of a document may be shown to a model.
     pub(super) fn allows(&self) -> Allowed {
         let engine = self.engine.clone();
         Arc::new(move |uri| engine.kept_out(uri).is_none())
+    }
+
+    /// Where to look for what stands around lines.
+    pub(super) fn nearby(&self) -> Nearby {
+        Nearby {
+            seen: Vec::new(),
+            folders: self.folders.clone(),
+            context: self.settings.context.clone(),
+            allowed: self.allows(),
+            redact_secrets: self.settings.privacy.redact_secrets,
+        }
     }
 
     /// The file at `path`, if it may be shown.
@@ -77,6 +109,67 @@ impl Here {
             Attached::Text(document) => Ok(document),
             Attached::Picture(_) => bail!(Usage(format!("{} is a picture", path.display()))),
         }
+    }
+}
+
+/// How long a question waits for the files to be looked at.
+const CATCH_UP: Duration = Duration::from_secs(10);
+
+/// The index of a command that ends: brought up to the files before each search, and nothing is embedded
+/// beside the answer. `ghostline index` and the server embed.
+#[derive(Debug)]
+struct CaughtUp {
+    index: Index,
+    router: Arc<Router>,
+}
+
+impl Searcher for CaughtUp {
+    fn search(&self, query: String, limit: usize) -> BoxFuture<'_, Result<Found, String>> {
+        async move {
+            self.router.ready(Role::Embedding).await;
+            let words = |error: StoreError| format!("{:#}", anyhow::Error::from(error));
+            self.index.look_again();
+            // A project that was never indexed may take minutes: then what is read by now is searched, and
+            // the answer says so.
+            if let Ok(done) = timeout(CATCH_UP, self.index.catch_up()).await {
+                done.map_err(words)?;
+            }
+            Searcher::search(&self.index, query, limit).await
+        }
+        .boxed()
+    }
+}
+
+/// The path as `git apply` takes it: from the current folder.
+pub(super) fn shown_path(path: &Path) -> String {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    let within = here
+        .ok()
+        .and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
+    let shown = within.unwrap_or_else(|| path.to_owned());
+    shown
+        .to_string_lossy()
+        .trim_start_matches('/')
+        .replace('\\', "/")
+}
+
+/// Says which lines a model was shown, so that an answer can be checked.
+pub(super) fn cite<'r>(references: impl Iterator<Item = (&'r str, Range<usize>)>) {
+    let place = |(uri, lines): (&str, Range<usize>)| {
+        let path = url::Url::parse(uri)
+            .ok()
+            .and_then(|uri| uri.to_file_path().ok());
+        let path = path.map_or_else(|| uri.to_owned(), |path| shown_path(&path));
+        format!(
+            "{path}:{}-{}",
+            lines.start + 1,
+            lines.end.max(lines.start + 1)
+        )
+    };
+    let mut places: Vec<String> = references.map(place).collect();
+    places.dedup();
+    if !places.is_empty() {
+        output::note(&without_controls(&format!("about {}", places.join(", "))));
     }
 }
 
@@ -105,7 +198,7 @@ pub(super) fn bytes_of(
     document: &Document,
     path: &Path,
     (first, last): (usize, usize),
-) -> anyhow::Result<std::ops::Range<usize>> {
+) -> anyhow::Result<Range<usize>> {
     let text = &document.text;
     let lines = text.len_lines();
     if first > lines {

@@ -149,7 +149,7 @@ fn complete(text: &str) -> usize {
 }
 
 /// What a model writes reaches the terminal as text only.
-fn without_controls(text: &str) -> String {
+pub(super) fn without_controls(text: &str) -> String {
     text.chars()
         .filter(|&c| !c.is_control() || c == '\n' || c == '\t')
         .collect()

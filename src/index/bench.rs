@@ -4,7 +4,7 @@
 //! The index of the costs is made of chance, stored, loaded and searched by the same code as a real one; only
 //! its texts are no texts. The quality is measured over real ones, with a real model.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
@@ -238,16 +238,37 @@ pub struct Recall {
 /// The first so many count.
 pub const RECALL_AT: usize = 5;
 
+/// Why a quality cannot be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum RecallError {
+    /// The model cannot embed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The vectors cannot be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How the quality is measured.
+#[derive(Debug, Default)]
+pub struct Options<'p> {
+    /// How much the ranking by meaning counts beside words; what search takes for the model when absent.
+    pub weight: Option<f32>,
+    /// A folder where vectors are kept: those of an earlier run are taken from there.
+    pub vectors: Option<&'p Path>,
+}
+
 /// Looks for the text of each pair by its question, among the texts of all. `done` is told how many texts
 /// are embedded.
 ///
 /// # Errors
-/// The model cannot embed.
+/// See [`RecallError`].
 pub async fn recall(
     pairs: &[(String, String)],
     route: &Route,
+    options: &Options<'_>,
     done: impl Fn(usize),
-) -> Result<Vec<Recall>, BackendError> {
+) -> Result<Vec<Recall>, RecallError> {
     let mut corpus = Corpus::default();
     let record = |text: &str| FileRecord {
         stamp: Stamp {
@@ -274,16 +295,9 @@ pub async fn recall(
         .iter()
         .map(|(question, _)| manner.query(question))
         .collect();
-    let mut vectors = Vec::new();
-    for batch in [texts, questions].concat().chunks(8) {
-        let asked = route.backend.embed(EmbedRequest {
-            model: route.model.clone(),
-            texts: batch.to_vec(),
-            priority: Priority::Embedding,
-        });
-        vectors.extend(asked.await?.vectors);
-        done(vectors.len());
-    }
+    let weight = options.weight.unwrap_or(manner.weight);
+    let all = [texts, questions].concat();
+    let vectors = embedded(&all, route, options.vectors, done).await?;
     let (of_texts, of_questions) = vectors.split_at(pairs.len().min(vectors.len()));
     corpus.fit(of_texts);
     let numbered: Vec<_> = (0_u32..)
@@ -301,11 +315,7 @@ pub async fn recall(
         for (n, ((question, _), vector)) in (0_u32..).zip(pairs.iter().zip(of_questions)) {
             let words = terms(question);
             let words = by_words.then_some(words.as_slice());
-            let ranked = corpus.search(
-                words,
-                by_meaning.then_some(vector.as_slice()),
-                manner.weight,
-            );
+            let ranked = corpus.search(words, by_meaning.then_some(vector.as_slice()), weight);
             let rank = ranked.iter().position(|r| r.chunk == n);
             found.push(rank.is_some_and(|rank| rank < RECALL_AT));
             #[expect(clippy::cast_precision_loss, reason = "a rank")]
@@ -321,4 +331,46 @@ pub async fn recall(
         });
     }
     Ok(all)
+}
+
+/// The vectors of `texts`, those that `kept` holds from there.
+async fn embedded(
+    texts: &[String],
+    route: &Route,
+    kept: Option<&Path>,
+    done: impl Fn(usize),
+) -> Result<Vec<Vec<f32>>, RecallError> {
+    let store = kept.map(|dir| Store::of(dir, dir));
+    let mut vectors = Vec::new();
+    for batch in texts.chunks(8) {
+        let keys: Vec<Key> = batch.iter().map(|text| key_of(text)).collect();
+        let known: HashMap<Key, Vec<f32>> = match &store {
+            Some(store) => store
+                .some_vectors(&route.model, &keys)?
+                .into_iter()
+                .collect(),
+            None => HashMap::new(),
+        };
+        if let Some(all) = keys
+            .iter()
+            .map(|key| known.get(key).cloned())
+            .collect::<Option<Vec<_>>>()
+        {
+            vectors.extend(all);
+        } else {
+            let asked = route.backend.embed(EmbedRequest {
+                model: route.model.clone(),
+                texts: batch.to_vec(),
+                priority: Priority::Embedding,
+            });
+            let new = asked.await?.vectors;
+            if let Some(store) = &store {
+                let pairs: Vec<_> = keys.into_iter().zip(new.iter().cloned()).collect();
+                store.put_vectors(&route.model, &pairs)?;
+            }
+            vectors.extend(new);
+        }
+        done(vectors.len());
+    }
+    Ok(vectors)
 }

@@ -67,12 +67,16 @@ const MANNERS: &[Manner] = &[
     },
 ];
 
-/// A model made to write: what it has of a text is worth less than the text's words.
+/// A model made to write: what it has of a text is worth less than the text's words. The weight is where the
+/// mean reciprocal rank was highest for the 0.5B coder model on 78 functions of Python's standard library
+/// (docstring to body: 0.789; 0.768 at 0.3, 0.733 at 1). On HumanEval, which had no part in the choice, both
+/// together then found 85 of 164 among the first five, words alone 80, the model alone 68. The optimum is flat:
+/// from 0.1 to 0.7 HumanEval gives 84 to 89.
 const WRITER: Manner = Manner {
     name: "",
     query: "",
     document: "",
-    weight: 0.3,
+    weight: 0.15,
 };
 
 impl Manner {

@@ -8,6 +8,10 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::judge::{
+    has_digit, is_key_like, is_password, is_public, is_stand_in, looks_random, names_a_secret,
+};
+
 /// One shape.
 pub(super) struct Rule {
     /// With a group `secret`.
@@ -26,16 +30,26 @@ const TOKENS: Row = (
     | AIza[A-Za-z0-9_-]{35}                         # Google
     | ya29\.[A-Za-z0-9_-]{20,} | GOCSPX-[A-Za-z0-9_-]{20,}
     | gh[pousr]_[A-Za-z0-9]{30,255} | github_pat_[A-Za-z0-9_]{30,255}
-    | gl(?:pat|dt|ptt|rt|ft|soat|imt|agent|cbt|sa)[-_][A-Za-z0-9_-]{20,}
+    | gl(?:pat|dt|ptt|rt|ft|soat|imt|agent|cbt|sa|c)[-_][A-Za-z0-9_-]{20,}   # GitLab, Grafana
     | xox[abeoprs]-[A-Za-z0-9-]{10,} | xapp-[0-9]-[A-Za-z0-9-]{20,}
     | (?:sk|rk)_(?:live|test|prod)_[A-Za-z0-9]{16,} | whsec_[A-Za-z0-9+/]{24,}
     | sk-[A-Za-z0-9_-]{20,}                         # OpenAI, Anthropic
     | gsk_[A-Za-z0-9]{40,} | xai-[A-Za-z0-9]{40,} | pplx-[A-Za-z0-9]{40,} | r8_[A-Za-z0-9]{37}
     | hf_[A-Za-z0-9]{30,}                           # Hugging Face
-    | npm_[A-Za-z0-9]{36} | pypi-[A-Za-z0-9_-]{40,} | dckr_pat_[A-Za-z0-9_-]{20,}
+    | npm_[A-Za-z0-9]{36} | pypi-[A-Za-z0-9_-]{40,} | dckr_[op]at_[A-Za-z0-9_-]{20,}
+    | rubygems_[a-f0-9]{48} | cio[A-Za-z0-9]{32} | oy2[a-z0-9]{43}           # RubyGems, crates.io, NuGet
+    | key-[a-f0-9]{32} | [a-f0-9]{32}-us[0-9]{1,2}                           # Mailgun, Mailchimp
+    | SK[a-f0-9]{32} | sq0[a-z]{3}-[A-Za-z0-9_-]{22,} | HRKU-[A-Za-z0-9_-]{30,}   # Twilio, Square, Heroku
+    | NRAK-[A-Z0-9]{27} | sntry[su]_[A-Za-z0-9_+/=.-]{40,}                   # New Relic, Sentry
+    | PMAK-[a-f0-9]{24}-[a-f0-9]{34} | fig[do]_[A-Za-z0-9_-]{40,}            # Postman, Figma
+    | ntn_[A-Za-z0-9]{40,} | secret_[A-Za-z0-9]{43} | pat[A-Za-z0-9]{14}\.[a-f0-9]{64}   # Notion, Airtable
+    | pcsk_[A-Za-z0-9_]{40,} | lsv2_[a-z]{2}_[a-f0-9]{32}_[a-f0-9]{10}       # Pinecone, LangSmith
+    | [A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,}                          # Terraform
+    | [MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}      # Discord
+    | [A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}                        # Azure
     | SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}    # SendGrid
     | do[oprt]_v1_[a-f0-9]{64} | shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}
-    | lin_api_[A-Za-z0-9]{32,} | dapi[a-f0-9]{32} | sbp_[a-f0-9]{40} | hvs\.[A-Za-z0-9_-]{24,}
+    | lin_api_[A-Za-z0-9]{32,} | dapi[a-f0-9]{32} | sbp_[a-f0-9]{40} | hv[sbr]\.[A-Za-z0-9_-]{24,}
     | [0-9]{8,10}:AA[A-Za-z0-9_-]{33}               # Telegram
     | AGE-SECRET-KEY-1[A-Z0-9]{58}
     | eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}   # JSON web token
@@ -65,18 +79,85 @@ const AUTHORIZATION: Row = (
     |_, secret| looks_random(secret),
 );
 
+/// The header, also as a pair of strings. Short values count here.
+const HEADER: Row = (
+    r#"(?xi)authorization["']?\s{0,4}[:=,]\s{0,4}["']?(?:basic|bearer|token|apikey)\s{1,4}
+      (?<secret>[A-Za-z0-9+/_.~=-]{8,})"#,
+    |_, secret| secret.ends_with('=') || (has_digit(secret) && !is_stand_in(secret)),
+);
+
+/// `?token=…&sig=…` in addresses.
+const QUERIES: Row = (
+    r#"(?xi)[?&](?<name>password|passwd|pwd|(?:access_|refresh_|auth_)?token|api_?key|key|sig|signature
+      |client_secret|secret|x-amz-signature)=(?<secret>[^\s&"'`\#<>)]{6,2000})"#,
+    |name, secret| !is_stand_in(secret) && (is_password(name) || looks_random(secret)),
+);
+
+/// `host=… user=… password=…`, as libpq and its like read it; `login … password …` of a netrc.
+const WORDS: Row = (
+    r#"(?xi)(?:(?:host|user|dbname|port)=[^\s,;"']{1,200}\s{1,4}(?:[a-z_]{1,30}=[^\s,;"']{1,200}\s{1,4}){0,8}
+      password=|login\s{1,8}[^\s]{1,200}\s{1,8}password\s{1,8})(?<secret>[^\s"',;)]{4,400})"#,
+    |_, secret| !is_stand_in(secret),
+);
+
+/// `--password hunter2`, `curl -u user:hunter2`.
+const ARGUMENTS: Row = (
+    r#"(?x)(?:--(?:[a-z]{1,20}-)?(?:password|passwd|passphrase|token|secret|api-key)[=\x20]["']?
+      |curl[^\n]{0,300}?\s(?:-u|--user)[=\x20]?["']?[^\s:"']{1,100}:)(?<secret>[^\s"'`,;)\]]{6,400})"#,
+    |_, secret| has_digit(secret) && !is_stand_in(secret),
+);
+
+/// `define('DB_PASSWORD', '…')` and other calls that are given a name and a value.
+const CALLS: Row = (
+    r#"(?xi)(?:define|setenv|putenv|env|set|header|setHeader|set_header|append|setItem)\(\s{0,4}["']
+      (?<name>[a-z0-9_.-]{0,60}(?:password|passwd|passphrase|secret|token|key))["']\s{0,4},\s{0,4}
+      ["'](?<secret>[^"'\s]{6,400})["']"#,
+    |name, secret| {
+        !is_stand_in(secret)
+            && !is_public(name)
+            && has_digit(secret)
+            && (is_password(name) || looks_random(secret))
+    },
+);
+
+/// `<password>…</password>`; `<add key="ApiKey" value="…"/>`; `name: DB_PASSWORD` above `value: …` as
+/// Kubernetes and its like write it.
+const ELEMENTS: Row = (
+    r"(?xi)<(?<name>[a-z0-9_:.-]{0,60}(?:password|passwd|passphrase|secret|token|api-?key|access-?key))>
+      (?<secret>[^<>\s]{6,400})</",
+    |name, secret| !is_stand_in(secret) && (is_password(name) || looks_random(secret)),
+);
+const PAIRS: Row = (
+    r#"(?xi)["']?(?:name|key)["']?\s{0,2}[:=]\s{0,4}["']?
+      (?<name>[a-z0-9_.:-]{0,60}(?:password|passwd|passphrase|secret|token|key))["']?,?\s{1,40}
+      ["']?value["']?\s{0,2}[:=]\s{0,4}["']?(?<secret>[^\s"'(){}\[\],<>]{5,2000})"#,
+    |name, secret| {
+        !is_stand_in(secret)
+            && !is_public(name)
+            && has_digit(secret)
+            && (is_password(name) || looks_random(secret))
+    },
+);
+
+/// What a key of `PuTTY` keeps to itself.
+const PUTTY: Row = (
+    r"Private-Lines:\s{0,4}\d{1,4}\r?\n(?<secret>(?:[A-Za-z0-9+/=]{2,76}\r?\n){1,100})",
+    |_, _| true,
+);
+
 /// `AccountKey=…;` in connection strings of Azure, `Password=…;` in those of ADO.
 const CONNECTIONS: Row = (
-    r#"(?xi)(?:^|[;"'])\s{0,4}(?<name>AccountKey|SharedAccessKey|Password|Pwd)=(?<secret>[^;\s"']{4,})[;"'\n]"#,
-    |_, secret| !is_stand_in(secret),
+    r#"(?xi)(?:^|[;"'])\s{0,4}(?<name>AccountKey|SharedAccessKey|Password|Pwd)=(?<secret>[^;\s"']{4,})(?:[;"'\n]|$)"#,
+    // A call is code.
+    |_, secret| !is_stand_in(secret) && !secret.ends_with(')'),
 );
 
 /// A quoted text that is given to a name such as `db_password` or `apiKey`, or stands beside it in JSON.
 const QUOTED: Row = (
     r#"(?xi)(?<name>[a-z0-9_.-]{0,60}(?:password|passwd|passphrase|pwd|secret|token|credentials?
       |(?:api|access|secret|private|auth|account|encryption|signing|master)[_-]?key))
-      (?:["'\]]{1,2})?\s{0,8}(?::[=]?|=>?|:\s{0,4}&?'?[a-z]{1,12}\s{0,4}=)\s{0,8}
-      [bru]{0,2}["'`](?<secret>[^"'`\s]{6,400})["'`]"#,
+      (?:\\?["'\]]){0,2}\s{0,8}(?::[=]?|=>?|:?\s{0,4}&?(?:'[a-z]{1,12}\s)?[a-z]{1,12}\s{0,4}=)\s{0,8}
+      [bru]{0,2}\\?["'`](?<secret>[^"'`\s]{5,399}[^"'`\s\\])\\?["'`]"#,
     |name, secret| {
         !is_stand_in(secret) && !is_public(name) && (is_password(name) || looks_random(secret))
     },
@@ -97,11 +178,33 @@ const ENVIRONMENT: Row = (
     },
 );
 
+/// The same in quotes, which may hold anything; and a password without quotes, which does.
+const ENVIRONMENT_QUOTED: Row = (
+    r#"(?xm)^[\t\x20]{0,20}(?:export\s|set\s|ENV\s|-\s)?(?<name>[A-Z][A-Z0-9_]{0,80})=["']
+      (?<secret>[^"'\n]{4,2000})["'][\t\x20]{0,8}(?:\#[^\n]*)?\r?$"#,
+    |name, secret| {
+        !is_stand_in(secret)
+            && names_a_secret(name)
+            && (is_password(name) || has_digit(secret) || secret.len() >= 12)
+            && (has_digit(secret) || !secret.contains(' '))
+    },
+);
+const ENVIRONMENT_PASSWORD: Row = (
+    r"(?xm)^[\t\x20]{0,20}(?:export\s)?(?<name>[A-Z0-9_]{0,80}(?:PASSWORD|PASSWD|PASSPHRASE|PWD))=
+      (?<secret>[^\s]{4,2000})[\t\x20]{0,8}\r?$",
+    // A call is code.
+    |_, secret| {
+        !is_stand_in(secret)
+            && !secret.starts_with(['(', '[', '"', '\''])
+            && !secret.ends_with([')', ','])
+    },
+);
+
 /// `password: value` in YAML, properties and INI files.
 const PLAIN: Row = (
     r#"(?xmi)^[\t\x20]{0,60}(?:-\s)?["']?(?<name>[a-z0-9_.-]{0,60}(?:password|passwd|passphrase|secret
       |token|(?:api|access|secret|private|auth|account|encryption)[_-]?key))["']?
-      [\t\x20]{0,8}[:=][\t\x20]{0,8}(?<secret>[^\s"'(){}\[\],;<>`&*!|]{6,400})[\t\x20]{0,8}(?:\#[^\n]*)?\r?$"#,
+      [\t\x20]{0,8}[:=][\t\x20]{0,8}(?<secret>[^\s"'(){}\[\],;<>`&*!|][^\s"'(){}\[\],;<>`]{5,399})[\t\x20]{0,8}(?:\#[^\n]*)?\r?$"#,
     |name, secret| {
         let enough = if is_password(name) { 6 } else { 12 };
         secret.len() >= enough
@@ -122,9 +225,19 @@ pub(super) fn rules() -> &'static [Rule] {
             DISCORD,
             URLS,
             AUTHORIZATION,
+            HEADER,
+            QUERIES,
+            WORDS,
+            ARGUMENTS,
+            CALLS,
+            ELEMENTS,
+            PAIRS,
+            PUTTY,
             CONNECTIONS,
             QUOTED,
             ENVIRONMENT,
+            ENVIRONMENT_QUOTED,
+            ENVIRONMENT_PASSWORD,
             PLAIN,
         ];
         let compiled = |(pattern, is_secret): Row| {
@@ -138,176 +251,4 @@ pub(super) fn rules() -> &'static [Rule] {
 
 /// How many rows there are; the tests compare it with what compiled.
 #[cfg(test)]
-pub(super) const ROWS: usize = 9;
-
-/// Words in texts that stand for a secret: examples, schemas, labels.
-const STAND_INS: &[&str] = &[
-    "password",
-    "passwd",
-    "passphrase",
-    "pwd",
-    "secret",
-    "token",
-    "example",
-    "changeme",
-    "change_me",
-    "change-me",
-    "placeholder",
-    "dummy",
-    "sample",
-    "redacted",
-    "string",
-    "required",
-    "optional",
-    "invalid",
-    "missing",
-    "insert",
-    "replace",
-    "username",
-    "apikey",
-    "api_key",
-    "api-key",
-    "your",
-    "hidden",
-    "undefined",
-    "default",
-    "foobar",
-];
-
-/// Whether a value stands for a secret instead of being one: a variable, an example, a word of a schema.
-fn is_stand_in(value: &str) -> bool {
-    let lower = value.to_ascii_lowercase();
-    let is_template = value.starts_with(['$', '%', '{', '<', '@'])
-        || [
-            "${",
-            "$(",
-            "{{",
-            "{}",
-            "#{",
-            "%s",
-            "://",
-            "process.env",
-            "os.environ",
-        ]
-        .iter()
-        .any(|sign| lower.contains(sign))
-        || (value.starts_with('{') && value.ends_with('}'));
-    let mut kinds: Vec<char> = lower.chars().collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    // `xxxxxxxx`, `********`, `...`.
-    let is_filler = kinds.len() <= 2;
-    let is_word = !has_digit(value) && STAND_INS.iter().any(|word| lower.contains(word));
-    let says_so = ["your-", "your_", "example", "placeholder", "changeme"]
-        .iter()
-        .any(|word| lower.starts_with(word));
-    is_template || is_filler || is_word || says_so
-}
-
-/// Whether a name is that of a password, whose value may be any word.
-fn is_password(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    ["password", "passwd", "passphrase", "pwd", "pass"]
-        .iter()
-        .any(|end| lower.ends_with(end))
-}
-
-/// Whether the name of a variable says that it holds a secret.
-fn names_a_secret(name: &str) -> bool {
-    let ends = [
-        "KEY",
-        "TOKEN",
-        "SECRET",
-        "PASSWORD",
-        "PASSWD",
-        "PASSPHRASE",
-        "PWD",
-        "PASS",
-        "CREDENTIALS",
-        "CREDENTIAL",
-        "AUTH",
-        "SALT",
-        "PAT",
-        "SIGNATURE",
-        "COOKIE",
-    ];
-    !is_public(name)
-        && ends.iter().any(|end| {
-            let before = name.strip_suffix(end);
-            before.is_some_and(|before| before.is_empty() || before.ends_with('_') || end.len() > 5)
-        })
-}
-
-fn is_public(name: &str) -> bool {
-    [
-        "PUBLIC", "HASH", "SHA", "CHECKSUM", "DIGEST", "COMMIT", "REV", "PATH", "DIR", "FILE",
-        "URL",
-    ]
-    .iter()
-    .any(|word| name.split('_').any(|part| part.starts_with(word)))
-        || name.to_ascii_lowercase().contains("public")
-}
-
-fn has_digit(value: &str) -> bool {
-    value.contains(|c: char| c.is_ascii_digit())
-}
-
-/// Whether a value is more like chance than like a word: letters and digits, and many different ones.
-fn looks_random(value: &str) -> bool {
-    let letters = value.contains(|c: char| c.is_ascii_alphabetic());
-    letters && has_digit(value) && value.len() >= 12 && entropy_bits(value) >= 3.0
-}
-
-/// Whether a value without a telling name is a key: all of one alphabet, upper and lower case and digits.
-fn is_key_like(value: &str) -> bool {
-    let alphabet = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-');
-    value.chars().all(alphabet)
-        && value.contains(|c: char| c.is_ascii_uppercase())
-        && value.contains(|c: char| c.is_ascii_lowercase())
-        && value.chars().filter(char::is_ascii_digit).count() >= 3
-        && entropy_bits(value) >= 4.0
-}
-
-/// Shannon's entropy of the bytes, in bits each.
-fn entropy_bits(value: &str) -> f64 {
-    let mut counts = [0_u32; 256];
-    for byte in value.bytes() {
-        if let Some(count) = counts.get_mut(usize::from(byte)) {
-            *count += 1;
-        }
-    }
-    let all = f64::from(u32::try_from(value.len()).unwrap_or(u32::MAX));
-    let bits = |&count: &u32| {
-        let share = f64::from(count) / all;
-        -share * share.log2()
-    };
-    counts.iter().filter(|&&count| count > 0).map(bits).sum()
-}
-
-/// The length of what follows a private key's head and is its body, up to the last of its lines; `None`
-/// where the head is only named. Read once, up to the next dashes.
-pub(super) fn is_key_body(text: &str) -> Option<usize> {
-    /// Shortest line of a body; the last may be shorter.
-    const LINE: usize = 24;
-    let end = memchr::memmem::find(text.as_bytes(), b"-----");
-    let within = text.get(..end.unwrap_or(text.len()))?;
-    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
-    let mut last = None;
-    let mut at = 0;
-    for piece in within.split_inclusive(|c: char| !is_base64(c)) {
-        let run = piece.trim_end_matches(|c: char| !is_base64(c));
-        // `\n` in a string: its `n` is no part of the body, and does not matter.
-        if run.len() >= LINE {
-            last = Some(at + run.len());
-        }
-        at += piece.len();
-    }
-    // Finished, all of it goes: the last line may be short.
-    last.map(|last| {
-        if end.is_some() {
-            within.trim_end().len()
-        } else {
-            last
-        }
-    })
-}
+pub(super) const ROWS: usize = 19;

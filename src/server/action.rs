@@ -59,7 +59,7 @@ pub(super) fn scene(session: &Session, document: Document, order: &Order) -> Sce
 
 /// Does what was ordered, with progress; the document is taken before the first await.
 pub(super) async fn run(
-    session: &Session,
+    session: &Arc<Session>,
     action: &'static Action,
     order: &Order,
     token: Option<Value>,
@@ -76,13 +76,15 @@ pub(super) async fn run(
     }
     let scene = scene(session, document, order);
     let engine = session.engine_of(&order.uri);
+    let (router, settings) = session.asked_about(&order.uri);
     let job = Job {
         action,
         scene: scene.clone(),
         seen: engine.seen(),
         folders: session.folders(),
-        context: session.settings().context.clone(),
+        context: settings.context.clone(),
         allowed: Arc::new(move |uri: &Arc<str>| engine.kept_out(uri).is_none()),
+        searcher: Some(session.index.clone()),
     };
     let token = match token {
         Some(token) if !token.is_null() => Some(token),
@@ -107,10 +109,7 @@ pub(super) async fn run(
             }
         }
     };
-    let actions = Actions::new(
-        session.router.clone(),
-        session.settings().privacy.redact_secrets,
-    );
+    let actions = Actions::new(router, settings.privacy.redact_secrets);
     let made = work.unless_cancelled(actions.run(job, &mut on)).await;
     let made = made.and_then(|made| made.map_err(|error| refused(&error)));
     let made = made.and_then(|made| {

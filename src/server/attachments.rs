@@ -14,6 +14,7 @@ use tower_lsp::jsonrpc::{Error, Result};
 use super::error::{failed, words};
 use super::session::{Session, path_of};
 use crate::chat::attach::{self, AttachError, Attached, Remark};
+use crate::chat::nearby::Nearby;
 use crate::document::Document;
 use crate::document::position::{Encoding, to_byte_range};
 use crate::prompt::Image;
@@ -34,6 +35,16 @@ pub(super) enum Attachment {
     },
 }
 
+impl Attachment {
+    /// The document, where it is one.
+    pub(super) fn uri(&self) -> Option<&str> {
+        match self {
+            Self::File { uri, .. } => Some(uri),
+            Self::Picture { .. } => None,
+        }
+    }
+}
+
 /// Of the protocol's diagnostic, what a model can use.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Diagnostic {
@@ -47,14 +58,13 @@ pub(super) struct Diagnostic {
 #[derive(Debug)]
 pub(super) struct Taken {
     all: Vec<Found>,
-    folders: Vec<PathBuf>,
     encoding: Encoding,
 }
 
 #[derive(Debug)]
 enum Found {
-    Text(Document, Part),
-    Path(PathBuf, Part),
+    Text(Document, Part, Nearby),
+    Path(PathBuf, Part, Nearby),
     Base64(String),
 }
 
@@ -66,7 +76,7 @@ struct Part {
 }
 
 /// Takes the open documents. A file that is kept out of prompts is refused.
-pub(super) fn take(session: &Session, attachments: Vec<Attachment>) -> Result<Taken> {
+pub(super) fn take(session: &Arc<Session>, attachments: Vec<Attachment>) -> Result<Taken> {
     let found = attachments.into_iter().map(|attachment| {
         let (uri, part) = match attachment {
             Attachment::Picture { base64 } => return Ok(Found::Base64(base64)),
@@ -77,9 +87,10 @@ pub(super) fn take(session: &Session, attachments: Vec<Attachment>) -> Result<Ta
             } => (uri, Part { range, diagnostics }),
         };
         allowed(session, &uri)?;
+        let nearby = nearby(session, &uri);
         match (session.store.snapshot(&uri), path_of(&uri)) {
-            (Some(document), _) => Ok(Found::Text(document, part)),
-            (None, Some(path)) => Ok(Found::Path(path, part)),
+            (Some(document), _) => Ok(Found::Text(document, part, nearby)),
+            (None, Some(path)) => Ok(Found::Path(path, part, nearby)),
             (None, None) => Err(Error::invalid_params(format!(
                 "{uri} is neither open nor a file"
             ))),
@@ -87,9 +98,21 @@ pub(super) fn take(session: &Session, attachments: Vec<Attachment>) -> Result<Ta
     });
     Ok(Taken {
         all: found.collect::<Result<_>>()?,
-        folders: session.folders(),
         encoding: session.encoding(),
     })
+}
+
+/// Where to look for what stands around lines of a document.
+fn nearby(session: &Arc<Session>, uri: &str) -> Nearby {
+    let engine = session.engine_of(uri);
+    let (_, settings) = session.asked_about(uri);
+    Nearby {
+        seen: engine.seen(),
+        folders: session.folders(),
+        context: settings.context.clone(),
+        allowed: Arc::new(move |uri| engine.kept_out(uri).is_none()),
+        redact_secrets: settings.privacy.redact_secrets,
+    }
 }
 
 /// Refuses what is kept out of prompts.
@@ -116,33 +139,45 @@ impl Taken {
     }
 
     fn read_now(self) -> std::result::Result<(Vec<Piece>, Vec<Image>), AttachError> {
-        let (mut pieces, mut images) = (Vec::new(), Vec::new());
+        let (mut pieces, mut around, mut images) = (Vec::new(), Vec::new(), Vec::new());
+        let mut text = |document: &Document, part: Part, nearby: &Nearby| {
+            let (own, near) = part.pieces(document, nearby, self.encoding);
+            pieces.extend(own);
+            around.extend(near);
+        };
         for found in self.all {
             match found {
                 Found::Base64(base64) => images.push(attach::picture_from_base64(&base64)?),
-                Found::Text(document, part) => {
-                    pieces.extend(part.pieces(&document, &self.folders, self.encoding));
-                }
-                Found::Path(path, part) => match attach::read(&path)? {
+                Found::Text(document, part, nearby) => text(&document, part, &nearby),
+                Found::Path(path, part, nearby) => match attach::read(&path)? {
                     Attached::Picture(image) => images.push(image),
-                    Attached::Text(document) => {
-                        pieces.extend(part.pieces(&document, &self.folders, self.encoding));
-                    }
+                    Attached::Text(document) => text(&document, part, &nearby),
                 },
             }
         }
+        // What is attached comes first: the rest is what has no room.
+        pieces.extend(around);
         Ok((pieces, images))
     }
 }
 
 impl Part {
-    fn pieces(self, document: &Document, folders: &[PathBuf], encoding: Encoding) -> Vec<Piece> {
+    /// The part and what the linter says of it; and what stands around lines.
+    fn pieces(
+        self,
+        document: &Document,
+        nearby: &Nearby,
+        encoding: Encoding,
+    ) -> (Vec<Piece>, Vec<Piece>) {
         let bytes =
             |range: lsp::Range| -> Range<usize> { to_byte_range(&document.text, range, encoding) };
-        let mut pieces = vec![attach::piece_of(document, self.range.map(bytes), folders)];
+        let range = self.range.map(bytes);
+        let own = attach::piece_of(document, range.clone(), &nearby.folders);
+        let around = range.map(|_| nearby.of(document, &own.lines));
+        let mut pieces = vec![own];
         let remarks: Vec<Remark> = remarks(document, &self.diagnostics, encoding);
-        pieces.extend(attach::remarks_on(document, &remarks, folders));
-        pieces
+        pieces.extend(attach::remarks_on(document, &remarks, &nearby.folders));
+        (pieces, around.unwrap_or_default())
     }
 }
 

@@ -1,5 +1,7 @@
 //! `ghostline/chat` and what belongs to it: from the protocol's request to `chat` and back.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tower_lsp::jsonrpc::{Error, Result};
@@ -27,9 +29,11 @@ struct Params {
 }
 
 /// `ghostline/chat`. Open documents are taken as they are before the first await.
-pub(super) async fn answer(session: &Session, params: Value) -> Result<Value> {
+pub(super) async fn answer(session: &Arc<Session>, params: Value) -> Result<Value> {
     let params: Params =
         serde_json::from_value(params).map_err(|error| Error::invalid_params(error.to_string()))?;
+    let attached = params.attachments.iter().find_map(Attachment::uri);
+    let attached = attached.map(str::to_owned);
     let taken = attachments::take(session, params.attachments)?;
     let role = role_of(params.role.as_deref())?;
     let mut work = Work::begin(
@@ -57,6 +61,14 @@ pub(super) async fn answer(session: &Session, params: Value) -> Result<Value> {
     };
     let answer = async {
         let (pieces, images) = taken.read().await?;
+        let about = match (attached, &params.conversation) {
+            (None, Some(id)) => session.chats.subject(id).await,
+            (attached, _) => attached,
+        };
+        let (router, settings) = match &about {
+            Some(uri) => session.asked_about(uri),
+            None => (session.router.clone(), session.settings()),
+        };
         let ask = Ask {
             conversation: params.conversation,
             turn: params.turn,
@@ -64,7 +76,8 @@ pub(super) async fn answer(session: &Session, params: Value) -> Result<Value> {
             pieces,
             images,
             role,
-            keeps_secrets: !session.settings().privacy.redact_secrets,
+            router: Some(router),
+            keeps_secrets: !settings.privacy.redact_secrets,
         };
         let answered = session.chats.answer(ask, &mut on).await;
         answered.map_err(|error| refused(&error))

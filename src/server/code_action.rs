@@ -4,6 +4,8 @@
 //! nothing between the two. What ends in Markdown, and everything for a client that does not resolve edits,
 //! is a command.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tower_lsp::gen_lsp_types::Range;
@@ -100,7 +102,7 @@ pub(super) fn list(session: &Session, params: Value) -> Result<Value> {
 }
 
 /// Fills in the edit of an action that was chosen.
-pub(super) async fn resolve(session: &Session, mut item: Value) -> Result<Value> {
+pub(super) async fn resolve(session: &Arc<Session>, mut item: Value) -> Result<Value> {
     let Some(data) = item.get("data").filter(|data| !data.is_null()) else {
         return Ok(item);
     };

@@ -1,6 +1,7 @@
 //! `workspace/executeCommand`: which command is whose, and the two that do code actions.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tower_lsp::gen_lsp_types::{ShowDocumentParams, WorkspaceEdit};
@@ -23,7 +24,7 @@ pub(super) const COMMANDS: &[&str] = &[
 ];
 
 /// Runs a command.
-pub(super) async fn execute(session: &Session, params: Value) -> Result<Value> {
+pub(super) async fn execute(session: &Arc<Session>, params: Value) -> Result<Value> {
     match params.get("command").and_then(Value::as_str) {
         Some(ext::DID_ACCEPT) => {
             let id = params.pointer("/arguments/0").and_then(Value::as_u64);
@@ -48,7 +49,7 @@ pub(super) async fn execute(session: &Session, params: Value) -> Result<Value> {
 
 /// `ghostline.action [{action, uri, range, version?, diagnostics?, instruction?, partialResultToken?}]`,
 /// and `ghostline.explain` without the `action`: does it and has the client apply or show what comes of it.
-async fn act(session: &Session, params: &Value, id: Option<&str>) -> Result<Value> {
+async fn act(session: &Arc<Session>, params: &Value, id: Option<&str>) -> Result<Value> {
     let argument = params.pointer("/arguments/0").cloned().unwrap_or_default();
     let mut order: Order = serde_json::from_value(argument)
         .map_err(|error| Error::invalid_params(error.to_string()))?;

@@ -242,6 +242,16 @@ impl Session {
         scope.map_or_else(|| self.engine.clone(), |scope| scope.engine.clone())
     }
 
+    /// The router and the settings for a document; its backends are asked from now on.
+    pub(super) fn asked_about(self: &Arc<Self>, uri: &str) -> (Arc<Router>, Arc<Settings>) {
+        self.opened(uri);
+        let scope = self.scopes.of(uri);
+        scope.map_or_else(
+            || (self.router.clone(), self.settings()),
+            |scope| (scope.router.clone(), scope.settings.clone()),
+        )
+    }
+
     /// Asks all backends again soon: something was installed.
     pub(super) fn look_again(&self) {
         self.router.look_again();

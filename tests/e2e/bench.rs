@@ -19,6 +19,7 @@ const FIGURES: &[&str] = &[
     "/did_change_per_second",
     "/router_us/p99",
     "/chat_first_token_added_ms/p99",
+    "/action_list_ms/p99",
     "/chat_delta_added_ms/p99",
     "/gate_us/p50",
     "/gate_us/p95",

@@ -505,3 +505,62 @@ async fn clear_empties_a_conversation_without_a_model() {
     server.client.response(&id).await.unwrap();
     server.finish().await;
 }
+
+#[tokio::test]
+async fn two_windows_go_on_with_one_conversation() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut one, mut other) = (server(home.path()).await, server(home.path()).await);
+    let first = ask(&mut one, json!({ "message": "one" }), "1").await;
+    let conversation = first["conversation"].clone();
+    let params = json!({ "conversation": conversation, "message": "two" });
+    let id = json!(one.client.start(CHAT, params).await.unwrap());
+    let running = one.script.next().await;
+    // The other window asks and is answered while the first one's answer is still written.
+    let params = json!({ "conversation": conversation, "message": "three" });
+    let third = ask(&mut other, params, "3").await;
+    assert_eq!(third["turn"], 2);
+    running.say("2");
+    running.finish();
+    let second = one.client.response(&id).await.unwrap();
+    assert_eq!(second["result"]["turn"], 1);
+    // What one window has not seen it does not take out.
+    let anew = json!({ "conversation": conversation, "turn": 1 });
+    let (_, message) = refusal(&mut one, CHAT, anew).await;
+    assert!(message.contains("went on in another window"), "{message}");
+    let params = json!({ "conversation": conversation });
+    let shown = one.client.request("ghostline/conversation", params.clone());
+    let turns = shown.await.unwrap()["turns"].clone();
+    let said: Vec<_> = turns.as_array().unwrap().iter().collect();
+    assert_eq!(said.len(), 3);
+    for (turn, (message, answer)) in said
+        .iter()
+        .zip([("one", "1"), ("two", "2"), ("three", "3")])
+    {
+        assert_eq!(
+            (&turn["message"], &turn["answer"]),
+            (&json!(message), &json!(answer))
+        );
+    }
+    // Deleted in one window while the other answers: it stays deleted, and that is said.
+    let params = json!({ "conversation": conversation, "message": "four" });
+    let id = json!(one.client.start(CHAT, params).await.unwrap());
+    let running = one.script.next().await;
+    let gone = json!({ "conversation": conversation });
+    other
+        .client
+        .request("ghostline/deleteConversation", gone)
+        .await
+        .unwrap();
+    running.say("4");
+    running.finish();
+    let fourth = one.client.response(&id).await.unwrap();
+    let notes = fourth["result"]["notes"].to_string();
+    assert!(notes.contains("the answer is not kept"), "{notes}");
+    let listed = one
+        .client
+        .request("ghostline/conversations", json!({}))
+        .await;
+    assert_eq!(listed.unwrap(), json!([]));
+    one.finish().await;
+    other.finish().await;
+}

@@ -170,3 +170,69 @@ async fn a_folder_that_comes_and_goes_changes_nothing_elsewhere() {
     // Outside all folders nobody's file says anything.
     assert!(ghost(&mut editor, &quiet.join("c.rs")).await.is_some());
 }
+
+#[tokio::test]
+async fn chat_and_actions_ask_the_models_of_the_documents_folder() {
+    let own = double("qwen2.5-coder:7b", "own words").await;
+    let team = double("team-coder:7b", "team words").await;
+    let home = Home::with_ollama(&own.url());
+    let named = format!(
+        "OLLAMA_HOST={}\nOLLAMA_CHAT_MODEL=team-coder:7b\n",
+        team.url()
+    );
+    let plain = folder(&home, "plain", &[("a.rs", "fn plain_code() {}\n")]);
+    let trusted = folder(
+        &home,
+        "trusted",
+        &[(".env", &named), ("a.rs", "fn team_code() {}\n")],
+    );
+    let user = fs::read_to_string(home.user_file()).expect("a file");
+    let trust = format!("{user}[trust]\nfolders = [{}]\n", json!(trusted));
+    fs::write(home.user_file(), trust).expect("a file");
+    let (_child, mut editor) = home.serve();
+    let mut hello = home.initialize();
+    hello["capabilities"] = json!({});
+    hello["workspaceFolders"] = [&plain, &trusted]
+        .map(|path| json!({"uri": uri(path), "name": "x"}))
+        .into();
+    editor.initialize(hello).await.expect("an answer");
+
+    let chat = async |editor: &mut Editor, params: Value| {
+        let answer = editor
+            .request("ghostline/chat", params)
+            .await
+            .expect("an answer");
+        (answer["message"].clone(), answer["conversation"].clone())
+    };
+    let about = |path: &Path| json!([{ "uri": uri(&path.join("a.rs")) }]);
+    let asked = json!({"message": "What?", "attachments": about(&trusted)});
+    let (said, conversation) = chat(&mut editor, asked).await;
+    assert_eq!(said, "team words");
+    // What was quoted goes on to nobody else.
+    let more = json!({"message": "And?", "conversation": conversation});
+    assert_eq!(chat(&mut editor, more).await.0, "team words");
+    let asked = json!({"message": "What?", "attachments": about(&plain)});
+    assert_eq!(chat(&mut editor, asked).await.0, "own words");
+    assert_eq!(
+        chat(&mut editor, json!({"message": "Hello"})).await.0,
+        "own words"
+    );
+
+    let path = trusted.join("a.rs");
+    let item = json!({"uri": uri(&path), "languageId": "rust", "version": 1, "text": "fn team_code() {}\n"});
+    let opened = editor.notify("textDocument/didOpen", json!({"textDocument": item}));
+    opened.await.expect("sent");
+    let line = json!({"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 5}});
+    let explain =
+        json!({"command": "ghostline.explain", "arguments": [{"uri": uri(&path), "range": line}]});
+    let explained = editor.request("workspace/executeCommand", explain).await;
+    assert_eq!(explained.expect("an answer")["model"], "team-coder:7b");
+    for (double, never) in [(&own, "team_code"), (&team, "plain_code")] {
+        let log = double.log();
+        let sent: Vec<String> = log.generations().map(|r| r.body.to_string()).collect();
+        assert!(
+            !sent.is_empty() && sent.iter().all(|body| !body.contains(never)),
+            "{sent:?}"
+        );
+    }
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::ollama_double::{Config, Model, OllamaDouble};
+use crate::support::ollama_double::{Answer, Config, Model, OllamaDouble};
 use crate::support::program::Home;
 
 const MODEL: &str = "nomic-embed-text:latest";
@@ -256,4 +256,53 @@ async fn the_server_searches_and_follows_saves() {
         assert!(answer.is_err(), "{bad}");
     }
     client.shut_down().await.expect("a pipe");
+}
+
+#[tokio::test]
+async fn questions_and_actions_in_the_terminal_are_given_what_is_found() {
+    let mut embeds = Model::new(MODEL);
+    embeds.capabilities = Some(vec!["embedding"]);
+    let config = Config {
+        models: vec![embeds, Model::new("qwen2.5-coder:7b")],
+        ..Config::default()
+    };
+    let double = OllamaDouble::start(config).await.expect("a free port");
+    double.answer_with(|_| Answer::text("It counts."));
+    let home = Home::with_ollama(&double.url());
+    fill(&home, 3);
+    write(
+        &home,
+        "src/use.rs",
+        "fn count() -> u32 {\n    zebra1() + 1\n}\n",
+    );
+    let last = |double: &OllamaDouble| {
+        let log = double.log();
+        let mut newest = log.requests.iter().rev();
+        let last = newest.find(|request| request.path == "/api/chat");
+        last.expect("a question").body["messages"].to_string()
+    };
+    // No index was built before: the first question looks at the files.
+    let run = home.run(&["chat", "Where is zebra2 defined?"]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.err.contains("words alone"), "it is said how: {run:?}");
+    let asked = last(&double);
+    assert!(
+        asked.contains("DATA src/part2.rs, lines 1 to 4 (found by search)"),
+        "{asked}"
+    );
+    let run = home.run(&["action", "explain", "src/use.rs:1-3"]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    let asked = last(&double);
+    assert!(
+        asked.contains("DATA src/part1.rs, lines 1 to 4 (found by search)"),
+        "{asked}"
+    );
+    // The code itself is no find.
+    assert_eq!(asked.matches("DATA src/use.rs").count(), 1, "{asked}");
+    assert!(
+        run.err.contains("src/part1.rs"),
+        "what was shown is cited: {run:?}"
+    );
+    // Nothing is embedded beside an answer.
+    assert!(embedded(&double).is_empty());
 }

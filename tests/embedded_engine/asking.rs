@@ -92,6 +92,7 @@ async fn documenting_leaves_the_code_alone(weights: &Path) {
         folders: Vec::new(),
         context: context(),
         allowed: Arc::new(|_| true),
+        searcher: None,
     };
     match actions.run(job, &mut |_| {}).await {
         Ok(made) => {

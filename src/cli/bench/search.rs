@@ -12,7 +12,7 @@ use crate::eval::machine::{Machine, rss_bytes};
 use crate::eval::problem::{self, Problem};
 use crate::eval::statistics::wilson;
 use crate::host::LocalHost;
-use crate::index::bench::{Costs, RECALL_AT, Recall, costs, fill, recall};
+use crate::index::bench::{Costs, Options, RECALL_AT, Recall, costs, fill, recall};
 use crate::router::{RoleState, Router};
 
 /// Arguments of `ghostline bench search`.
@@ -34,6 +34,13 @@ pub struct Args {
     /// The model that embeds; what serves the embedding role when absent.
     #[arg(long, value_name = "[BACKEND/]MODEL")]
     pub model: Option<String>,
+    /// How much the ranking by meaning counts beside the one by words, from 0; what search takes for the
+    /// model when absent.
+    #[arg(long)]
+    pub weight: Option<f32>,
+    /// Keep the vectors in this folder, and take those that are there: for more runs over one data set.
+    #[arg(long, value_name = "FOLDER")]
+    pub vectors: Option<PathBuf>,
     /// Only make the index of the costs, in this empty folder; started by the benchmark itself.
     #[arg(long, hide = true)]
     pub fill: Option<PathBuf>,
@@ -166,7 +173,11 @@ async fn quality(
             output::note(&format!("{count} of {all} texts embedded"));
         }
     };
-    let measured = recall(pairs, &route, done).await?;
+    let options = Options {
+        weight: args.weight,
+        vectors: args.vectors.as_deref(),
+    };
+    let measured = recall(pairs, &route, &options, done).await?;
     output::line(&format!(
         "{} on {}, {} questions",
         route.model,

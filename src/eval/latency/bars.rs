@@ -97,6 +97,12 @@ const BARS: &[Bar] = &[
         figure: |r| r.chat_delta_added_ms.p99,
     },
     Bar {
+        name: "listing code actions, p99",
+        unit: "ms",
+        limit: Limit::AtMost(1.0),
+        figure: |r| r.action_list_ms.p99,
+    },
+    Bar {
         name: "100,000 lines over 1,000",
         unit: "x",
         limit: Limit::AtMost(2.0),

@@ -115,6 +115,24 @@ impl Editor {
             .map(str::to_owned))
     }
 
+    /// How many code actions there are for the lines from `first` up to `end`.
+    pub(super) async fn actions(
+        &mut self,
+        lines: usize,
+        (first, end): (usize, usize),
+    ) -> Result<usize, LatencyError> {
+        let at = |line: usize| json!({ "line": line, "character": 0 });
+        let params = json!({
+            "textDocument": { "uri": uri(lines) },
+            "range": { "start": at(first), "end": at(end) },
+            "context": { "diagnostics": [] },
+        });
+        let method = "textDocument/codeAction";
+        let id = self.client.start(method, params).await?;
+        let answer = self.client.response(&json!(id)).await?;
+        Ok(answer["result"].as_array().map_or(0, Vec::len))
+    }
+
     /// Memory the server holds, in bytes.
     pub(super) fn rss_bytes(&self) -> Option<u64> {
         crate::eval::machine::rss_bytes(self.process.id()?)

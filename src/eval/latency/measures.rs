@@ -20,6 +20,8 @@ const LARGE_LINES: usize = 100_000;
 const WARM_UP: usize = 50;
 /// A generated line that is typed key by key. Word characters only, so no key ends a completion.
 const LINE: &str = "_accumulated_difference_of_all_the_weights_so_far";
+/// Longest selection whose code actions are listed.
+const MOST_SELECTED: usize = 200;
 /// Starts of the program; the median counts.
 const STARTS: usize = 11;
 /// `didChange` notifications in the throughput measure, at least: about a second's worth.
@@ -56,6 +58,7 @@ pub(super) async fn all(options: &Options) -> Result<Report, LatencyError> {
     let type_through = run.type_through(&mut source).await?;
     let divergence_to_close = run.divergence_to_close(&mut source).await?;
     let did_change_per_second = run.did_change_per_second(&mut source).await?;
+    let action_list = run.action_list(&source).await?;
     let large_file_ratio = run.large_file_ratio().await?;
     let rss_bytes = run.editor.rss_bytes();
     run.editor.finish().await?;
@@ -71,6 +74,7 @@ pub(super) async fn all(options: &Options) -> Result<Report, LatencyError> {
         did_change_per_second,
         did_change_and_prompt_per_second: in_process::did_change_and_prompt_per_second(LINES),
         gate_us: Quantiles::of_us(in_process::gate_judgements()),
+        action_list_ms: Quantiles::of(action_list),
         large_file_ratio,
         start_to_initialize_ms: median(starts),
         rss_bytes,
@@ -242,6 +246,32 @@ impl Run<'_> {
         }
         #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
         Ok(count as f64 / took.as_secs_f64())
+    }
+
+    /// Selections of every length up to [`MOST_SELECTED`] lines, so that no document or answer is the last
+    /// one again.
+    async fn action_list(&mut self, source: &Source) -> Result<Vec<Duration>, LatencyError> {
+        let mut samples = Vec::with_capacity(self.options.samples);
+        for n in 0..self.options.samples + WARM_UP {
+            let selected = n % MOST_SELECTED + 1;
+            let first = n * 7 % (LINES - MOST_SELECTED);
+            self.pause().await;
+            let started = Instant::now();
+            let lines = (first, first + selected);
+            let offered = self.editor.actions(source.lines(), lines).await?;
+            let took = started.elapsed();
+            if offered < 2 {
+                return Err(LatencyError::Answer {
+                    measure: "listing code actions",
+                    expected: "several".to_owned(),
+                    got: Some(offered.to_string()),
+                });
+            }
+            if n >= WARM_UP {
+                samples.push(took);
+            }
+        }
+        Ok(samples)
     }
 
     /// The same key in a large and in a small document, in turns, so that what else the machine does

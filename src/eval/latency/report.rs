@@ -35,6 +35,8 @@ pub struct Report {
     pub chat_first_token_added_ms: Quantiles,
     /// Each further token of a chat, from its line's leaving the server.
     pub chat_delta_added_ms: Quantiles,
+    /// From asking for the code actions of a selection to their list.
+    pub action_list_ms: Quantiles,
     /// Median cost of a key in 100,000 lines over that in 1,000 lines.
     pub large_file_ratio: f64,
     /// From starting the process to its answer to `initialize`; the median.
