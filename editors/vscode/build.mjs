@@ -9,9 +9,11 @@ const common = {
   logLevel: "warning",
   legalComments: "none",
 };
+// CommonJS, because VS Code loads `vscode` by require.
+const hosted = { platform: "node", format: "cjs", target: "node20", external: ["vscode", "./main.cjs"] };
 const bundles = [
-  // CommonJS, because VS Code loads `vscode` by require.
-  { entryPoints: ["src/extension.ts"], outfile: "dist/extension.cjs", platform: "node", format: "cjs", target: "node20", external: ["vscode"] },
+  { ...hosted, entryPoints: ["src/extension.ts"], outfile: "dist/extension.cjs" },
+  { ...hosted, entryPoints: ["src/main.ts"], outfile: "dist/main.cjs" },
   { entryPoints: ["webview/main.ts"], outfile: "dist/chat.js", platform: "browser", format: "iife", target: "es2022" },
   { entryPoints: ["webview/chat.css"], outfile: "dist/chat.css" },
 ];

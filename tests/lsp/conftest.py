@@ -79,6 +79,14 @@ def env(tmp_path, ollama):
 
 
 @pytest.fixture
+def chat_env(env):
+    """The scripted Ollama answers chats too."""
+    with open(env["GHOSTLINE_CONFIG"], "a") as config:
+        config.write(f'[roles.chat]\ncandidates = ["fake/{MODEL}"]\n')
+    return env
+
+
+@pytest.fixture
 def start(program, env):
     """Starts a server for the framing client; all are ended with the test."""
     clients = []
@@ -118,7 +126,14 @@ class Session:
                     capabilities=types.ClientCapabilities(
                         general=general,
                         text_document=types.TextDocumentClientCapabilities(
-                            inline_completion=types.InlineCompletionClientCapabilities()
+                            inline_completion=types.InlineCompletionClientCapabilities(),
+                            code_action=types.CodeActionClientCapabilities(
+                                code_action_literal_support=types.ClientCodeActionLiteralOptions(
+                                    types.ClientCodeActionKindOptions([types.CodeActionKind.Refactor])
+                                ),
+                                data_support=True,
+                                resolve_support=types.ClientCodeActionResolveOptions(["edit"]),
+                            ),
                         ),
                         window=types.WindowClientCapabilities(work_done_progress=True),
                         workspace=types.WorkspaceClientCapabilities(configuration=True),
@@ -161,6 +176,13 @@ async def open_session(program, env):
 async def session(program, env):
     """pytest-lsp's client, connected and not yet initialised."""
     session = await open_session(program, env)
+    yield session
+    await session.close()
+
+
+@pytest_asyncio.fixture
+async def chat_session(program, chat_env):
+    session = await open_session(program, chat_env)
     yield session
     await session.close()
 

@@ -7,6 +7,7 @@ Nothing here sleeps: a test waits for what must appear on the screen or in a buf
 import importlib.util
 import os
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -62,6 +63,16 @@ def editor():
     pytest.skip("no Neovim: name one in GHOSTLINE_TEST_NVIM")
 
 
+def newest_editor():
+    """A Neovim of version 0.12 or newer, as `.ci/editors/terminal` fetches one."""
+    fetched = shutil.which("nvim", path=os.environ.get("GHOSTLINE_TEST_EDITORS", ""))
+    for found in filter(None, [os.environ.get("GHOSTLINE_TEST_NVIM"), fetched, shutil.which("nvim")]):
+        probe = [found, "--clean", "--headless", "-c", "lua io.stdout:write(vim.fn.has('nvim-0.12'))", "-c", "q"]
+        if subprocess.run(probe, capture_output=True, text=True).stdout == "1":
+            return found
+    pytest.skip("no Neovim 0.12: .ci/editors/terminal fetches one for GHOSTLINE_TEST_EDITORS")
+
+
 @pytest.fixture
 def ollama():
     with ScriptedOllama() as server:
@@ -90,17 +101,20 @@ def env(tmp_path, ollama):
 
 
 class Editor:
-    """Neovim, driven through its own protocol."""
+    """Neovim, driven through its own protocol. With `setup=None` it knows nothing of the plugin."""
 
-    def __init__(self, env, folder, setup="{}", columns=80, lines=24):
+    def __init__(self, env, folder, setup="{}", columns=80, lines=24, nvim=None):
         self.folder = folder
         before = f"vim.opt.runtimepath:prepend([[{PLUGIN}]]) vim.g.ghostline_no_setup = true"
-        command = [editor(), "--embed", "-u", "NONE", "-i", "NONE", "-n", "--cmd", f"lua {before}"]
+        command = [nvim or editor(), "--embed", "-u", "NONE", "-i", "NONE", "-n"]
+        command += ["--cmd", f"lua {before}"] if setup is not None else []
         # What pynvim starts has this process's environment.
         command = ["env", "-i", *(f"{k}={v}" for k, v in env.items()), *command]
         self.nvim = pynvim.attach("child", argv=command)
         self.nvim.ui_attach(columns, lines, rgb=True)
         self.lua("vim.cmd.cd(...) vim.o.more = false vim.o.cmdheight = 5 vim.o.shortmess = vim.o.shortmess .. 'IF'", str(folder))
+        if setup is None:
+            return
         self.lua("vim.cmd.runtime('plugin/ghostline.lua')")
         cmd = "{'" + program() + "', 'serve'}"
         self.lua(f"require('ghostline').setup(vim.tbl_extend('keep', {setup}, {{cmd = {cmd}}}))")

@@ -42,10 +42,11 @@ def test_a_mapping_that_was_there_before_keeps_working(start, ollama):
 def test_typing_along_keeps_the_ghost_on_the_screen(vim, ollama):
     typing(vim, ollama, "prices = [1]\n", "<CR>total =", [" sum", "(prices)"])
     vim.wait_for_ghost(" sum(prices)")
+    before = len(ollama.generations("prices = [1]"))
     for typed in [" ", "s", "u", "m", "("]:
         vim.type(typed)
     vim.wait_for_ghost("prices)")
-    assert len(ollama.generations("prices = [1]")) == 1
+    assert len(ollama.generations("prices = [1]")) == before
 
 
 def test_what_diverges_is_dropped_at_once(vim, ollama):
@@ -144,7 +145,7 @@ def test_a_paused_editor_asks_nobody(vim, ollama):
     vim.ready()
     vim.nvim.command("Ghostline pause")
     vim.type("ia = b<Esc>")
-    vim.wait_for("normal mode", "vim.api.nvim_get_mode().mode == 'n'")
+    vim.wait_for("the text", "vim.api.nvim_get_current_line() == 'a = b' and vim.api.nvim_get_mode().mode == 'n'")
     assert ollama.generations("a = b") == []
     assert vim.lua("return require('ghostline').statusline()") == "ghostline paused"
     vim.nvim.command("Ghostline resume")

@@ -42,7 +42,7 @@ export type WireAttachment = { uri: string; range?: Range } | { mime: string; ba
 export interface ChatParams {
   /** Without it a new one begins. */
   conversation?: string;
-  /** The turn that is asked anew, from the end when negative. */
+  /** The turn that is asked anew, with the new `message` or its own; later ones go. */
   turn?: number;
   message?: string;
   attachments?: WireAttachment[];
@@ -54,6 +54,8 @@ type Ended = "answered" | "cutOff" | "stopped" | "failed";
 
 export interface ChatAnswer {
   conversation: string;
+  /** Its place in the conversation, from 0. */
+  turn: number;
   message: string;
   thinking?: string;
   state?: Ended;
@@ -66,7 +68,7 @@ export interface ChatAnswer {
 }
 
 /** What comes while an answer is written: first who answers, then the answer. */
-export type ChatPart = { delta: string } | { thinking: string } | { conversation: string };
+export type ChatPart = { delta: string } | { thinking: string } | { conversation: string; turn: number };
 
 export interface ListedConversation {
   conversation: string;

@@ -2,7 +2,12 @@
 import type { FromPage, Role, ShownTurn, ToPage } from "../src/chat/messages.ts";
 import { TurnElement } from "./turns.ts";
 
-declare function acquireVsCodeApi(): { postMessage(message: FromPage): void };
+/** What outlives the page: VS Code throws it away while another view is shown. */
+interface Kept {
+  draft: string;
+}
+
+declare function acquireVsCodeApi(): { postMessage(message: FromPage): void; getState(): Kept | undefined; setState(kept: Kept): void };
 
 const vscode = acquireVsCodeApi();
 const tell = (message: FromPage) => vscode.postMessage(message);
@@ -24,6 +29,28 @@ const send = byId<HTMLButtonElement>("send");
 
 let turns: ShownTurn[] = [];
 let elements: TurnElement[] = [];
+/** The question that is being changed. */
+let editing: number | undefined;
+
+function write(words: string): void {
+  message.value = words;
+  vscode.setState({ draft: words });
+}
+
+function edit(index: number | undefined): void {
+  editing = index;
+  write(index === undefined ? "" : (turns[index]?.question ?? ""));
+  status.textContent = index === undefined ? "" : "Sending forgets what followed this question. Escape leaves it as it was.";
+  message.focus();
+}
+
+/** Whose button goes away goes on in the composer, not at the page's beginning. */
+function keepingFocus(change: () => void): void {
+  const focused = document.activeElement;
+  change();
+  const gone = focused && (!focused.isConnected || focused.closest("[hidden]"));
+  if (gone) message.focus();
+}
 
 /** Follows the end of the conversation, unless the person has scrolled up to read. */
 function following(change: () => void): void {
@@ -70,12 +97,15 @@ function showAttachments(labels: string[]): void {
   );
 }
 
-window.addEventListener("message", ({ data }: MessageEvent<ToPage>) => {
+window.addEventListener("message", ({ data }: MessageEvent<ToPage>) => keepingFocus(() => hear(data)));
+
+function hear(data: ToPage): void {
   switch (data.type) {
     case "show":
       turns = [];
       elements = [];
       log.replaceChildren();
+      editing = undefined;
       for (const [index, turn] of data.turns.entries()) showTurn(index, turn);
       showAttachments(data.attachments);
       showRunning(data.running);
@@ -98,14 +128,15 @@ window.addEventListener("message", ({ data }: MessageEvent<ToPage>) => {
       message.focus();
       break;
   }
-});
+}
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   const words = message.value.trim();
   if (!words || send.hidden) return;
-  tell({ type: "ask", message: words, role: role.value as Role });
-  message.value = "";
+  tell({ type: "ask", message: words, role: role.value as Role, ...(editing === undefined ? {} : { index: editing }) });
+  editing = undefined;
+  write("");
 });
 
 message.addEventListener("keydown", (event) => {
@@ -117,12 +148,16 @@ message.addEventListener("keydown", (event) => {
     const last = turns.at(-1);
     if (!last) return;
     event.preventDefault();
-    message.value = last.question;
+    write(last.question);
   }
 });
 
+message.addEventListener("input", () => vscode.setState({ draft: message.value }));
+
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !stop.hidden) tell({ type: "stop" });
+  if (event.key !== "Escape") return;
+  if (!stop.hidden) tell({ type: "stop" });
+  else if (editing !== undefined) edit(undefined);
 });
 
 stop.addEventListener("click", () => tell({ type: "stop" }));
@@ -135,6 +170,8 @@ document.addEventListener("click", (event) => {
   const code = button.closest(".code")?.querySelector("pre code")?.textContent ?? "";
   if (attach === "selection" || attach === "file" || attach === "image") tell({ type: "attach", what: attach });
   else if (reference !== undefined) tell({ type: "open", index, reference: Number(reference) });
+  else if (act === "edit" && stop.hidden) edit(index);
+  else if (act === "edit") status.textContent = "An answer is still being written; stop it first.";
   else if (act === "regenerate") tell({ type: "regenerate" });
   else if (act === "insert") tell({ type: "insert", code });
   else if (act === "apply") tell({ type: "apply", index, code });
@@ -158,4 +195,5 @@ message.addEventListener("paste", (event) => {
   }
 });
 
+message.value = vscode.getState()?.draft ?? "";
 tell({ type: "ready" });

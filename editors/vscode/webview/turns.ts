@@ -39,7 +39,11 @@ export class TurnElement {
     const words = element("p", "words", turn.question);
     const files = element("ul", "files");
     files.append(...turn.attachments.map((name) => element("li", "", name)));
-    this.question.replaceChildren(words, ...(turn.attachments.length ? [files] : []));
+    const edit = element("button", "quiet edit", "Edit");
+    edit.type = "button";
+    edit.dataset["act"] = "edit";
+    edit.title = "Change this question and ask again; what follows it is forgotten";
+    this.question.replaceChildren(words, ...(turn.attachments.length ? [files] : []), ...(turn.repeatable ? [edit] : []));
     this.thoughts.textContent = turn.thinking;
     this.thinking.hidden = turn.thinking === "";
     this.growing.set(turn.answer);

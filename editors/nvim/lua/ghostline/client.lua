@@ -187,7 +187,7 @@ function M.attach(bufnr)
           M.status = status
         end
       end)
-      for _, buffer in ipairs(vim.lsp.get_buffers_by_client_id(client.id)) do
+      for buffer in pairs(client.attached_buffers) do
         add_folder(client, M.root(buffer))
       end
     end,

@@ -3,6 +3,7 @@
 --- `setup()` is optional: the plugin starts with the defaults of `ghostline.config`. The help is in
 --- `:help ghostline`.
 
+local builtin = require('ghostline.builtin')
 local client = require('ghostline.client')
 local config = require('ghostline.config')
 local ghost = require('ghostline.ghost')
@@ -19,7 +20,12 @@ local function map(key, action, description)
   end
   local older = vim.fn.maparg(key, 'i', false, true)
   vim.keymap.set('i', key, function()
-    if ghost.is_visible() then
+    if config.current.inline == 'builtin' then
+      -- Neovim's own client takes all of a text, and has nothing to take a part of it with.
+      if key == config.current.keymaps.accept and M.accept() then
+        return ''
+      end
+    elseif ghost.is_visible() then
       return '<Cmd>lua ' .. action .. '<CR>'
     end
     if older.callback then
@@ -47,8 +53,8 @@ end
 --- Gives a buffer its completions.
 local function attach(bufnr)
   local id = vim.api.nvim_buf_is_loaded(bufnr) and client.attach(bufnr)
-  if id and config.current.inline == 'builtin' and vim.lsp.inline_completion then
-    vim.lsp.inline_completion.enable(true, { bufnr = bufnr, client_id = id })
+  if id and config.current.inline == 'builtin' and ghost.is_enabled(bufnr) then
+    builtin.enable(true, bufnr)
   end
 end
 
@@ -56,7 +62,7 @@ end
 ---@param options ghostline.Config?
 function M.setup(options)
   local problems = config.set(options)
-  if config.current.inline == 'builtin' and not vim.lsp.inline_completion then
+  if config.current.inline == 'builtin' and not builtin.is_there() then
     table.insert(problems, "inline = 'builtin' needs Neovim 0.12")
     config.current.inline = 'plugin'
   end
@@ -92,6 +98,9 @@ end
 ---@param kind 'all'|'word'|'line'?
 ---@return boolean
 function M.accept(kind)
+  if config.current.inline == 'builtin' then
+    return (kind or 'all') == 'all' and builtin.accept()
+  end
   return ghost.accept(kind)
 end
 
@@ -123,6 +132,13 @@ function M.enable(on, here)
   end
   if not on then
     ghost.clear()
+  end
+  if config.current.inline == 'builtin' then
+    for _, bufnr in ipairs(vim.api.nvim_list_bufs()) do
+      if client.get(bufnr) then
+        builtin.enable(ghost.is_enabled(bufnr), bufnr)
+      end
+    end
   end
 end
 

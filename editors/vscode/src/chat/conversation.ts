@@ -22,6 +22,8 @@ interface Turn extends ShownTurn {
   attached: Attachment[];
   locations: Location[];
   role: Role;
+  /** Its place in the server's conversation; nothing where the server never took it. */
+  number?: number;
 }
 
 export class Conversation {
@@ -61,8 +63,7 @@ export class Conversation {
       role,
     };
     this.all.push(turn);
-    const asUri = this.client()?.code2ProtocolConverter.asUri ?? String;
-    await this.answer(turn, { message, attachments: attachments.flatMap((attachment) => wire(attachment, asUri)), role });
+    await this.answer(turn, { message, attachments: this.wired(attachments), role });
   }
 
   /** Asks the last question anew. */
@@ -70,7 +71,26 @@ export class Conversation {
     const turn = this.all.at(-1);
     if (this.running || !turn?.repeatable) return;
     Object.assign(turn, EMPTY, { locations: [] });
-    await this.answer(turn, { turn: -1, role: turn.role });
+    const { number, question, attached, role } = turn;
+    await this.answer(turn, number === undefined ? { message: question, attachments: this.wired(attached), role } : { turn: number, role });
+  }
+
+  /** Asks an earlier question anew in other words; what followed it is forgotten. `showAll` runs once it is. */
+  async rephrase(index: number, message: string, role: Role, attachments: Attachment[], showAll: () => void): Promise<void> {
+    const turn = this.all[index];
+    if (this.running || !turn?.repeatable) throw new Error("this question can't be asked anew now");
+    this.all.splice(index + 1);
+    Object.assign(turn, EMPTY, { locations: [], question: message, role });
+    // Without any, the turn keeps its own.
+    if (attachments.length) Object.assign(turn, { attached: attachments, attachments: attachments.map(({ label }) => label) });
+    showAll();
+    const sent = this.wired(turn.number === undefined ? turn.attached : attachments);
+    await this.answer(turn, { message, attachments: sent, role, ...(turn.number === undefined ? {} : { turn: turn.number }) });
+  }
+
+  private wired(attachments: Attachment[]) {
+    const asUri = this.client()?.code2ProtocolConverter.asUri ?? String;
+    return attachments.flatMap((attachment) => wire(attachment, asUri));
   }
 
   async stop(): Promise<void> {
@@ -193,6 +213,7 @@ export class Conversation {
           if (this.all[index] === turn) this.post({ type: "thinking", index, text: part.thinking });
         } else if (this.all[index] === turn) {
           this.keep(part.conversation);
+          turn.number = part.turn;
         }
       });
       const conversation = this.id === undefined ? {} : { conversation: this.id };
@@ -211,6 +232,7 @@ export class Conversation {
 
   private ended(turn: Turn, index: number, answer: ChatAnswer): void {
     if (this.all[index] === turn) this.keep(answer.conversation);
+    turn.number = answer.turn;
     turn.answer = answer.message;
     turn.thinking = answer.thinking ?? turn.thinking;
     turn.state = answer.state ?? "answered";
@@ -231,11 +253,11 @@ const EMPTY = {
   repeatable: true,
 };
 
-function shown({ attached: _, locations: __, role: ___, ...turn }: Turn): ShownTurn {
+function shown({ attached: _, locations: __, role: ___, number: ____, ...turn }: Turn): ShownTurn {
   return turn;
 }
 
-function kept(turn: KeptTurn): Turn {
+function kept(turn: KeptTurn, number: number): Turn {
   const locations = turn.references ?? [];
   return {
     ...EMPTY,
@@ -249,6 +271,7 @@ function kept(turn: KeptTurn): Turn {
     references: locations.map(label),
     attached: [],
     role: "auto",
+    number,
   };
 }
 

@@ -32,7 +32,8 @@ export type ToPage =
 
 export type FromPage =
   | { type: "ready" }
-  | { type: "ask"; message: string; role: Role }
+  /** `index` is the turn that is asked anew with other words. */
+  | { type: "ask"; message: string; role: Role; index?: number }
   | { type: "stop" }
   | { type: "regenerate" }
   | { type: "new" }

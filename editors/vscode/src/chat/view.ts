@@ -53,7 +53,10 @@ export class ChatView implements vscode.WebviewViewProvider {
       else this.atReady.push(then);
     }
     await vscode.commands.executeCommand(`${VIEW}.focus`);
-    this.post({ type: "focus" });
+    // A page that does not listen yet would miss it.
+    const focus = () => this.post({ type: "focus" });
+    if (this.ready) focus();
+    else this.atReady.push(focus);
   }
 
   /** Asks about the selection. */
@@ -132,7 +135,9 @@ export class ChatView implements vscode.WebviewViewProvider {
         const attachments = this.attachments;
         this.attachments = [];
         this.post({ type: "attachments", attachments: [] });
-        return this.conversation.ask(message.message, message.role, attachments);
+        const { index, message: words, role } = message;
+        if (index === undefined) return this.conversation.ask(words, role, attachments);
+        return this.conversation.rephrase(index, words, role, attachments, () => this.showAll());
       }
       case "stop":
         return this.conversation.stop();

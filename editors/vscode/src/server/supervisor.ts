@@ -15,6 +15,9 @@ export type Phase =
   | { kind: "running"; status: Status }
   | { kind: "stopped"; why: string };
 
+/** How often a missing program is looked for: somebody may be building it. */
+const LOOK_AGAIN_MS = 5_000;
+
 export class Supervisor implements vscode.Disposable {
   /** Runs with every client that is up, before its first document is asked about. */
   readonly onDidStart: vscode.Event<LanguageClient>;
@@ -30,6 +33,7 @@ export class Supervisor implements vscode.Disposable {
   private readonly phases = new vscode.EventEmitter<Phase>();
   /** Starts and stops, one after the other. */
   private queue: Promise<void> = Promise.resolve();
+  private looking: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly context: vscode.ExtensionContext,
@@ -55,6 +59,7 @@ export class Supervisor implements vscode.Disposable {
   }
 
   dispose(): void {
+    clearTimeout(this.looking);
     this.started.dispose();
     this.ended.dispose();
     this.phases.dispose();
@@ -72,17 +77,34 @@ export class Supervisor implements vscode.Disposable {
     }
   }
 
-  private async start(): Promise<void> {
-    this.enter({ kind: "starting" });
-    const setting = vscode.workspace.getConfiguration("ghostline").get<string>("server.path", "");
-    const found = await find({
+  private look(setting: string) {
+    return find({
       setting,
       extensionPath: this.context.extensionPath,
       home: homedir(),
       searchPath: process.env["PATH"] ?? "",
       windows: process.platform === "win32",
     });
+  }
+
+  /** Starts as soon as the program is there. */
+  private lookAgain(setting: string): void {
+    this.looking = setTimeout(async () => {
+      const found = await this.look(setting);
+      // The person may have set another meanwhile.
+      if (this.phase.kind !== "missing") return;
+      if (found) await this.restart();
+      else this.lookAgain(setting);
+    }, LOOK_AGAIN_MS);
+  }
+
+  private async start(): Promise<void> {
+    clearTimeout(this.looking);
+    this.enter({ kind: "starting" });
+    const setting = vscode.workspace.getConfiguration("ghostline").get<string>("server.path", "");
+    const found = await this.look(setting);
     if (!found) {
+      this.lookAgain(setting);
       const why = setting
         ? `ghostline.server.path names no program: ${setting}`
         : "The ghostline program is neither on PATH nor in Cargo's folder of programs";

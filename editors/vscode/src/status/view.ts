@@ -59,11 +59,15 @@ function running(status: Status, latencyMs: number | undefined): View {
   }
 }
 
+/** What a status bar has room for. */
+const MOST_CHARACTERS = 28;
+
 /** `qwen2.5-coder:1.5b` of `hf.co/someone/qwen2.5-coder:1.5b-base-q4_K_M`. */
 export function short(model: string | undefined): string {
   if (!model) return "ghostline";
   const name = model.split("/").at(-1) ?? model;
-  return name.replace(/(-base|-instruct)?-q\d\w*$/i, "");
+  const bare = name.replace(/\.gguf$/i, "").replace(/(-base|-instruct)?-q\d\w*$/i, "");
+  return bare.length > MOST_CHARACTERS ? `${bare.slice(0, MOST_CHARACTERS - 1)}…` : bare;
 }
 
 function said(text: string, title: string, severity: View["severity"] = "none"): View {

@@ -66,7 +66,7 @@ class Editor {
     writeFileSync(config, "");
     mkdirSync(join(userData, "User"), { recursive: true });
     mkdirSync(join(userData, "Machine"));
-    writeFileSync(join(userData, "User/settings.json"), JSON.stringify(SETTINGS));
+    setUser(folder, {});
     setProgram(folder, required("GHOSTLINE_BIN"));
     const common = ["--user-data-dir", userData, "--extensions-dir", extensions, "--config", config];
     const installed = spawnSync(process.execPath, [entry, ...common, "--install-extension", required("GHOSTLINE_VSIX")], { encoding: "utf8" });
@@ -107,6 +107,11 @@ class Editor {
   }
 }
 
+/** The person's own settings: the tests' with `more`. */
+function setUser(folder: string, more: Record<string, unknown>): void {
+  writeFileSync(join(folder, "user/User/settings.json"), JSON.stringify({ ...SETTINGS, ...more }));
+}
+
 /** The setting has scope `machine`, which VS Code reads from a file of its own. */
 function setProgram(folder: string, program: string): void {
   writeFileSync(join(folder, "user/Machine/settings.json"), JSON.stringify({ "ghostline.server.path": program }));
@@ -114,13 +119,14 @@ function setProgram(folder: string, program: string): void {
 
 let editor: Promise<Editor> | undefined;
 
-/** Has the extension look for another program while `act` runs. */
-export async function withProgram(program: string, act: () => Promise<void>): Promise<void> {
+/** Has the extension look for another program, in the tests' folder, while `act` runs. */
+export async function withProgram(name: string, act: (program: string) => Promise<void>): Promise<void> {
   const folder = (await editor)?.folder;
   if (!folder) throw new Error("no editor runs");
+  const program = join(folder, name);
   setProgram(folder, program);
   try {
-    await act();
+    await act(program);
   } finally {
     setProgram(folder, required("GHOSTLINE_BIN"));
   }
@@ -141,6 +147,8 @@ export interface Scene {
   backendArgs?: string[];
   /** Settings of the workspace. */
   settings?: Record<string, unknown>;
+  /** The person's own settings in this window. */
+  user?: Record<string, unknown>;
 }
 
 export interface Stage {
@@ -167,6 +175,7 @@ export async function onStage(name: string, scene: Scene, act: (stage: Stage) =>
     ...scene.settings,
   };
   writeFileSync(join(work, ".vscode/settings.json"), JSON.stringify(settings));
+  if (scene.user) setUser(root, scene.user);
   const page = await browser.newPage();
   try {
     await page.goto(`http://127.0.0.1:${port}/?folder=${encodeURIComponent(work)}`);
@@ -177,6 +186,7 @@ export async function onStage(name: string, scene: Scene, act: (stage: Stage) =>
     throw error;
   } finally {
     await page.close();
+    if (scene.user) setUser(root, {});
     await backend.stop();
   }
 }

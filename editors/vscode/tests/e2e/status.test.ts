@@ -1,4 +1,5 @@
 /** What the status bar says, and what is behind it. */
+import { rmSync, symlinkSync } from "node:fs";
 import { after, test } from "node:test";
 import { command, ghostIs, ghostIsGone, openAtEnd, pageWith, picture, statusIs } from "./actions.ts";
 import { onStage, stopEditor, withProgram } from "./editor.ts";
@@ -30,13 +31,17 @@ test("without a backend it says so", async () => {
   });
 });
 
-test("without the program it says so, and it starts when the setting is right", async () => {
+test("without the program it says so, and it starts when the program or the right setting is there", async () => {
   await onStage("missing", { files: FILES, rules: RULES }, async ({ page }) => {
     await statusIs(page, /qwen2\.5-coder/);
-    await withProgram("/nowhere/ghostline", async () => {
+    await withProgram("not-built-yet", async (program) => {
       await statusIs(page, /no program/);
       await picture(page, "status-no-program");
+      symlinkSync(process.env["GHOSTLINE_BIN"] as string, program);
+      await statusIs(page, /qwen2\.5-coder/);
+      rmSync(program);
     });
+    await withProgram("nowhere", () => statusIs(page, /no program/));
     await statusIs(page, /qwen2\.5-coder/);
   });
 });

@@ -52,6 +52,8 @@ test("short names", () => {
     ["qwen2.5-coder:1.5b-base-q4_K_M", "qwen2.5-coder:1.5b"],
     ["hf.co/someone/qwen3-coder:30b-a3b-q4_K_M", "qwen3-coder:30b-a3b"],
     ["qwen2.5-coder-0.5b", "qwen2.5-coder-0.5b"],
+    ["/models/mine-q4_0.gguf", "mine"],
+    ["sha256-1d9614638d18024d0fbb36575a15f130.gguf", "sha256-1d9614638d18024d0fbb…"],
   ];
   for (const [model, expected] of table) assert.equal(short(model), expected);
 });
