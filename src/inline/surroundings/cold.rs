@@ -56,20 +56,24 @@ impl Shared {
         let tokens = soon.clamp(FEWEST_TOKENS, budget.prefix_tokens.max(FEWEST_TOKENS));
         let prefix_tokens = tokens - tokens / SUFFIX_SHARE;
         let text = &document.text;
-        let cut_from = |line| {
-            let window = window::cut_from(text, offset_bytes, line, tokens / SUFFIX_SHARE);
-            let fits = window.above.len() <= budget.prefix_tokens * BYTES_PER_TOKEN;
-            let prompt = fits.then(|| lay_out_window(route, block, window))?;
-            let (part, whole) = CHEAPER;
-            (self.tokens_to_compute(route, &prompt) * whole <= cost * part).then_some(prompt)
-        };
         let cursor_line = text.byte_to_line(offset_bytes.min(text.len_bytes()));
+        let cut_from = |line| {
+            let bytes = text.line_to_byte(cursor_line) - text.line_to_byte(line);
+            if bytes > budget.prefix_tokens * BYTES_PER_TOKEN {
+                return None;
+            }
+            let window = window::cut_from(text, offset_bytes, line, tokens / SUFFIX_SHARE);
+            let prompt = lay_out_window(route, block, window);
+            let (part, whole) = CHEAPER;
+            let is_cheap = self.tokens_to_compute(route, &prompt) * whole <= cost * part;
+            is_cheap.then_some((line, prompt))
+        };
         let before = self
             .short()
             .take_if(|short| short.uri == document.uri && short.line <= cursor_line);
         let first = window::first_line_at(text, offset_bytes, prefix_tokens);
-        let lines = before.map(|short| short.line).into_iter().chain([first]);
-        let Some((line, prompt)) = lines.filter_map(|l| Some((l, cut_from(l)?))).next() else {
+        let mut lines = before.map(|short| short.line).into_iter().chain([first]);
+        let Some((line, prompt)) = lines.find_map(cut_from) else {
             return usual;
         };
         *self.short() = Some(Short {

@@ -71,8 +71,8 @@ impl Speed {
     )]
     fn tokens_in_time(&self) -> Option<usize> {
         let (first_s, token_s) = self.first_s.zip(self.token_s)?;
-        let tokens = ((FIRST_TOKEN_BY_S - first_s).max(0.0) / token_s) as usize;
-        Some(tokens.max(FEW_TOKENS as usize))
+        let in_time = ((FIRST_TOKEN_BY_S - first_s).max(0.0) / token_s) as usize;
+        Some(in_time.max(FEW_TOKENS as usize))
     }
 }
 
@@ -264,5 +264,29 @@ impl Shared {
         let warming = slot.take().filter(|warming| !warming.is_finished())?;
         warming.abort();
         Some(warming)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cached_in_front_and_what_has_moved() {
+        let prompt = |text: &str| vec![Segment::Special("<pre>"), Segment::Text(text.into())];
+        let sent = prompt("one\ntwo\nthree\nfour");
+        // (prompt, bytes in front, bytes of lines that are there)
+        for (text, in_front, moved) in [
+            ("one\ntwo\nthree\nfour", 5 + 18, 5 + 18),
+            // The window's first line is dropped.
+            ("two\nthree\nfour", 5, 5 + 14),
+            // A line comes in between; the last one is longer.
+            ("one\nnew\ntwo\nfour and", 5 + 4, 5 + 8),
+            ("other", 5 + 1, 5),
+        ] {
+            let prompt = prompt(text);
+            assert_eq!(bytes_in_front(&prompt, &sent), in_front, "{text:?}");
+            assert_eq!(bytes_moved(&prompt, &sent), moved, "{text:?}");
+        }
     }
 }
