@@ -149,7 +149,8 @@ pub fn default_name(source: &str, target: Target) -> String {
         let cut = lower.strip_suffix(full)?.trim_end_matches(['-', '_', '.']);
         source.get(..cut.len())
     });
-    let stem = stem.unwrap_or(source);
+    // A file may be called by nothing else.
+    let stem = stem.filter(|stem| !stem.is_empty()).unwrap_or(source);
     let joint = if stem.ends_with(':') { "" } else { "-" };
     format!("{stem}{joint}{}", target.name())
 }
@@ -161,6 +162,7 @@ mod naming {
     #[test]
     fn names_say_what_is_in_them() {
         for (source, expect) in [
+            ("F16", "F16-q5_K_M"),
             (
                 "qwen2.5-coder:1.5b-base-fp16",
                 "qwen2.5-coder:1.5b-base-q5_K_M",

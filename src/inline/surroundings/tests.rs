@@ -11,7 +11,7 @@ use crate::inline::{Engine, Trace};
 use crate::metrics::Metrics;
 use crate::prompt::block_tests::{block, snippet};
 use crate::prompt::{Block, Segment};
-use crate::router::{RoleState, Router};
+use crate::router::{RoleState, Route, Router};
 use std::sync::Arc;
 
 fn trace(computed_tokens: u32) -> Trace {
@@ -27,17 +27,23 @@ fn trace(computed_tokens: u32) -> Trace {
     }
 }
 
+/// An oracle, the way to it, an engine over both, and a long document.
+fn over_400_lines() -> (Oracle, Arc<Route>, Engine, Document) {
+    let oracle = Oracle::new(OracleOptions::default(), 1);
+    let router = Router::fixed(Arc::new(oracle.clone()), MODEL);
+    let RoleState::Ready(route) = router.route(crate::config::Role::Completion) else {
+        unreachable!("a fixed router is ready")
+    };
+    let engine = Engine::new(router, Arc::default(), Arc::<Metrics>::default());
+    let lines = (0..400).map(|n| format!("    let a{n} = found(uri, {n});\n"));
+    let document = Document::new("file:///a.rs", 1, "rust", &lines.collect::<String>());
+    (oracle, route, engine, document)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_place_where_the_cursor_rests_is_warmed_where_a_cold_prompt_is_late() {
     for (first_ms, warmed) in [(20, false), (60, true)] {
-        let oracle = Oracle::new(OracleOptions::default(), 1);
-        let router = Router::fixed(Arc::new(oracle.clone()), MODEL);
-        let RoleState::Ready(route) = router.route(crate::config::Role::Completion) else {
-            unreachable!("a fixed router is ready")
-        };
-        let engine = Engine::new(router, Arc::default(), Arc::<Metrics>::default());
-        let lines = (0..400).map(|n| format!("    let a{n} = found(uri, {n});\n"));
-        let document = Document::new("file:///a.rs", 1, "rust", &lines.collect::<String>());
+        let (oracle, route, engine, document) = over_400_lines();
         let warm_ups = || {
             let generations = oracle.ledger().generations;
             assert!(generations.iter().all(|g| g.priority == Priority::WarmUp));
@@ -66,14 +72,7 @@ async fn a_place_where_the_cursor_rests_is_warmed_where_a_cold_prompt_is_late() 
 
 #[tokio::test(start_paused = true)]
 async fn a_cold_window_is_short_and_grows_until_the_cursor_rests() {
-    let oracle = Oracle::new(OracleOptions::default(), 1);
-    let router = Router::fixed(Arc::new(oracle.clone()), MODEL);
-    let RoleState::Ready(route) = router.route(crate::config::Role::Completion) else {
-        unreachable!("a fixed router is ready")
-    };
-    let engine = Engine::new(router, Arc::default(), Arc::<Metrics>::default());
-    let lines = (0..400).map(|n| format!("    let a{n} = found(uri, {n});\n"));
-    let document = Document::new("file:///a.rs", 1, "rust", &lines.collect::<String>());
+    let (oracle, route, engine, document) = over_400_lines();
     let place = |line: usize| document.text.line_to_byte(line) + 4;
     // Lines of the prompt at a line, with what stands there; the first of them.
     let window = |line: usize| {
