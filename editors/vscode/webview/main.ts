@@ -196,4 +196,6 @@ message.addEventListener("paste", (event) => {
 });
 
 message.value = vscode.getState()?.draft ?? "";
+// Until here nobody would hear what is typed.
+message.disabled = false;
 tell({ type: "ready" });

@@ -227,7 +227,7 @@ function page(webview: vscode.Webview, extension: vscode.Uri): string {
 <form id="composer" aria-label="Ask">
 <ul id="attachments" aria-label="Attached"></ul>
 <label for="message" class="unseen">Question</label>
-<textarea id="message" rows="3" placeholder="Ask about your code, or /explain, /fix, /test, /plan, /search" aria-describedby="keys"></textarea>
+<textarea id="message" disabled rows="3" placeholder="Ask about your code, or /explain, /fix, /test, /plan, /search" aria-describedby="keys"></textarea>
 <p id="keys" class="unseen">Enter sends, Shift+Enter begins a new line, Escape stops an answer.</p>
 <div class="row">
 <button type="button" class="quiet" data-attach="selection" title="Attach the selection of the editor">Selection</button>
