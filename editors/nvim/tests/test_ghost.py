@@ -161,6 +161,12 @@ def test_an_explicit_trigger_asks_where_nothing_comes_by_itself(vim, ollama):
     vim.wait_for("a ghost", "require('ghostline.ghost').is_visible()")
 
 
+def test_what_is_asked_for_with_the_next_key_is_not_asked_away(vim, ollama):
+    # All keys are there before Neovim tells of a change.
+    typing(vim, ollama, "", "value = 1;<M-\\>", [" other"])
+    vim.wait_for_ghost(" other")
+
+
 def test_copied_text_is_told(vim, ollama):
     vim.open("a.py", "def helper(alpha, beta):\n    return alpha\n")
     vim.ready()

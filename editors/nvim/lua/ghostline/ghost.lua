@@ -236,14 +236,20 @@ local function request(explicit)
   pending = id and { id = id, client = server } or nil
 end
 
+--- Which text the cursor is in, and where.
+local function place()
+  local bufnr = vim.api.nvim_get_current_buf()
+  local cursor = vim.api.nvim_win_get_cursor(0)
+  return ('%d %d %d %d'):format(bufnr, vim.api.nvim_buf_get_changedtick(bufnr), cursor[1], cursor[2])
+end
+
 --- The text or the cursor may be elsewhere: keeps what belongs, asks where something changed.
 function M.update()
   local bufnr = vim.api.nvim_get_current_buf()
   if not M.is_enabled(bufnr) or not inserting() or vim.fn.reg_executing() ~= '' then
     return M.clear()
   end
-  local cursor = vim.api.nvim_win_get_cursor(0)
-  local now = ('%d %d %d %d'):format(bufnr, vim.api.nvim_buf_get_changedtick(bufnr), cursor[1], cursor[2])
+  local now = place()
   if now == seen then
     return
   end
@@ -262,6 +268,9 @@ end
 --- Asks here and now, also where no ghost comes by itself.
 function M.trigger()
   if inserting() then
+    -- Neovim tells of a change once no key is left to read: that of the key before this one is told later.
+    seen, dismissed = place(), nil
+    redraw()
     request(true)
   end
 end
