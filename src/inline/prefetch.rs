@@ -3,9 +3,9 @@
 //! Two places are worth a guess. While a whole ghost text is shown: the end of it, where the editor will
 //! ask as soon as it is accepted; the prompt differs from the one before in a few last tokens, so the
 //! guess costs little. For a person who types everything that guess waits until some of the ghost text was
-//! typed and little is left. And once a statement was accepted: the line below, where the person goes with Enter. Both
-//! run at the lowest priority, in the one slot there is, and only while nothing else wants it; any real
-//! request that they do not fit ends them.
+//! typed and little is left. And once a statement was accepted: the line below, where the person goes with
+//! Enter. Both run at the lowest priority, in the one slot there is, and only while nothing else wants it;
+//! any real request that they do not fit ends them.
 
 use super::place::opener_of;
 use super::wanted::Prediction;

@@ -59,7 +59,7 @@ export class Supervisor implements vscode.Disposable {
   }
 
   dispose(): void {
-    clearTimeout(this.looking);
+    this.stopLooking();
     this.started.dispose();
     this.ended.dispose();
     this.phases.dispose();
@@ -87,19 +87,25 @@ export class Supervisor implements vscode.Disposable {
     });
   }
 
+  private stopLooking(): void {
+    clearTimeout(this.looking);
+    this.looking = undefined;
+  }
+
   /** Starts as soon as the program is there. */
   private lookAgain(setting: string): void {
-    this.looking = setTimeout(async () => {
+    const own = setTimeout(async () => {
       const found = await this.look(setting);
-      // The person may have set another meanwhile.
-      if (this.phase.kind !== "missing") return;
+      // Ended meanwhile, or begun anew with another setting.
+      if (this.looking !== own) return;
       if (found) await this.restart();
       else this.lookAgain(setting);
     }, LOOK_AGAIN_MS);
+    this.looking = own;
   }
 
   private async start(): Promise<void> {
-    clearTimeout(this.looking);
+    this.stopLooking();
     this.enter({ kind: "starting" });
     const setting = vscode.workspace.getConfiguration("ghostline").get<string>("server.path", "");
     const found = await this.look(setting);
