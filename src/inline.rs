@@ -9,6 +9,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -62,9 +63,10 @@ use trigger::Files;
 /// Bits of a completion's number that count; those above tell the engine. Clients keep 53 bits exactly.
 const ENGINE_BITS: u32 = 40;
 
-/// Turns of the runtime in which a request reaches the connection: the generation's task, the
-/// connection's own, and one in which this task was not polled by the runtime but by its caller.
-const SENDING_TURNS: usize = 3;
+/// How long the parser waits after a request was made. It takes less to send it; and a server on this
+/// machine, which the system likes to wake on the sender's core, starts on it before the parser does.
+/// No model answers sooner.
+const SENDING: Duration = Duration::from_millis(1);
 
 /// The completion engine: cache, the generation in flight, and who waits.
 #[derive(Debug)]
@@ -225,9 +227,7 @@ impl Engine {
             .ok_or(Nothing::NoBackend)?;
         let mut watch = self.generate(&route, origin, &target, &settings, None);
         // The request goes out first; the parser works while the model does.
-        for _ in 0..SENDING_TURNS {
-            tokio::task::yield_now().await;
-        }
+        tokio::time::sleep(SENDING).await;
         while self.syntax.prepare(&target.document, target.offset_bytes) {
             tokio::task::yield_now().await;
         }
