@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `worker` | the thread: which model works on what, which models are in memory |
 //! | `worker/engine` | one model at work: place, compute, put aside |
+//! | `worker/caches` | a small context for what is typed, a large one for what is talked about |
 //! | `chat` | a conversation laid out by the model's own template |
 //! | `embedder` | texts to vectors |
 //! | `queue` | who goes first |

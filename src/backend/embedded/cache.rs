@@ -36,7 +36,7 @@ use super::splice::MOST_RUNS;
 
 /// Sequences kept at once: two or three files in turn, and a chat. They share the context's cells,
 /// so one more costs nothing until it is used.
-const SEQUENCES: usize = 4;
+pub(super) const SEQUENCES: usize = 4;
 
 /// Sequences for the runs of unfinished splices: two prompts can be put aside in the middle of one.
 /// They come after the others.
@@ -150,11 +150,6 @@ impl<'model> Cache<'model> {
             turns_keys: false,
             _interrupt: Arc::clone(interrupt),
         })
-    }
-
-    /// The most tokens that prompt and answer may have together.
-    pub(super) fn capacity_tokens(&self) -> usize {
-        self.capacity_tokens
     }
 
     /// Tokens computed since the start, prompts and answers, measurements left out.

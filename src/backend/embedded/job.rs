@@ -203,6 +203,12 @@ impl Job {
         capacity_tokens - answer_tokens.clamp(1, (capacity_tokens / 2).max(1))
     }
 
+    /// Tokens of its prompt and of the longest answer to it.
+    pub(super) fn most_tokens(&self) -> usize {
+        let answer_tokens = usize::try_from(self.request.max_tokens).unwrap_or(usize::MAX);
+        self.prompt_tokens.saturating_add(answer_tokens)
+    }
+
     /// Takes the conversation as it was laid out.
     pub(super) fn begin_conversation(&mut self, laid_out: LaidOut) {
         self.prompt_tokens = laid_out.tokens.len();

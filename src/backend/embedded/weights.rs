@@ -14,6 +14,8 @@ use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 use super::gguf::Gguf;
 use super::gpu::{self, Sizes};
 use super::speed::BATCH_TOKENS;
+use super::worker::typing_tokens;
+use crate::backend::PromptBudget;
 use crate::prompt::fim::Family;
 
 /// Bytes of one cached number; the cache is kept in 16-bit floats.
@@ -207,8 +209,13 @@ fn refuse_encoder(path: &Path, gguf: &Gguf) -> Result<(), String> {
 /// Memory that a model needs: weights, keys and values, and what one batch is computed in.
 fn needed_bytes(gguf: &Gguf, context_tokens: u32) -> u64 {
     let trained_tokens = gguf.of_architecture("context_length").unwrap_or(u64::MAX);
-    let context_tokens = u64::from(context_tokens).min(trained_tokens);
-    gguf.size_bytes + cache_bytes(gguf, context_tokens).unwrap_or(0) + compute_bytes(gguf)
+    let whole = u64::from(context_tokens).min(trained_tokens);
+    // On a processor completions have a context of their own beside the whole one.
+    let whole_32 = u32::try_from(whole).unwrap_or(u32::MAX);
+    let typing = typing_tokens(PromptBudget::SMALLEST, whole_32).map_or(0, u64::from);
+    let contexts = 1 + u64::from(typing > 0);
+    let cache_bytes = cache_bytes(gguf, whole + typing).unwrap_or(0);
+    gguf.size_bytes + cache_bytes + contexts * compute_bytes(gguf)
 }
 
 /// Bytes of the keys and values of `context_tokens` tokens; `None` for an unusual architecture.

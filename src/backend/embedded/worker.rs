@@ -6,6 +6,7 @@
 //! that model. Where memory is short the model unused for longest gives way, though never for work that
 //! nobody waits for; one that nobody used for long is unloaded.
 
+mod caches;
 mod engine;
 mod resident;
 mod words;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+pub(super) use self::caches::typing_tokens;
 use self::engine::Turn;
 use self::resident::Resident;
 use super::job::{Loaded, Task};

@@ -10,7 +10,8 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::vocab::LlamaVocab;
 
-use super::super::cache::{Cache, Extended, Refreshed};
+use super::super::EmbeddedModel;
+use super::super::cache::{Extended, Refreshed};
 use super::super::chat::Chat;
 use super::super::embedder::Embedder;
 use super::super::healing::Pieces;
@@ -19,8 +20,8 @@ use super::super::kept::Kept;
 use super::super::shared::Shared;
 use super::super::speed::{Pace, Speed};
 use super::super::threads::Threads;
-use super::super::{EmbeddedModel, weights};
 use super::Ready;
+use super::caches::{Caches, Purpose};
 use super::resident::Weights;
 use crate::backend::{Priority, StopReason};
 
@@ -39,7 +40,7 @@ pub(super) struct Engine<'a> {
     pub(super) chat: Chat,
     /// Made when the first text is embedded.
     pub(super) embedder: Option<Embedder<'a>>,
-    pub(super) cache: Cache<'a>,
+    pub(super) caches: Caches<'a>,
     pub(super) speed: Speed,
     threads: Threads,
     /// `None` where nothing is kept.
@@ -71,16 +72,7 @@ impl<'a> Engine<'a> {
     pub(super) fn of(weights: &'a Weights) -> Result<Self, String> {
         let (shared, model) = (&*weights.shared, &weights.loaded);
         let options = &shared.options;
-        let threads = i32::try_from(options.thread_count()).unwrap_or(i32::MAX);
-        let mut cache = Cache::new(
-            weights::backend()?,
-            model,
-            options.context_tokens,
-            threads,
-            options.splicing,
-            &shared.interrupt,
-        )?;
-        let speed = cache.measure()?;
+        let (caches, speed) = Caches::new(model, options, &shared.interrupt, weights.first)?;
         let vocab = model.vocab();
         Ok(Self {
             shared,
@@ -90,7 +82,7 @@ impl<'a> Engine<'a> {
             weights: model,
             chat: Chat::of(model),
             embedder: None,
-            cache,
+            caches,
             speed,
             threads: Threads::new(options.thread_count(), Instant::now()),
             kept: options
@@ -110,12 +102,15 @@ impl<'a> Engine<'a> {
     /// Computes a chunk anew. `false` when there is nothing to do.
     pub(super) fn refresh(&mut self, ready: &Ready) -> bool {
         let chunk_tokens = self.refresh_pace.chunk_tokens(self.speed);
-        let before = self.cache.computed_tokens();
+        let Some(cache) = self.caches.typing() else {
+            return false;
+        };
+        let before = cache.computed_tokens();
         let working = self.shared.busy.working();
         let step = self.shared.interrupt.nobodys_work();
         // Whoever came before the step began is not told that it did.
         let refreshed = if self.shared.queue.is_empty(|task| ready.allows(task)) {
-            self.cache.refresh(chunk_tokens)
+            cache.refresh(chunk_tokens)
         } else {
             Ok(Refreshed::Interrupted)
         };
@@ -123,7 +118,7 @@ impl<'a> Engine<'a> {
         match refreshed {
             Ok(Refreshed::Chunk) => {
                 self.refresh_pace.speed_up();
-                let computed = self.cache.computed_tokens() - before;
+                let computed = cache.computed_tokens() - before;
                 self.shared.count_refreshed(computed);
                 self.show_stale();
             }
@@ -142,14 +137,18 @@ impl<'a> Engine<'a> {
     pub(super) fn generate(&mut self, job: &mut Job, ready: &Ready) -> Result<Turn, String> {
         self.lay_out(job)?;
         let pieces = self.pieces.as_ref();
-        job.encode_prompt(&self.vocab, pieces, self.cache.capacity_tokens())?;
-        if job.cached_tokens.is_none() && job.priority() != Priority::Chat {
-            self.load_kept(&job.history);
-        }
+        let capacity_tokens = self.caches.capacity_tokens() as usize;
+        job.encode_prompt(&self.vocab, pieces, capacity_tokens)?;
+        let talks = job.priority() == Priority::Chat;
+        let purpose = self.caches.purpose_of(job.most_tokens(), talks);
         // An answer that a person asked for is not built on cells that saw other text.
-        let may_move = job.priority() != Priority::Chat;
+        let may_move = !talks && purpose == Purpose::Typing;
+        if job.cached_tokens.is_none() && may_move {
+            self.load_kept(&job.history)?;
+        }
         let placed = self
-            .cache
+            .caches
+            .of(purpose)?
             .place(&job.history, job.prompt_tokens(), may_move)?;
         if job.cached_tokens.is_none() {
             self.shared.count_moved(placed.moved_tokens);
@@ -161,7 +160,8 @@ impl<'a> Engine<'a> {
             return Ok(Turn::Ended);
         }
         loop {
-            let interruptible = self.cache.can_be_interrupted().then(|| {
+            let cache = self.caches.of(purpose)?;
+            let interruptible = cache.can_be_interrupted().then(|| {
                 let interrupt = &self.shared.interrupt;
                 interrupt.work(job.number, job.priority())
             });
@@ -177,14 +177,12 @@ impl<'a> Engine<'a> {
                 return Ok(Turn::PutAside);
             }
             let chunk_tokens = job.pace.chunk_tokens(self.speed);
-            let before = self.cache.computed_tokens();
+            let before = cache.computed_tokens();
             let started = Instant::now();
             let choose = |logits: &[f32]| job.choose(self.pieces.as_ref(), logits);
-            let step = self
-                .cache
-                .extend(placed.slot, &job.history, chunk_tokens, choose)?;
+            let step = cache.extend(placed.slot, &job.history, chunk_tokens, choose)?;
             drop(interruptible);
-            let computed = self.cache.computed_tokens() - before;
+            let computed = cache.computed_tokens() - before;
             if computed > 0 {
                 self.shared.count_step(computed);
             }
@@ -210,7 +208,7 @@ impl<'a> Engine<'a> {
                 }
                 Extended::Next(token) => {
                     if job.is_at_typed_text() {
-                        self.cache.remember(&job.history);
+                        self.caches.of(purpose)?.remember(&job.history);
                     }
                     if job.accept(&self.vocab, token) == Accepted::Finished {
                         return Ok(Turn::Ended);
@@ -225,17 +223,18 @@ impl<'a> Engine<'a> {
     }
 
     /// Puts what was kept of a prompt into the cache, where that is quicker than computing it.
-    fn load_kept(&mut self, history: &[LlamaToken]) {
+    fn load_kept(&mut self, history: &[LlamaToken]) -> Result<(), String> {
         let Some(kept) = &mut self.kept else {
-            return;
+            return Ok(());
         };
-        let cached = self.cache.cached_prefix(history);
+        let cache = self.caches.of(Purpose::Typing)?;
+        let cached = cache.cached_prefix(history);
         let per_second = self.speed.prompt_tokens_per_second;
         let Some(found) = kept.find(history, cached, per_second) else {
-            return;
+            return Ok(());
         };
         let loaded = if kept.check(&found.path) {
-            self.cache.load(&found.path, found.len)
+            cache.load(&found.path, found.len)
         } else {
             Ok(false)
         };
@@ -246,22 +245,23 @@ impl<'a> Engine<'a> {
                 kept.forget(&found.path);
             }
         }
+        Ok(())
     }
 
     /// Keeps the prompts that are worth it. The sequences are cut for that: it is the end.
     fn keep_prompts(&mut self) {
-        let Some(kept) = &mut self.kept else {
+        let (Some(kept), Some(cache)) = (&mut self.kept, self.caches.typing()) else {
             return;
         };
-        for slot in self.cache.keepable() {
-            let Ok((tokens, bytes)) = self.cache.cut_to_keep(slot) else {
+        for slot in cache.keepable() {
+            let Ok((tokens, bytes)) = cache.cut_to_keep(slot) else {
                 return;
             };
             let per_second = self.speed.prompt_tokens_per_second;
             if kept.has(&tokens) || !Kept::is_worth(tokens.len(), bytes, per_second) {
                 continue;
             }
-            if let Err(message) = kept.keep(&tokens, |path| self.cache.save(slot, path)) {
+            if let Err(message) = kept.keep(&tokens, |path| cache.save(slot, path)) {
                 tracing::warn!(%message, "a prompt cannot be kept on disk");
                 return;
             }
@@ -272,12 +272,12 @@ impl<'a> Engine<'a> {
     fn follow_the_load(&mut self, elapsed: Duration) {
         if let Some(threads) = self.threads.stepped(elapsed, Instant::now()) {
             tracing::debug!(threads, "another number of threads");
-            self.cache.set_threads(threads);
+            self.caches.set_threads(threads);
         }
     }
 
     fn show_stale(&mut self) {
-        let stale = self.cache.stale_tokens();
+        let stale = self.caches.typing().map_or(0, |c| c.stale_tokens());
         self.shared.show_stale(self.shown_stale, stale);
         self.shown_stale = stale;
     }

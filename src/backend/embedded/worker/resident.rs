@@ -13,6 +13,7 @@ use super::super::job::{Job, Loaded};
 use super::super::shared::Shared;
 use super::super::speed::Speed;
 use super::Ready;
+use super::caches::Purpose;
 use super::engine::{Engine, Turn};
 use crate::backend::Priority;
 
@@ -21,6 +22,8 @@ pub(super) struct Weights {
     pub(super) shared: Arc<Shared>,
     pub(super) model: Arc<EmbeddedModel>,
     pub(super) loaded: LlamaModel,
+    /// What it was loaded for.
+    pub(super) first: Purpose,
 }
 
 self_cell::self_cell!(
@@ -54,6 +57,11 @@ impl Resident {
             shared,
             model: loaded.model,
             loaded: loaded.weights?,
+            first: if loaded.for_completion {
+                Purpose::Typing
+            } else {
+                Purpose::Talk
+            },
         };
         let file_bytes = weights.model.path.metadata().map_or(0, |file| file.len());
         let cell = Cell::try_new(weights, |weights| Engine::of(weights)).map_err(|message| {

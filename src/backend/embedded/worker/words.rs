@@ -13,7 +13,7 @@ impl Engine<'_> {
         let Some(conversation) = job.conversation() else {
             return Ok(());
         };
-        let room_tokens = job.prompt_room_tokens(self.cache.capacity_tokens());
+        let room_tokens = job.prompt_room_tokens(self.caches.capacity_tokens() as usize);
         let laid_out = self.chat.lay_out(conversation, &self.vocab, room_tokens)?;
         if laid_out.dropped > 0 {
             tracing::info!(
