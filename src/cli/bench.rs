@@ -10,6 +10,7 @@ pub mod infill;
 pub mod latency;
 #[cfg(feature = "embedded")]
 pub mod load;
+pub mod relay;
 pub mod replay;
 pub mod search;
 #[cfg(feature = "embedded")]
@@ -41,6 +42,9 @@ pub enum Bench {
     Search(search::Args),
     /// Say whether a result is worse than an older one.
     Compare(compare::Args),
+    /// Pass keys on to a scripted backend; started by `latency`.
+    #[command(hide = true)]
+    Relay(relay::Args),
     /// Become another program with few rights; started by `infill` and `humaneval`.
     #[command(hide = true)]
     Confined(confined::Args),
@@ -61,6 +65,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Bench::Search(args) => search::run(args).await,
         Bench::Compare(args) => compare::run(&args),
         Bench::Confined(args) => confined::run(&args),
+        Bench::Relay(args) => relay::run(args).await,
         #[cfg(feature = "embedded")]
         Bench::Splice(args) => splice::run(args).await,
     }

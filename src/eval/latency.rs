@@ -16,6 +16,7 @@ use crate::client::ClientError;
 mod backend;
 mod bars;
 mod editor;
+mod floor;
 mod in_process;
 mod measures;
 mod report;
@@ -23,6 +24,7 @@ mod routed;
 mod source;
 
 pub use bars::{Verdict, verdicts};
+pub use floor::relay;
 pub use report::{Quantiles, Report};
 
 /// What to measure.

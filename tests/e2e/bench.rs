@@ -12,6 +12,7 @@ const FIGURES: &[&str] = &[
     "/server_added_ms/p99",
     "/type_through_ms/p50",
     "/type_through_ms/p95",
+    "/machine_alone_ms/p50",
     "/type_through_ms/p99",
     "/divergence_to_close_ms/p50",
     "/divergence_to_close_ms/p95",

@@ -58,6 +58,11 @@ fn show(report: &Report) -> bool {
         load(machine.load_1min),
         load(report.load_1min_at_end),
     ));
+    let alone = report.machine_alone_ms;
+    output::line(&format!(
+        "{:<30}{:>12.3} ms  p95 {:.3}, p99 {:.3}",
+        "the machine alone, p50", alone.p50, alone.p95, alone.p99,
+    ));
     let mut all_reached = true;
     for verdict in verdicts(report) {
         all_reached &= verdict.reached;

@@ -18,6 +18,9 @@ pub struct Report {
     pub samples: usize,
     /// From a key to its completion, less the backend's time.
     pub server_added_ms: Quantiles,
+    /// The same for a program that only passes keys on: what the machine alone takes, which is in every
+    /// figure of a generation.
+    pub machine_alone_ms: Quantiles,
     /// From a key to its completion where the text was there.
     pub type_through_ms: Quantiles,
     /// From a key that diverges to the backend's seeing its connection closed.
