@@ -26,6 +26,9 @@ const LINES_BELOW: usize = 4;
 /// Keys on one line before the next.
 const KEYS_PER_LINE: usize = 8;
 
+/// Between a ghost text and the next key: the mean of a typist's. A chat goes on in it.
+const KEY_GAP: Duration = Duration::from_millis(138);
+
 /// Tokens of a completion: half a line.
 const COMPLETION_TOKENS: u32 = 8;
 
@@ -111,6 +114,7 @@ impl Scene<'_> {
         for at in 0..self.options.requests {
             let line = self.line(at / KEYS_PER_LINE, purpose);
             all.push(self.ask(line, at % KEYS_PER_LINE).await?);
+            tokio::time::sleep(KEY_GAP).await;
         }
         let own: u64 = all.iter().map(|asked| asked.computed_tokens).sum();
         let decoded = self.engine.tokens_decoded() - before;
