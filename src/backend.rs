@@ -27,6 +27,7 @@ pub mod openai;
 mod permits;
 pub mod pool;
 mod request;
+mod speed;
 mod text;
 mod thinking;
 mod urgency;
@@ -130,7 +131,7 @@ pub struct Capabilities {
     pub embedding: bool,
     /// Goes on with a conversation whose last message is the model's own.
     pub continues: bool,
-    /// Tells what a prompt costs ([`Chunk::Prompt`]) before its first token.
+    /// Tells exactly what a prompt costs ([`Chunk::Prompt`]) before its first token.
     pub counts_tokens: bool,
     /// Does not compute cached text again where it stands at another place of the prompt.
     pub moves_cached: bool,
@@ -188,12 +189,16 @@ pub enum Priority {
 /// A piece of a generation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Chunk {
-    /// What the prompt costs, from backends that know before the first token: comes first, once.
+    /// What the prompt costs, before the first token: comes once. The end says it again, and better,
+    /// where there is one.
     Prompt {
         /// Tokens of the prompt, cached ones included.
         prompt_tokens: u32,
-        /// Tokens of the prompt that need not be computed again.
-        cached_tokens: u32,
+        /// Tokens of the prompt that need not be computed again, where the backend knows.
+        cached_tokens: Option<u32>,
+        /// Whether this is a guess from the prompt's length, as the backend's server counts with the end
+        /// only.
+        estimated: bool,
     },
     /// Generated text. Never splits a character.
     Text(String),

@@ -171,6 +171,7 @@ impl Metrics {
                     "model": &*trace.model,
                     "backend": &*trace.backend,
                     "promptTokens": trace.prompt_tokens,
+                    "promptTokensEstimated": trace.prompt_estimated,
                     "cachedTokens": trace.cached_tokens,
                     "generatedTokens": trace.generated_tokens,
                     "firstTokenMs": trace.first_token.map(ms),

@@ -11,7 +11,7 @@
 //!   server would queue them in order of arrival.
 //! - No progress is asked for, and no slot is polled: each such answer delays the moment at which the
 //!   server notices that nobody waits for a prompt any more.
-//! - How much prompt is sent follows from how fast the server computed those before; see `speed`.
+//! - How much prompt is sent follows from how fast the server computed those before; see `backend/speed`.
 //!
 //! Source: llama.cpp's `tools/server/README.md` and the server in xllamacpp 2026.10, read 2026-11.
 
@@ -24,11 +24,11 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
 use self::api::{Completion, CompletionEvent, Health, Measurement, Props, Tokenize, Tokens};
-use self::speed::Measured;
 use super::events::{self, Names};
 use super::failure::Asked;
 use super::http::{Body, Endpoint, base_url};
 use super::permits::Permits;
+use super::speed::{Measured, Says};
 use super::{
     AddressError, Backend, BackendError, Capabilities, ChunkStream, EmbedRequest, Embeddings,
     Installed, Limits, Priority, Prompt, PromptBudget, Request, openai,
@@ -38,7 +38,7 @@ use crate::prompt::{Segment, render};
 
 mod answer;
 mod api;
-mod speed;
+mod measurement;
 
 /// Limit for turning a text into tokens: it takes milliseconds, but a slot in the middle of a batch
 /// may hold the server's thread.
@@ -189,12 +189,12 @@ impl Inner {
         let _permit = self.slots.acquire(Priority::Completion).await;
         let since_1970 = UNIX_EPOCH.elapsed().unwrap_or_default();
         let body = Measurement {
-            prompt: speed::prompt(since_1970.subsec_nanos()),
+            prompt: measurement::prompt(since_1970.subsec_nanos()),
             n_predict: 1,
             stream: false,
             cache_prompt: false,
         };
-        let (asked, limit) = (self.asked(model), speed::LONGEST_MEASUREMENT);
+        let (asked, limit) = (self.asked(model), measurement::LONGEST_MEASUREMENT);
         let call = self
             .endpoint
             .call::<CompletionEvent>(asked, "completion", &body, limit);
@@ -203,13 +203,13 @@ impl Inner {
                 Some(seen) => seen,
                 None => return,
             },
-            Err(BackendError::Interrupted { .. }) => (speed::MEASURED_TOKENS, limit),
+            Err(BackendError::Interrupted { .. }) => (measurement::MEASURED_TOKENS, limit),
             Err(error) => {
                 tracing::debug!(%error, "the server's speed was not measured");
                 return;
             }
         };
-        self.speed().add(tokens, took);
+        self.speed().add(tokens, took, Says::Server);
     }
 
     async fn healthy(&self, model: &str) -> Result<(), BackendError> {
@@ -328,8 +328,11 @@ impl Inner {
     async fn open(self: Arc<Self>, request: Request) -> Result<ChunkStream, BackendError> {
         let asked = self.asked(&request.model);
         let permit = self.slots.acquire(request.priority).await;
-        let Prompt::Fim(segments) = &request.prompt else {
-            return openai::ask(&self.endpoint, &self.name, request, Some(permit)).await;
+        let segments = match &request.prompt {
+            Prompt::Fim(segments) => segments,
+            Prompt::Chat(talk) => {
+                return openai::converse(&self.endpoint, &self.name, &request, talk, permit).await;
+            }
         };
         let prompt = self.prompt(&request.model, segments).await?;
         let body = Completion::new(&prompt, &request);
@@ -343,7 +346,9 @@ impl Inner {
             model: request.model,
         };
         let inner = Arc::clone(&self);
-        let answer = answer::Completion::new(move |tokens, took| inner.speed().add(tokens, took));
+        let answer = answer::Completion::new(move |tokens, took| {
+            inner.speed().add(tokens, took, Says::Server);
+        });
         Ok(events::chunks(names, body, answer, Some(permit)).boxed())
     }
 }

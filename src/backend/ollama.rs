@@ -12,6 +12,8 @@
 //! - A request that can be cancelled never causes a load; see `residency`.
 //! - Three waits, three limits: connecting, the first byte (Ollama sends its headers with the first
 //!   token, so this covers queue and prefill), and between two pieces.
+//! - How much prompt is sent follows from how fast a completion's model computed those before, first of
+//!   all one that is measured after a load; see `measurement`.
 //! - A loaded model that answers nothing is examined and loaded anew; see `load`.
 //! - What is loaded, and how, is looked at with each probe; what a person should know of it is a remark
 //!   in the status.
@@ -32,6 +34,7 @@ use self::probe::Described;
 use self::residency::{FirstByteWatch, Needs, Residency};
 use super::failure::Asked;
 use super::http::{Body, Endpoint};
+use super::speed::Speeds;
 use crate::backend::{
     Backend, BackendError, Capabilities, ChunkStream, EmbedRequest, Embeddings, Installed, Prompt,
     PromptBudget, Request, Standing,
@@ -45,6 +48,7 @@ mod chat;
 mod embed;
 mod failure;
 mod load;
+mod measurement;
 mod names;
 mod options;
 mod probe;
@@ -76,6 +80,8 @@ struct Inner {
     described: Mutex<HashMap<String, Described>>,
     /// The content of each listed name.
     contents: Mutex<HashMap<String, String>>,
+    /// Of completions' models.
+    speeds: Speeds,
     /// As the last probe heard it.
     version: Mutex<Option<String>>,
     /// Conversations under way.
@@ -113,6 +119,7 @@ impl Ollama {
                 models: Mutex::default(),
                 described: Mutex::default(),
                 contents: Mutex::default(),
+                speeds: Speeds::default(),
                 version: Mutex::default(),
                 conversations: AtomicUsize::new(0),
                 talked: Mutex::default(),
@@ -150,9 +157,11 @@ impl Backend for Ollama {
 
     /// With [`OllamaOptions::num_ctx`] of 4096 this leaves room for the answer and a bad estimate: a
     /// prompt over the context length would be cut by Ollama without a word, sentinels included. Less
-    /// where a model that is used was trained for less.
+    /// where a model that is used was trained for less, or where the context length is set to less.
     fn prompt_budget(&self) -> PromptBudget {
-        PromptBudget::UNMEASURED.within(self.inner.least_trained_tokens())
+        let num_ctx = usize::try_from(self.inner.options.num_ctx).ok();
+        let budget = self.inner.speeds.budget().within(num_ctx);
+        budget.within(self.inner.least_trained_tokens())
     }
 
     fn standing(&self, model: &str) -> Standing {
@@ -261,9 +270,11 @@ impl Inner {
         let (model, limit) = (&request.model, self.options.limits.first_byte);
         let (asked, endpoint) = (self.asked(model), &self.endpoint);
         let watch = FirstByteWatch::start(Arc::clone(&residency));
+        let mut prompt_sent = None;
         let sent = match &request.prompt {
             Prompt::Fim(segments) => {
                 let prompt = render(segments);
+                prompt_sent = Some(self.speeds.send(model, &prompt));
                 let body = generate(model, needs, Some(&prompt), num_predict, &request.stop);
                 endpoint.post(asked, "api/generate", &body, limit).await
             }
@@ -293,9 +304,10 @@ impl Inner {
             was_warm,
             needs.keep_alive,
         );
-        Ok(match talk {
-            Some(talk) => answer.of_conversation(talk),
-            None => answer,
+        Ok(match (talk, prompt_sent) {
+            (Some(talk), _) => answer.of_conversation(talk),
+            (None, Some(sent)) => answer.of_completion(sent),
+            (None, None) => answer,
         })
     }
 

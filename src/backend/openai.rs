@@ -8,6 +8,7 @@
 //! - Conversations go to `/v1/chat/completions`; the server lays them out. One whose last message is the
 //!   model's own is continued, not answered.
 //! - The key goes into the header of requests to this address and nowhere else.
+//! - How much prompt is sent follows from how fast the server computed those before; see `cost`.
 //! - The server batches what comes at once; a few requests at a time go out, completions first.
 //!
 //! Sources: vLLM's and LM Studio's pages on their servers, llama.cpp's `tools/server/README.md`, read
@@ -22,19 +23,22 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use reqwest::StatusCode;
 
 use self::api::{Embed, Embedded, Models};
+use self::cost::Cost;
 use super::events::{self, Names};
 use super::failure::{Asked, error_message};
 use super::http::{Body, Endpoint, base_url};
 use super::permits::{Permit, Permits};
+use super::speed::Speeds;
 use super::vectors::{cut, normalise_all};
 use super::{
-    AddressError, Backend, BackendError, Capabilities, ChunkStream, EmbedRequest, Embeddings,
-    Installed, Limits, Prompt, PromptBudget, Request,
+    AddressError, Backend, BackendError, Capabilities, ChunkStream, Conversation, EmbedRequest,
+    Embeddings, Installed, Limits, Prompt, PromptBudget, Request,
 };
 use crate::prompt::render;
 
 mod answer;
 mod api;
+mod cost;
 
 /// Requests on their way at a time. An editor asks for one completion and guesses at a second; the
 /// server's own batches hold dozens, which other people use too.
@@ -59,6 +63,8 @@ struct Inner {
     /// Tokens that a prompt and its answer may have, by model, where the server tells. Never held
     /// across an await.
     context_tokens: Mutex<HashMap<String, u32>>,
+    /// Of completions' models.
+    speeds: Arc<Speeds>,
 }
 
 impl fmt::Debug for OpenAi {
@@ -90,6 +96,7 @@ impl OpenAi {
                 endpoint: Endpoint::new(base, limits, key, refusal)?,
                 permits: Permits::new(REQUESTS_AT_A_TIME),
                 context_tokens: Mutex::default(),
+                speeds: Arc::default(),
             }),
         })
     }
@@ -126,14 +133,17 @@ impl Backend for OpenAi {
         let inner = Arc::clone(&self.inner);
         let opened = async move {
             let permit = inner.permits.acquire(request.priority).await;
-            ask(&inner.endpoint, &inner.name, request, Some(permit)).await
+            inner.open(request, permit).await
         };
         stream::once(opened).try_flatten().boxed()
     }
 
     fn prompt_budget(&self) -> PromptBudget {
         let least = self.inner.contexts().values().min().copied();
-        PromptBudget::UNMEASURED.within(least.map(|tokens| tokens as usize))
+        self.inner
+            .speeds
+            .budget()
+            .within(least.map(|tokens| tokens as usize))
     }
 
     fn window_tokens(&self) -> Option<usize> {
@@ -176,6 +186,29 @@ impl Inner {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Asks for a generation and waits for the first byte.
+    async fn open(&self, request: Request, permit: Permit) -> Result<ChunkStream, BackendError> {
+        let prompt = match &request.prompt {
+            Prompt::Fim(segments) => render(segments),
+            Prompt::Chat(conversation) => {
+                return converse(&self.endpoint, &self.name, &request, conversation, permit).await;
+            }
+        };
+        let limits = self.endpoint.limits();
+        let names = Names {
+            backend: Arc::clone(&self.name),
+            model: request.model.clone(),
+        };
+        let body = api::completion(&request, &prompt);
+        let cost = Cost::begin(&self.speeds, &request.model, &prompt);
+        let sent = self
+            .endpoint
+            .post(names.asked(), "v1/completions", &body, limits.first_byte);
+        let body = Body::new(sent.await?, limits.stall);
+        let dialect = answer::Answer::new(request.stop, Some(cost));
+        Ok(events::chunks(names, body, dialect, Some(permit)).boxed())
+    }
+
     async fn probe(&self) -> Result<Vec<Installed>, BackendError> {
         let models: Models = self.endpoint.get(self.asked(""), "v1/models").await?;
         *self.contexts() = models.context_tokens().collect();
@@ -187,35 +220,29 @@ impl Inner {
     }
 }
 
-/// Asks a server of the dialect for a generation and waits for the first byte.
-pub(super) async fn ask(
+/// Asks a server of the dialect for its part in a conversation and waits for the first byte.
+pub(super) async fn converse(
     endpoint: &Endpoint,
     backend: &Arc<str>,
-    request: Request,
-    permit: Option<Permit>,
+    request: &Request,
+    conversation: &Conversation,
+    permit: Permit,
 ) -> Result<ChunkStream, BackendError> {
     let names = Names {
         backend: Arc::clone(backend),
         model: request.model.clone(),
     };
     let limits = endpoint.limits();
-    let asked = names.asked();
-    let (response, is_conversation) = match &request.prompt {
-        Prompt::Fim(segments) => {
-            let prompt = render(segments);
-            let body = api::completion(&request, &prompt);
-            let sent = endpoint.post(asked, "v1/completions", &body, limits.first_byte);
-            (sent.await?, false)
-        }
-        Prompt::Chat(conversation) => {
-            let body = api::chat(&request, conversation);
-            let sent = endpoint.post(asked, "v1/chat/completions", &body, limits.first_byte);
-            (sent.await?, true)
-        }
-    };
-    let body = Body::new(response, limits.stall);
-    let dialect = answer::Answer::new(request.stop, is_conversation);
-    Ok(events::chunks(names, body, dialect, permit).boxed())
+    let body = api::chat(request, conversation);
+    let sent = endpoint.post(
+        names.asked(),
+        "v1/chat/completions",
+        &body,
+        limits.first_byte,
+    );
+    let body = Body::new(sent.await?, limits.stall);
+    let dialect = answer::Answer::new(request.stop.clone(), None);
+    Ok(events::chunks(names, body, dialect, Some(permit)).boxed())
 }
 
 /// Asks a server of the dialect for vectors.

@@ -105,6 +105,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
                 "model": &*trace.model,
                 "backend": &*trace.backend,
                 "prompt_tokens": trace.prompt_tokens,
+                "prompt_tokens_estimated": trace.prompt_estimated,
                 "cached_tokens": trace.cached_tokens,
                 "generated_tokens": trace.generated_tokens,
                 "first_token_ms": trace.first_token.map(ms),

@@ -156,7 +156,8 @@ impl Generation {
             let running = self.oracle.begin(&self.request);
             let chunk = Chunk::Prompt {
                 prompt_tokens: running.prompt_tokens,
-                cached_tokens: running.cached_tokens,
+                cached_tokens: Some(running.cached_tokens),
+                estimated: false,
             };
             self.running = Some(running);
             return Some(chunk);

@@ -216,7 +216,8 @@ async fn ask(engine: &Embedded, request: Request, wanted: &str) -> Result<Answer
             Chunk::Prompt {
                 prompt_tokens,
                 cached_tokens,
-            } => answer.computed_tokens = prompt_tokens - cached_tokens,
+                ..
+            } => answer.computed_tokens = prompt_tokens - cached_tokens.unwrap_or(0),
             Chunk::Text(piece) => {
                 if answer.text.is_empty() {
                     answer.first_token_ms = started.elapsed().as_secs_f64() * 1000.0;

@@ -69,6 +69,9 @@ pub struct Trace {
     pub backend: Arc<str>,
     /// Tokens of the prompt, where the backend told before we stopped listening.
     pub prompt_tokens: Option<u32>,
+    /// Whether `prompt_tokens` is a guess from the prompt's length: the server counts with the end of an
+    /// answer, and this one was cut before.
+    pub prompt_estimated: bool,
     /// Tokens of the prompt that were not computed again.
     pub cached_tokens: Option<u32>,
     /// Tokens, or pieces of text, received.

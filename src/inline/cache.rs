@@ -122,6 +122,7 @@ mod tests {
                 model: "m".into(),
                 backend: "b".into(),
                 prompt_tokens: None,
+                prompt_estimated: false,
                 cached_tokens: None,
                 generated_tokens: 0,
                 first_token: None,

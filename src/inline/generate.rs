@@ -42,6 +42,7 @@ impl Engine {
             model: route.model.as_str().into(),
             backend: route.backend.name().into(),
             prompt_tokens: None,
+            prompt_estimated: false,
             cached_tokens: None,
             generated_tokens: 0,
             first_token: None,

@@ -248,6 +248,7 @@ mod tests {
             model: "m".into(),
             backend: "b".into(),
             prompt_tokens: None,
+            prompt_estimated: false,
             cached_tokens: None,
             generated_tokens: 2,
             first_token: None,

@@ -104,6 +104,7 @@ fn ended(generation: &Generation) -> Value {
         "prefetch": generation.prefetch,
         "text": generation.text,
         "promptTokens": trace.prompt_tokens,
+        "promptTokensEstimated": trace.prompt_estimated,
         "cachedTokens": trace.cached_tokens,
         "generatedTokens": trace.generated_tokens,
         "firstTokenMs": trace.first_token.map(ms),

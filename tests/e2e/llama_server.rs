@@ -347,7 +347,8 @@ async fn the_prompt_budget_follows_the_servers_speed() {
             let cost = stream.next().await.expect("a chunk").expect("no error");
             let expect = Chunk::Prompt {
                 prompt_tokens: 1_000,
-                cached_tokens: 100,
+                cached_tokens: Some(100),
+                estimated: false,
             };
             assert_eq!(cost, expect);
         }

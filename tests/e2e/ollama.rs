@@ -21,6 +21,7 @@ mod loads;
 mod memory;
 mod metadata;
 mod outages;
+mod speed;
 
 const MODEL: &str = "qwen2.5-coder:1.5b";
 
@@ -198,7 +199,7 @@ async fn nothing_is_sent_before_the_first_poll() {
             !log.generations()
                 .any(|seen| seen.prompt().is_some_and(|text| text.contains("never")))
         );
-        assert_eq!(log.requests.len(), 3, "load, heat, generation");
+        assert_eq!(log.requests.len(), 4, "load, heat, measurement, generation");
     })
     .await;
 }
@@ -207,14 +208,15 @@ async fn nothing_is_sent_before_the_first_poll() {
 async fn dropping_the_stream_closes_the_connection() {
     let token = || Step::Token("a".to_owned());
     let cases = [
-        ("between tokens", Answer::steps([token(), Step::Hang]), 1),
+        ("between tokens", Answer::steps([token(), Step::Hang]), 2),
         ("before the first byte", Answer::steps([Step::Hang]), 0),
         (
             "within a line",
             Answer::steps([token(), Step::Bytes(b"{\"resp".into()), Step::Hang]),
-            1,
+            2,
         ),
     ];
+    // With the estimate of what the prompt costs.
     for (case, answer, chunks) in cases {
         within(async {
             let (double, backend) = start(Config::default()).await;
@@ -222,12 +224,12 @@ async fn dropping_the_stream_closes_the_connection() {
             double.answer(answer);
             let mut stream = backend.stream(request("a"));
             for _ in 0..chunks {
-                stream.next().await.expect("a chunk").expect("text");
+                stream.next().await.expect("a chunk").expect("no error");
             }
             // The rest never comes; poll until the server has the request.
             tokio::select! {
                 item = stream.next() => panic!("{case}: {item:?}"),
-                _ = double.wait_for(|log| log.generations().count() == 2) => {}
+                _ = double.wait_for(|log| log.generations().count() == 3) => {}
             }
             drop(stream);
             let log = double
@@ -285,7 +287,7 @@ async fn one_request_at_a_time_and_a_dropped_one_never_runs() {
             !prompts.iter().any(|text| text.contains("dropped")),
             "{prompts:?}"
         );
-        assert_eq!(prompts.len(), 4, "heat, held, third, fourth");
+        assert_eq!(prompts.len(), 5, "heat, measurement, held, third, fourth");
     })
     .await;
 }

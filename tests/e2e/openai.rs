@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use ghostline::backend::openai::OpenAi;
 use ghostline::backend::{
-    Backend, BackendError, Conversation, EmbedRequest, Limits, Priority, Prompt, Request,
+    Backend, BackendError, Chunk, Conversation, EmbedRequest, Limits, Priority, Prompt,
+    PromptBudget, Request,
 };
 use ghostline::prompt::{Image, Message, Speaker};
 use serde_json::{Value, json};
@@ -280,6 +282,46 @@ async fn a_probe_lists_models_and_their_contexts() {
         let contexts = ["a", "b", "c"].map(|model| backend.context_tokens(model));
         assert_eq!(contexts, [Some(1000), Some(4096), None]);
         assert_eq!(backend.prompt_budget().prefix_tokens, 400);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_prompt_budget_follows_what_the_server_tells() {
+    within(async {
+        let (double, backend) = start(Limits::default()).await;
+        assert_eq!(backend.prompt_budget(), PromptBudget::UNMEASURED);
+        // As llama.cpp's server ends an answer.
+        let end = json!({ "choices": [{ "text": "", "finish_reason": "length" }],
+            "usage": { "prompt_tokens": 900, "completion_tokens": 1 },
+            "timings": { "cache_n": 0, "prompt_n": 900, "prompt_ms": 30.0 } });
+        double.next(COMPLETIONS, Reply::events([text("a"), event(&end), done()]));
+        let cold = "let a = 1;\n".repeat(300);
+        collect(backend.stream(request(&cold)))
+            .await
+            .1
+            .expect("an answer");
+        let budget = PromptBudget::at_speed(30_000.0);
+        assert_eq!(backend.prompt_budget(), budget);
+
+        // Answers that are cut tell about what they cost, and nothing that outweighs it.
+        for begin in ["1", "2", "3", "4", "5", "6"] {
+            double.next(COMPLETIONS, Reply::events([text("a"), Piece::Hang]));
+            let mut stream = backend.stream(request(&begin.repeat(3_000)));
+            let first = stream.next().await.expect("a chunk").expect("no error");
+            assert!(
+                matches!(
+                    first,
+                    Chunk::Prompt {
+                        prompt_tokens: 1_000..1_020,
+                        cached_tokens: None,
+                        estimated: true
+                    }
+                ),
+                "{first:?}"
+            );
+        }
+        assert_eq!(backend.prompt_budget(), budget);
     })
     .await;
 }

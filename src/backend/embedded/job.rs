@@ -294,7 +294,8 @@ impl Job {
             let (prompt_tokens, cached_tokens) = (count(self.prompt_tokens), count(cached_tokens));
             drop(self.chunks.send(Ok(Chunk::Prompt {
                 prompt_tokens,
-                cached_tokens,
+                cached_tokens: Some(cached_tokens),
+                estimated: false,
             })));
         }
     }

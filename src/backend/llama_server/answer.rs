@@ -36,7 +36,8 @@ impl<F: FnOnce(u32, Duration)> Completion<F> {
         if let Some(cached_tokens) = timings.cached {
             out.push_back(Chunk::Prompt {
                 prompt_tokens: cached_tokens + computed,
-                cached_tokens,
+                cached_tokens: Some(cached_tokens),
+                estimated: false,
             });
         }
     }
@@ -171,7 +172,8 @@ mod tests {
         }
         let cost = Chunk::Prompt {
             prompt_tokens: 12,
-            cached_tokens: 4,
+            cached_tokens: Some(4),
+            estimated: false,
         };
         let text = |text: &str| Chunk::Text(text.to_owned());
         assert_eq!(out, [text("a"), cost, text("b"), text("c")]);

@@ -14,11 +14,12 @@ use tokio::runtime::Handle;
 
 use super::api::GenerateLine;
 use super::failure::error_line;
-use super::residency::Residency;
+use super::residency::{REAL_LOAD, Residency};
 use super::{Inner, KeepAlive};
 use crate::backend::failure::Asked;
 use crate::backend::http::Body;
 use crate::backend::permits::Permit;
+use crate::backend::speed::{Says, Sent};
 use crate::backend::thinking::ThinkSplitter;
 use crate::backend::wire::Ndjson;
 use crate::backend::{BackendError, Chunk, Finish, StopReason};
@@ -36,6 +37,9 @@ pub(super) struct Answer {
     was_warm: bool,
     /// How long the model stays loaded after the closing line.
     keep_alive: KeepAlive,
+    /// Of a completion: the prompt. Only the closing line counts it, and most answers are cut before.
+    sent: Option<Sent>,
+    cost_told: bool,
     /// Of a conversation: older versions send thoughts as a part of the text.
     splitter: Option<ThinkSplitter>,
     /// Of a conversation: what is in memory is looked after when it ends.
@@ -64,10 +68,18 @@ impl Answer {
             lines: 0,
             was_warm,
             keep_alive,
+            sent: None,
+            cost_told: false,
             splitter: None,
             talk: None,
             ready: VecDeque::new(),
         }
+    }
+
+    /// Tells what the prompt costs, and learns from it.
+    pub(super) fn of_completion(mut self, sent: Sent) -> Self {
+        self.sent = Some(sent);
+        self
     }
 
     /// Splits off what the model thinks.
@@ -143,6 +155,14 @@ impl Answer {
         if let Some(message) = line.error() {
             return Err(error_line(self.asked(), &message));
         }
+        if let Some(sent) = self.sent.filter(|_| !self.cost_told) {
+            self.cost_told = true;
+            self.ready.push_back(Chunk::Prompt {
+                prompt_tokens: sent.tokens(),
+                cached_tokens: None,
+                estimated: true,
+            });
+        }
         self.ready.extend(line.take_thinking().map(Chunk::Thinking));
         let text = line.take_text();
         match &mut self.splitter {
@@ -167,9 +187,24 @@ impl Answer {
             generated_tokens: line.generated_tokens(),
             load: line.load(),
         };
+        self.learn(&line);
         self.closed(finish.load);
         self.ready.push_back(Chunk::Done(finish));
         Ok(())
+    }
+
+    /// What the closing line says of the prompt's speed. From 0.30.1 on it counts cached tokens, and
+    /// nowhere says how many those are; what a model that was just loaded computes is slower than usual.
+    fn learn(&self, line: &GenerateLine) {
+        let loaded = line.load().is_some_and(|load| load > REAL_LOAD);
+        let Some(sent) = self.sent.filter(|_| !loaded) else {
+            return;
+        };
+        if let Some(computed) = sent.computed(line.prompt_tokens()) {
+            let took = line.prompt_took();
+            let speeds = &self.inner.speeds;
+            speeds.add(&self.model, computed, took, Says::Server);
+        }
     }
 
     /// The closing line was read: nothing more is waited for.

@@ -120,6 +120,7 @@ pub(super) struct GenerateLine {
     pub(super) done: bool,
     pub(super) done_reason: Option<String>,
     prompt_eval_count: Option<u64>,
+    prompt_eval_duration: Option<u64>,
     eval_count: Option<u64>,
     load_duration: Option<u64>,
 }
@@ -152,6 +153,11 @@ impl GenerateLine {
 
     pub(super) fn prompt_tokens(&self) -> u32 {
         count(self.prompt_eval_count)
+    }
+
+    /// Time spent computing the prompt, loading not included.
+    pub(super) fn prompt_took(&self) -> Duration {
+        Duration::from_nanos(self.prompt_eval_duration.unwrap_or(0))
     }
 
     pub(super) fn generated_tokens(&self) -> u32 {

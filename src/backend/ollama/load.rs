@@ -2,7 +2,7 @@
 //! examination of a model that answers nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::FutureExt;
 use tokio::time::{Instant, timeout};
@@ -10,7 +10,8 @@ use tokio::time::{Instant, timeout};
 use super::api::{Generate, GenerateLine};
 use super::remarks::Remarks;
 use super::residency::{Loading, Needs, Residency};
-use super::{Inner, KeepAlive, failure, generate};
+use super::{Inner, KeepAlive, failure, generate, measurement};
+use crate::backend::speed::Says;
 use crate::backend::{BackendError, Priority};
 
 /// What is run once after a load: any single token will do.
@@ -60,7 +61,8 @@ impl Inner {
             self.examine(model, residency).await?;
         }
         let reported = if needs.generates {
-            self.once(model, needs, None, self.options.load).await?
+            let loaded = self.once(model, needs, None, self.options.load);
+            loaded.await?.load()
         } else {
             self.embed_once(model, &[], needs).await?.load()
         };
@@ -69,6 +71,9 @@ impl Inner {
             let heat = Some(HEAT_PROMPT);
             self.once(model, needs, heat, self.options.load).await?;
             residency.heated();
+            if residency.is_pinned() {
+                self.measure(model, needs).await;
+            }
         }
         residency.answered(needs.keep_alive);
         tracing::debug!(
@@ -78,6 +83,22 @@ impl Inner {
             "loaded"
         );
         Ok(())
+    }
+
+    /// Has a prompt computed that is long enough to tell how fast the model is, which must have run once:
+    /// what runs first is slower. A model that cannot do that shows with the first request.
+    async fn measure(&self, model: &str, needs: Needs) {
+        let prompt = measurement::prompt(UNIX_EPOCH.elapsed().unwrap_or_default());
+        let limit = measurement::LONGEST;
+        let (tokens, took) = match self.once(model, needs, Some(&prompt), limit).await {
+            Ok(answer) => (answer.prompt_tokens(), answer.prompt_took()),
+            Err(BackendError::Interrupted { .. }) => (measurement::WORDS, limit),
+            Err(error) => {
+                tracing::debug!(%error, model, "the model's speed was not measured");
+                return;
+            }
+        };
+        self.speeds.add(model, tokens, took, Says::Server);
     }
 
     /// Asks a model that was silent for one token, and loads it anew when that does not come.
@@ -117,15 +138,14 @@ impl Inner {
         Ok(())
     }
 
-    /// One answer in one piece: a load without a prompt, one token with one. Returns the time Ollama
-    /// says it spent loading.
+    /// One answer in one piece: a load without a prompt, one token with one.
     async fn once(
         &self,
         model: &str,
         needs: Needs,
         prompt: Option<&str>,
         limit: Duration,
-    ) -> Result<Option<Duration>, BackendError> {
+    ) -> Result<GenerateLine, BackendError> {
         let num_predict = prompt.map(|_| 1);
         let body = generate(model, needs, prompt, num_predict, &[]);
         let body = Generate {
@@ -145,7 +165,7 @@ impl Inner {
             .unwrap_or_else(|_| Err(asked.interrupted(format!("no answer after {limit:?}"))))?;
         match answer.error() {
             Some(message) => Err(failure::error_line(asked, &message)),
-            None => Ok(answer.load()),
+            None => Ok(answer),
         }
     }
 }

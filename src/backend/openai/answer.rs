@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use super::api::{AnswerEvent, Usage};
+use super::cost::Cost;
 use crate::backend::events::Dialect;
 use crate::backend::failure::{Asked, error_text};
 use crate::backend::text::{Pushed, TextOut};
@@ -24,13 +25,17 @@ pub(super) struct Answer {
     /// Events with text: about one a token, for servers that count nothing.
     pieces: u32,
     ended: bool,
+    /// Of a completion.
+    cost: Option<Cost>,
 }
 
 impl Answer {
-    pub(super) fn new(stops: Vec<String>, is_conversation: bool) -> Self {
+    /// A completion with its cost, or a conversation.
+    pub(super) fn new(stops: Vec<String>, cost: Option<Cost>) -> Self {
         Self {
             stops: TextOut::new(stops),
-            thoughts: is_conversation.then(|| ThinkSplitter::new(false)),
+            thoughts: cost.is_none().then(|| ThinkSplitter::new(false)),
+            cost,
             reason: None,
             usage: None,
             pieces: 0,
@@ -89,6 +94,7 @@ impl Dialect for Answer {
         if event.object.as_deref() == Some("error") {
             return Err(asked.failed(&event.message.unwrap_or_default()));
         }
+        out.extend(self.cost.as_mut().and_then(|cost| cost.event(&event)));
         if event.usage.is_some() {
             self.usage = event.usage;
         }
@@ -130,6 +136,8 @@ impl Dialect for Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     const ASKED: Asked<'_> = Asked {
@@ -144,7 +152,8 @@ mod tests {
         events: &[&str],
     ) -> Result<(String, String, Option<Finish>), BackendError> {
         let stops = stops.iter().map(|&stop| stop.to_owned()).collect();
-        let mut answer = Answer::new(stops, chat);
+        let cost = (!chat).then(|| Cost::begin(&Arc::default(), "m", "prompt"));
+        let mut answer = Answer::new(stops, cost);
         let mut out = VecDeque::new();
         for data in events {
             let event = Event {
@@ -161,7 +170,7 @@ mod tests {
                 Chunk::Text(piece) => text.push_str(&piece),
                 Chunk::Thinking(piece) => thinking.push_str(&piece),
                 Chunk::Done(end) => finish = Some(end),
-                Chunk::Prompt { .. } => panic!("no such thing"),
+                Chunk::Prompt { estimated, .. } => assert!(estimated && !chat && text.is_empty()),
             }
         }
         Ok((text, thinking, finish))

@@ -1,5 +1,7 @@
 //! The dialect's JSON, as much of it as is used. Fields that some server leaves out are optional.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -119,10 +121,28 @@ fn message(message: &Message) -> Value {
 pub(super) struct AnswerEvent {
     pub(super) choices: Vec<Choice>,
     pub(super) usage: Option<Usage>,
+    /// llama.cpp's, with the last event.
+    pub(super) timings: Option<Timings>,
     pub(super) error: Option<Value>,
     /// `error` in older vLLM, with `message` beside it.
     pub(super) object: Option<String>,
     pub(super) message: Option<String>,
+}
+
+/// What of the prompt was computed, in the words of llama.cpp's server.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Timings {
+    prompt_n: Option<u32>,
+    prompt_ms: Option<f64>,
+}
+
+impl Timings {
+    /// Tokens, and how long they took.
+    pub(super) fn prompt(self) -> Option<(u32, Duration)> {
+        let took = Duration::try_from_secs_f64(self.prompt_ms? / 1e3).ok()?;
+        Some((self.prompt_n?, took))
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

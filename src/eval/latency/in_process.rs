@@ -71,6 +71,7 @@ fn completion(words: usize, offset: usize) -> Completion {
             model: MODEL.into(),
             backend: "scripted".into(),
             prompt_tokens: None,
+            prompt_estimated: false,
             cached_tokens: None,
             generated_tokens: 0,
             first_token: None,

@@ -51,10 +51,12 @@ impl Reader {
                 Chunk::Prompt {
                     prompt_tokens,
                     cached_tokens,
+                    estimated,
                 } => {
                     self.sender.send_modify(|p| {
                         p.trace.prompt_tokens = Some(prompt_tokens);
-                        p.trace.cached_tokens = Some(cached_tokens);
+                        p.trace.prompt_estimated = estimated;
+                        p.trace.cached_tokens = cached_tokens;
                     });
                     Next::Go
                 }
@@ -103,6 +105,7 @@ impl Reader {
             p.trace.stop = finish.stop;
             if finish.prompt_tokens > 0 {
                 p.trace.prompt_tokens = Some(finish.prompt_tokens);
+                p.trace.prompt_estimated = false;
             }
             if finish.cached_tokens.is_some() {
                 p.trace.cached_tokens = finish.cached_tokens;

@@ -19,6 +19,7 @@ fn trace(computed_tokens: u32) -> Trace {
         model: MODEL.into(),
         backend: "oracle".into(),
         prompt_tokens: Some(computed_tokens),
+        prompt_estimated: false,
         cached_tokens: Some(0),
         generated_tokens: 1,
         first_token: None,

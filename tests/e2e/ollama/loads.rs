@@ -28,7 +28,11 @@ async fn cancelling_during_a_cold_load_does_not_end_the_load() {
             (1, 1, 0)
         );
         assert_eq!(log.ended(End::Disconnected), 0);
-        assert_eq!(log.generations().count(), 2, "heat and the last key");
+        assert_eq!(
+            log.generations().count(),
+            3,
+            "heat, measurement and the last key"
+        );
     })
     .await;
 }
@@ -53,11 +57,11 @@ async fn warm_ups_share_one_load_and_outlive_their_callers() {
         second.expect("the same load");
         let log = double.log();
         assert_eq!((log.loads_started, log.loads_aborted), (1, 0));
-        assert_eq!(log.requests.len(), 2, "load and heat");
+        assert_eq!(log.requests.len(), 3, "load, heat and measurement");
         // A warm model is only asked to stay.
         backend.warm_up(MODEL).await.expect("still there");
         assert_eq!(double.log().loads_started, 1);
-        assert_eq!(double.log().requests.len(), 3);
+        assert_eq!(double.log().requests.len(), 4);
     })
     .await;
 }

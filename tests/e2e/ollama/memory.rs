@@ -202,7 +202,7 @@ async fn completions_go_before_those_who_wait_for_the_same_model() {
             tokio::spawn(collect(backend.stream(request)))
         };
         let first = ask(Priority::Chat, "first");
-        double.wait_for(|log| log.generations().count() == 2).await;
+        double.wait_for(|log| log.generations().count() == 3).await;
         let waiting = [
             ask(Priority::Chat, "chat"),
             ask(Priority::Completion, "key"),
@@ -215,7 +215,7 @@ async fn completions_go_before_those_who_wait_for_the_same_model() {
         let log = double.log();
         let order: Vec<_> = log
             .generations()
-            .skip(1)
+            .skip(2)
             .filter_map(|r| r.prompt())
             .collect();
         assert!(
