@@ -7,6 +7,7 @@
 use serde::Serialize;
 
 mod editors;
+mod fix;
 mod machine;
 mod measure;
 mod other_model;
@@ -18,6 +19,7 @@ mod settings;
 mod templates;
 mod versions;
 
+pub use fix::Fix;
 pub use other_model::larger;
 pub use scene::Scene;
 
@@ -44,9 +46,9 @@ pub struct Finding {
     pub severity: Severity,
     /// What was seen, with the figures.
     pub message: String,
-    /// The command, or the step, that mends it.
+    /// What mends it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub fix: Option<String>,
+    pub fix: Option<Fix>,
 }
 
 impl Finding {
@@ -66,17 +68,20 @@ impl Finding {
         id: impl Into<String>,
         severity: Severity,
         message: impl Into<String>,
-        fix: impl Into<String>,
+        fix: Fix,
     ) -> Self {
         Self {
             id: id.into(),
             ok: false,
             severity,
             message: message.into(),
-            fix: Some(fix.into()),
+            fix: Some(fix),
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) use fix::samples;
 
 /// Such as `1 model` and `2 models`.
 pub fn counted(count: usize, what: &str) -> String {

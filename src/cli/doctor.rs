@@ -97,29 +97,115 @@ fn line(finding: &Finding) -> String {
     let fix = finding
         .fix
         .as_ref()
-        .map(|fix| format!(" → {fix}"))
+        .map(|fix| format!(" → {}", fix.text()))
         .unwrap_or_default();
     format!("{mark} {}: {message}{fix}", finding.id)
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::cli::Cli;
+    use crate::doctor::{Fix, samples};
+
+    /// Programs that a fix may call beside our own.
+    const PROGRAMS: [&str; 10] = [
+        "ollama",
+        "curl",
+        "sh",
+        "open",
+        "winget",
+        "nvidia-smi",
+        "sudo",
+        "unset",
+        "export",
+        "sleep",
+    ];
+
+    /// The simple commands of a line, as lists of words. Enough of a shell for what is handed out.
+    fn commands(line: &str) -> Vec<Vec<String>> {
+        let mut commands = vec![Vec::new()];
+        let mut word: Option<String> = None;
+        let mut quote = None;
+        let mut letters = line.chars().chain([' ']);
+        while let Some(c) = letters.next() {
+            match (c, quote) {
+                ('\\', None) => word.get_or_insert_default().extend(letters.next()),
+                ('\'' | '"', None) => {
+                    quote = Some(c);
+                    word.get_or_insert_default();
+                }
+                (c, Some(open)) if c == open => quote = None,
+                (' ', None) => {
+                    let Some(word) = word.take() else { continue };
+                    if ["&&", "&", "|", ";"].contains(&word.as_str()) {
+                        commands.push(Vec::new());
+                    } else if let Some(last) = commands.last_mut() {
+                        last.push(word);
+                    }
+                }
+                (c, _) => word.get_or_insert_default().push(c),
+            }
+        }
+        assert_eq!(quote, None, "{line}");
+        commands
+    }
+
+    /// Every failing line ends in one of these; a new one does not compile without a sample.
+    #[test]
+    fn whatever_is_handed_out_works_as_it_is_written() {
+        for (fix, is_command) in samples::all() {
+            let text = fix.text();
+            assert!(!text.contains('\n') && !text.contains("NAME"), "{text}");
+            if !is_command {
+                // A step is exact: it names the command, the key or the place.
+                assert_eq!(text.matches('`').count() % 2, 0, "{text}");
+                assert!(text.contains('`'), "{text}");
+                continue;
+            }
+            assert!(!text.contains('`'), "{text}");
+            for command in commands(&text) {
+                let program = command.first().map(String::as_str).unwrap_or_default();
+                if program == "ghostline" {
+                    let parsed = Cli::try_parse_from(&command);
+                    assert!(parsed.is_ok(), "{text}: {parsed:?}");
+                } else {
+                    let known = program.starts_with("${EDITOR:-") || program == "notepad";
+                    assert!(known || PROGRAMS.contains(&program), "{text}");
+                }
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_shell_reads_what_is_handed_out() {
+        for (fix, _) in samples::all()
+            .into_iter()
+            .filter(|(_, is_command)| *is_command)
+        {
+            let mut shell = std::process::Command::new("sh");
+            let status = shell.args(["-n", "-c", &fix.text()]).status();
+            assert!(status.expect("a shell").success(), "{fix:?}");
+        }
+    }
 
     #[test]
     fn a_failing_line_ends_in_what_mends_it() {
-        let finding = |ok, fix: Option<&str>| Finding {
+        let finding = |ok, fix| Finding {
             id: "x".to_owned(),
             ok,
             severity: Severity::Error,
             message: "two\nlines".to_owned(),
-            fix: fix.map(str::to_owned),
+            fix,
         };
         for (finding, expect) in [
             (finding(true, None), "ok      x: two lines"),
             (
-                finding(false, Some("do it")),
-                "error   x: two lines → do it",
+                finding(false, Some(Fix::Verify)),
+                "error   x: two lines → ghostline models verify",
             ),
         ] {
             assert_eq!(line(&finding), expect);

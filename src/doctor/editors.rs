@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Finding, Severity};
+use super::{Finding, Fix, Severity};
 
 /// What a plugin's folder has in its name.
 const NAME: &str = "ghostline";
@@ -43,30 +43,31 @@ fn look(home: &Path, config: &Path, data: &Path) -> Vec<Finding> {
             neovim.extend([package.join("start"), package.join("opt")]);
         }
     }
-    [("vscode", "VS Code", code), ("nvim", "Neovim", neovim)]
-        .into_iter()
-        .map(|(id, name, folders)| {
-            let id = format!("editor.{id}");
-            let found = folders
-                .iter()
-                .flat_map(|folder| entries(folder))
-                .find(|entry| {
-                    let name = entry.file_name().unwrap_or_default().to_string_lossy();
-                    name.to_ascii_lowercase().contains(NAME)
-                });
-            match found {
-                Some(path) => {
-                    Finding::good(id, format!("{name}'s plugin is at {}", path.display()))
-                }
-                None => Finding::bad(
-                    id,
-                    Severity::Info,
-                    format!("no plugin found for {name}"),
-                    "see \"Use it in an editor\" in the README",
-                ),
-            }
-        })
-        .collect()
+    [
+        ("vscode", "VS Code", code, Fix::VsCodePlugin),
+        ("nvim", "Neovim", neovim, Fix::NeovimPlugin),
+    ]
+    .into_iter()
+    .map(|(id, name, folders, fix)| {
+        let id = format!("editor.{id}");
+        let found = folders
+            .iter()
+            .flat_map(|folder| entries(folder))
+            .find(|entry| {
+                let name = entry.file_name().unwrap_or_default().to_string_lossy();
+                name.to_ascii_lowercase().contains(NAME)
+            });
+        match found {
+            Some(path) => Finding::good(id, format!("{name}'s plugin is at {}", path.display())),
+            None => Finding::bad(
+                id,
+                Severity::Info,
+                format!("no plugin found for {name}"),
+                fix,
+            ),
+        }
+    })
+    .collect()
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

@@ -1,6 +1,6 @@
 //! Disk and proxies.
 
-use super::{Finding, Scene, Severity};
+use super::{Finding, Fix, Scene, Severity};
 use crate::backend::ollama::{base_url, is_loopback};
 
 /// The product's completion model and room to work, in bytes.
@@ -35,29 +35,27 @@ fn disk(available_bytes: u64, place: &str) -> Finding {
     if available_bytes >= ROOM_BYTES {
         return Finding::good("disk", message);
     }
-    Finding::bad(
-        "disk",
-        Severity::Warning,
-        message,
-        "free some space, or set GHOSTLINE_CACHE_DIR to another disk",
-    )
+    Finding::bad("disk", Severity::Warning, message, Fix::FreeDisk)
 }
 
-/// The backends of the settings that are on another machine.
-fn remote(scene: &Scene) -> Vec<String> {
+/// The backends of the settings that are on other machines, and these.
+fn remote(scene: &Scene) -> Vec<(String, String)> {
     let backends = scene.resolved.settings.backends.iter();
-    let far = backends.filter(|(_, backend)| {
-        let elsewhere = |url: &String| base_url(url).is_ok_and(|url| !is_loopback(&url));
-        backend.urls.iter().any(elsewhere)
+    let urls = backends.flat_map(|(name, backend)| backend.urls.iter().map(move |url| (name, url)));
+    let far = urls.filter_map(|(name, url)| {
+        let url = base_url(url).ok().filter(|url| !is_loopback(url))?;
+        Some((name.clone(), url.host_str()?.to_owned()))
     });
-    far.map(|(name, _)| name.clone()).collect()
+    far.collect()
 }
 
-fn proxies(set: &[&str], remote: &[String]) -> Option<Finding> {
+fn proxies(set: &[&str], remote: &[(String, String)]) -> Option<Finding> {
     if set.is_empty() {
         return None;
     }
     let variables = set.join(", ");
+    let mut names: Vec<&str> = remote.iter().map(|(name, _)| name.as_str()).collect();
+    names.dedup();
     Some(if remote.is_empty() {
         let message =
             format!("{variables} is set; backends on this machine are reached without it");
@@ -68,9 +66,9 @@ fn proxies(set: &[&str], remote: &[String]) -> Option<Finding> {
             Severity::Warning,
             format!(
                 "{variables} is set, so {} is reached through a proxy",
-                remote.join(", ")
+                names.join(", ")
             ),
-            "name the backend's host in NO_PROXY",
+            Fix::NoProxy(remote.iter().map(|(_, host)| host.clone()).collect()),
         )
     })
 }
@@ -83,7 +81,7 @@ mod tests {
     fn room_and_proxies() {
         assert!(disk(ROOM_BYTES, "x").ok);
         assert!(!disk(ROOM_BYTES - 1, "x").ok);
-        let far = ["gpu".to_owned()];
+        let far = [("gpu".to_owned(), "gpu.example".to_owned())];
         for (set, remote, ok) in [
             (&[][..], &far[..], None),
             (&["http_proxy"], &[], Some(true)),

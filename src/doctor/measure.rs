@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout};
 
-use super::{Finding, Scene, Severity, other_model};
+use super::{Finding, Fix, Scene, Severity, other_model};
 use crate::backend::{
     Backend, BackendError, Chunk, Conversation, Finish, Priority, Prompt, Request,
 };
@@ -135,22 +135,29 @@ impl Measured {
                     route.model,
                     load.as_millis()
                 ),
-                "ollama ps, then end what else uses the model; or choose a smaller chat model",
+                smaller_chat(scene, &route.model),
             ));
         }
     }
 }
 
 /// What makes it quicker, or gets an answer at all.
-fn quicker(scene: &Scene, role: Role, kind: Option<BackendKind>, route: &Route) -> String {
+fn quicker(scene: &Scene, role: Role, kind: Option<BackendKind>, route: &Route) -> Fix {
     let smaller = other_model::smaller(scene, role, &route.model);
     smaller.unwrap_or_else(|| match kind {
-        Some(BackendKind::Embedded) => other_model::BUSY.to_owned(),
-        _ => format!(
-            "start the server of `backends.{}` with a smaller model, or where there is a GPU",
-            route.backend.name()
-        ),
+        Some(BackendKind::Embedded) => Fix::FreeCores,
+        _ => Fix::QuickerServer {
+            backend: route.backend.name().to_owned(),
+        },
     })
+}
+
+/// What leaves room for two models: a smaller one for chat than the one there is, else than `model`.
+fn smaller_chat(scene: &Scene, model: &str) -> Fix {
+    let chat = scene.served(Role::Chat);
+    let chat = chat.map_or(model, |found| found.route.model.as_str());
+    let smaller = other_model::smaller(scene, Role::Chat, chat);
+    smaller.unwrap_or_else(|| other_model::well_known(scene, Role::Chat))
 }
 
 /// Warms the model up and asks it `count` times.

@@ -3,12 +3,8 @@
 //! Called by the checks that found a model too slow, too large or too weak. What they hand out runs as it
 //! is written: the model is fetched, then chosen.
 
-use super::Scene;
+use super::{Fix, Scene};
 use crate::config::{BackendKind, Role};
-
-/// What makes the engine in this process quicker where no smaller model is left.
-pub(super) const BUSY: &str = "end what keeps the cores busy; or build for a GPU: cargo install \
-                               --path . --features cuda (or metal, vulkan)";
 
 /// Who serves a rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,29 +62,39 @@ impl Shelf<'_> {
 }
 
 /// Fetches `name`, which has its backend in front, and chooses it.
-pub(super) fn switch(role: Role, name: &str) -> String {
-    format!("ghostline models pull {name} && ghostline models use {role} {name}")
+pub(super) fn switch(role: Role, name: &str) -> Fix {
+    Fix::Switch {
+        role,
+        name: name.to_owned(),
+    }
 }
 
 /// The next smaller model than `model`; `None` where there is none, or where the size of `model` is unknown.
-pub(super) fn smaller(scene: &Scene, role: Role, model: &str) -> Option<String> {
+pub(super) fn smaller(scene: &Scene, role: Role, model: &str) -> Option<Fix> {
     let size = billions(model)?;
     let name = Shelf::of(scene).rung(|other| other < size, true)?;
     Some(switch(role, &name))
 }
 
 /// The next larger model than `model`.
-pub fn larger(scene: &Scene, role: Role, model: &str) -> Option<String> {
+pub fn larger(scene: &Scene, role: Role, model: &str) -> Option<Fix> {
     let size = billions(model).unwrap_or_default();
     let name = Shelf::of(scene).rung(|other| other > size, false)?;
     Some(switch(role, &name))
 }
 
-/// What always fills in the middle and reads 32,768 tokens.
-pub(super) fn well_known(scene: &Scene, role: Role) -> String {
+/// A model that is known to do for the role: one that sees, one that embeds, or one that fills in the
+/// middle, talks and reads 32,768 tokens.
+pub(super) fn well_known(scene: &Scene, role: Role) -> Fix {
     let shelf = Shelf::of(scene);
-    let name = shelf.rung(|size| size < 2.0, true);
-    let name = name.unwrap_or_else(|| "embedded/qwen2.5-coder-1.5b".to_owned());
+    let ollama = shelf.ollama.unwrap_or("ollama");
+    let name = match role {
+        Role::Vision => format!("{ollama}/qwen2.5vl:7b"),
+        Role::Embedding => format!("{ollama}/nomic-embed-text"),
+        Role::Completion | Role::Chat | Role::Reasoning => shelf
+            .rung(|size| size < 2.0, true)
+            .unwrap_or_else(|| "embedded/qwen2.5-coder-1.5b".to_owned()),
+    };
     switch(role, &name)
 }
 
@@ -142,7 +148,7 @@ mod tests {
             let larger = shelf.rung(|other| other > size, false);
             assert_eq!(larger.as_deref(), above, "{shelf:?} {size}");
         }
-        let command = switch(Role::Chat, "embedded/qwen2.5-coder-0.5b");
+        let command = switch(Role::Chat, "embedded/qwen2.5-coder-0.5b").text();
         assert_eq!(
             command,
             "ghostline models pull embedded/qwen2.5-coder-0.5b && ghostline models use chat \

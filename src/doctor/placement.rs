@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::{Finding, Scene, Severity, counted, other_model};
+use super::{Finding, Fix, Scene, Severity, counted, other_model};
 use crate::config::Role;
 use crate::models::ollama::Running;
 
@@ -21,9 +21,6 @@ const SLOWEST_GPU_BYTES_PER_SECOND: f64 = 20e9;
 
 /// Longest wait for `nvidia-smi`, which takes a second while the driver wakes.
 const DEVICE_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Where no smaller model is left.
-const UNLOAD: &str = "ollama ps, then `ollama stop` what is not needed";
 
 pub(super) async fn check(scene: &Scene, speeds: &BTreeMap<Role, f64>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -45,11 +42,18 @@ pub(super) async fn check(scene: &Scene, speeds: &BTreeMap<Role, f64>) -> Vec<Fi
             if found.route.backend.name() == here.backend
                 && let Some(model) = running.iter().find(same)
             {
+                let url = ollama.url();
                 let smaller = other_model::smaller(scene, role, &model.name);
-                let smaller = smaller.as_deref();
-                findings.push(placed(role, model, speeds.get(&role).copied(), smaller));
+                let smaller = || smaller.clone();
+                let known = || other_model::well_known(scene, role);
+                let others = running.iter().filter(|other| other.name != model.name);
+                let room = smaller()
+                    .or_else(|| unload(&url, others))
+                    .unwrap_or_else(known);
+                let speed = speeds.get(&role).copied();
+                findings.push(placed(role, model, speed, &url, room));
                 if role == Role::Chat {
-                    findings.push(chat_memory(model, smaller));
+                    findings.push(chat_memory(model, smaller().unwrap_or_else(known)));
                 }
             }
         }
@@ -59,17 +63,31 @@ pub(super) async fn check(scene: &Scene, speeds: &BTreeMap<Role, f64>) -> Vec<Fi
             let chat = scene.served(Role::Chat);
             let smaller =
                 chat.and_then(|found| other_model::smaller(scene, Role::Chat, &found.route.model));
-            findings.push(fits(&running, device_bytes, smaller.as_deref()));
+            let room = smaller
+                .or_else(|| unload(&ollama.url(), running.iter()))
+                .unwrap_or_else(|| other_model::well_known(scene, Role::Chat));
+            findings.push(fits(&running, device_bytes, room));
         }
     }
     findings
+}
+
+/// Frees the memory of `models`, if there are any.
+fn unload<'a>(url: &str, models: impl Iterator<Item = &'a Running>) -> Option<Fix> {
+    let models: Vec<String> = models.map(|model| model.name.clone()).collect();
+    let url = url.to_owned();
+    (!models.is_empty()).then_some(Fix::Unload { url, models })
 }
 
 fn gigabytes(bytes: u64) -> String {
     format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10)
 }
 
-fn placed(role: Role, model: &Running, speed: Option<f64>, smaller: Option<&str>) -> Finding {
+/// `room` leaves more of the GPU to it.
+fn placed(role: Role, model: &Running, speed: Option<f64>, url: &str, room: Fix) -> Finding {
+    let restart = Fix::RestartOllama {
+        url: url.to_owned(),
+    };
     let id = format!("{role}.gpu");
     let name = &model.name;
     let percent = model.gpu_bytes.min(model.size_bytes) * 100 / model.size_bytes.max(1);
@@ -81,7 +99,7 @@ fn placed(role: Role, model: &Running, speed: Option<f64>, smaller: Option<&str>
             id,
             Severity::Warning,
             format!("{name} runs on the processor alone{at}"),
-            "check the GPU with `nvidia-smi` and restart Ollama (`systemctl restart ollama`)",
+            restart,
         );
     }
     if percent < 100 {
@@ -89,7 +107,7 @@ fn placed(role: Role, model: &Running, speed: Option<f64>, smaller: Option<&str>
             id,
             Severity::Warning,
             format!("{name} is split: {percent} % on the GPU{at}"),
-            smaller.unwrap_or(UNLOAD),
+            room,
         );
     }
     #[expect(clippy::cast_precision_loss, reason = "compared with a rough limit")]
@@ -99,13 +117,13 @@ fn placed(role: Role, model: &Running, speed: Option<f64>, smaller: Option<&str>
             id,
             Severity::Warning,
             format!("{name} is said to be on the GPU, and runs as on a processor{at}"),
-            "check the GPU with `nvidia-smi` and restart Ollama (`systemctl restart ollama`)",
+            restart,
         );
     }
     Finding::good(id, format!("{name} is on the GPU{at}"))
 }
 
-fn chat_memory(model: &Running, smaller: Option<&str>) -> Finding {
+fn chat_memory(model: &Running, smaller: Fix) -> Finding {
     let message = format!(
         "{} takes {} of memory",
         model.name,
@@ -118,11 +136,11 @@ fn chat_memory(model: &Running, smaller: Option<&str>) -> Finding {
         "chat.memory",
         Severity::Error,
         format!("{message}; the limit is 20 GB"),
-        smaller.unwrap_or(UNLOAD),
+        smaller,
     )
 }
 
-fn fits(running: &[Running], device_bytes: u64, smaller: Option<&str>) -> Finding {
+fn fits(running: &[Running], device_bytes: u64, room: Fix) -> Finding {
     let loaded_bytes: u64 = running.iter().map(|model| model.size_bytes).sum();
     let message = format!(
         "{} loaded, {} in all; the GPU has {}",
@@ -133,12 +151,7 @@ fn fits(running: &[Running], device_bytes: u64, smaller: Option<&str>) -> Findin
     if loaded_bytes <= device_bytes {
         return Finding::good("gpu.memory", message);
     }
-    Finding::bad(
-        "gpu.memory",
-        Severity::Warning,
-        message,
-        smaller.unwrap_or(UNLOAD),
-    )
+    Finding::bad("gpu.memory", Severity::Warning, message, room)
 }
 
 /// Memory of all GPUs, where NVIDIA's tool tells.
@@ -190,14 +203,15 @@ mod tests {
             (model(gb, 0), Some(8.0), false, "processor alone"),
             (model(0, 0), None, false, "processor alone"),
         ] {
-            let finding = placed(Role::Chat, &model, speed, None);
+            let finding = placed(Role::Chat, &model, speed, "http://127.0.0.1:1", Fix::Verify);
             assert_eq!(finding.ok, ok, "{finding:?}");
             assert!(finding.message.contains(says), "{finding:?}");
         }
-        assert!(chat_memory(&model(19 * gb, 0), None).ok);
-        assert!(!chat_memory(&model(20 * gb, 0), None).ok);
-        assert!(!fits(&[model(19 * gb, 0), model(8 * gb, 0)], 24 * gb, None).ok);
-        assert!(fits(&[model(19 * gb, 0)], 24 * gb, None).ok);
+        assert!(chat_memory(&model(19 * gb, 0), Fix::Verify).ok);
+        assert!(!chat_memory(&model(20 * gb, 0), Fix::Verify).ok);
+        let both = [model(19 * gb, 0), model(8 * gb, 0)];
+        assert!(!fits(&both, 24 * gb, Fix::Verify).ok);
+        assert!(fits(&[model(19 * gb, 0)], 24 * gb, Fix::Verify).ok);
     }
 
     #[test]

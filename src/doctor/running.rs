@@ -2,14 +2,11 @@
 
 use std::path::Path;
 
-use super::{Finding, Scene, Severity};
+use super::{Finding, Fix, Scene, Severity};
 use crate::config::Role;
 use crate::running::{Folder, Running, Serving};
 
 const ID: &str = "running";
-
-const RESTART: &str = "restart the language server (VS Code: `Developer: Reload Window`; Neovim: \
-                       `:LspRestart`), then `ghostline config --origin` shows what it reads";
 
 pub(super) fn check(scene: &Scene) -> Vec<Finding> {
     let Some(folder) = scene.folder() else {
@@ -54,11 +51,14 @@ fn of_server(
 ) -> Vec<Finding> {
     let editor = server.editor.as_deref().unwrap_or("an editor");
     let who = format!("the server of {editor} (process {})", server.pid);
+    let restart = || Fix::RestartServer {
+        editor: editor.to_owned(),
+    };
     let mut findings = Vec::new();
     let ours = env!("CARGO_PKG_VERSION");
     if server.version != ours {
         let message = format!("{who} is ghostline {}, this is {ours}", server.version);
-        findings.push(Finding::bad(ID, Severity::Warning, message, RESTART));
+        findings.push(Finding::bad(ID, Severity::Warning, message, restart()));
     }
     let mut agreed = Vec::new();
     for role in Role::ALL {
@@ -85,7 +85,7 @@ fn of_server(
                 };
                 let message =
                     format!("{who} {instead}; the settings here mean {model} on {backend}");
-                findings.push(Finding::bad(id, Severity::Error, message, RESTART));
+                findings.push(Finding::bad(id, Severity::Error, message, restart()));
             }
             // What nothing serves here is said by the role's own check.
             (_, None) => {}

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{self, Environment, Resolved, Role, Sources};
+use crate::config::{self, Environment, Origin, Resolved, Role, Sources};
 use crate::models::Store;
 use crate::models::ollama::{self, OllamaHere, OllamaModels};
 use crate::router::Choices;
@@ -21,6 +21,7 @@ pub struct Scene {
     pub(super) ollamas: Vec<OllamaHere>,
     /// Where weights are kept; absent without a home.
     pub(super) store: Option<Store>,
+    user_file: PathBuf,
 }
 
 impl Scene {
@@ -29,8 +30,9 @@ impl Scene {
         root: &std::path::Path,
         choices: impl FnOnce(&config::Settings) -> (Choices, Vec<String>),
     ) -> Self {
-        let resolved =
-            config::resolve(&Sources::read(Some(root), &Environment::of_process(), None));
+        let environment = Environment::of_process();
+        let resolved = config::resolve(&Sources::read(Some(root), &environment, None));
+        let user_file = environment.user_file().ok().flatten();
         let (choices, problems) = choices(&resolved.settings);
         let (survey, ollamas) =
             tokio::join!(survey(&choices), ollama::of_settings(&resolved.settings));
@@ -40,6 +42,7 @@ impl Scene {
             survey,
             ollamas,
             store: Store::open_default().ok(),
+            user_file: user_file.unwrap_or_else(|| PathBuf::from("config.toml")),
         }
     }
 
@@ -63,6 +66,20 @@ impl Scene {
         let here = self.ollamas.iter().find(|here| here.backend == backend)?;
         let (ollama, version) = here.found.as_ref().ok()?;
         Some((ollama, version))
+    }
+
+    /// Where the settings of all folders are, or would be.
+    pub(super) fn user_file(&self) -> PathBuf {
+        self.user_file.clone()
+    }
+
+    /// The file in which `backends.{backend}` is set, or would be.
+    pub(super) fn file_of_backend(&self, backend: &str) -> PathBuf {
+        let key = format!("backends.{backend}.urls");
+        match self.resolved.origins.get(&key) {
+            Some(Origin::File { path, .. }) => path.clone(),
+            _ => self.user_file(),
+        }
     }
 
     /// Where the workspace is.

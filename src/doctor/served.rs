@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Finding, Scene, Severity, other_model, versions};
+use super::{Finding, Fix, Scene, Severity, other_model, versions};
 use crate::config::Role;
 use crate::models::wanted::{Wanted, offers};
 use crate::prompt::fim::Evidence;
@@ -58,15 +58,18 @@ fn served(scene: &Scene, role: Role) -> Finding {
 }
 
 /// What gives the role a model, by who can fetch one.
-fn fetch(scene: &Scene, role: Role) -> String {
+fn fetch(scene: &Scene, role: Role) -> Fix {
     let settings = &scene.resolved.settings;
-    let pull = format!("ghostline models pull {role}");
+    let pull = Fix::Pull(role.to_string());
     if !offers(&Wanted::Role(role), settings, &scene.ollamas).is_empty() {
         return pull;
     }
     match scene.ollamas.iter().find(|here| here.found.is_err()) {
-        Some(_) => versions::started(&pull),
-        None => "start the server that has one of them; ghostline models list".to_owned(),
+        Some(_) => Fix::OllamaThenPull {
+            role,
+            installed: versions::is_installed(),
+        },
+        None => versions::start_one_of(scene, role),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether the settings say what they mean, and whether what `.env` names is installed.
 
-use super::{Finding, Scene, Severity};
+use super::{Finding, Fix, Scene, Severity};
 use crate::config::{Origin, Role, edit};
 
 pub(super) fn check(scene: &Scene) -> Vec<Finding> {
@@ -9,7 +9,7 @@ pub(super) fn check(scene: &Scene) -> Vec<Finding> {
             "settings",
             Severity::Error,
             problem.to_string(),
-            format!("change {}", problem.origin),
+            correct(scene, &problem.origin),
         )
     });
     let unbuilt = scene.problems.iter().map(|problem| {
@@ -17,7 +17,7 @@ pub(super) fn check(scene: &Scene) -> Vec<Finding> {
             "settings",
             Severity::Error,
             problem.clone(),
-            "ghostline config --origin",
+            Fix::Edit(scene.user_file()),
         )
     });
     let ignored = scene.resolved.ignored.iter().map(|ignored| {
@@ -25,7 +25,10 @@ pub(super) fn check(scene: &Scene) -> Vec<Finding> {
             "settings.trust",
             Severity::Info,
             format!("ignored, because the folder is not trusted: {ignored}"),
-            "add the folder to [trust] folders in the user file, if you trust it",
+            Fix::Trust {
+                file: scene.user_file(),
+                folder: scene.folder().cloned().unwrap_or_default(),
+            },
         )
     });
     let mut findings: Vec<Finding> = problems.chain(unbuilt).chain(ignored).collect();
@@ -38,6 +41,17 @@ pub(super) fn check(scene: &Scene) -> Vec<Finding> {
     }
     findings.extend(Role::ALL.iter().filter_map(|&role| variable(scene, role)));
     findings
+}
+
+/// What changes a value where it was set.
+pub(super) fn correct(scene: &Scene, origin: &Origin) -> Fix {
+    match origin {
+        Origin::File { path, .. } | Origin::EnvFile { path, .. } => Fix::Edit(path.clone()),
+        Origin::Environment { name } => Fix::Unset(name.clone()),
+        Origin::Editor => Fix::EditorSettings,
+        Origin::Added { by, .. } => correct(scene, by),
+        Origin::Default => Fix::Edit(scene.user_file()),
+    }
 }
 
 /// The model that a variable puts in front of a role's candidates.
@@ -64,7 +78,7 @@ fn variable(scene: &Scene, role: Role) -> Option<Finding> {
             id,
             Severity::Error,
             format!("{by} names {}, which is not there", first.candidate),
-            format!("ghostline models pull {}", first.candidate),
+            Fix::Pull(first.candidate.to_string()),
         )
     })
 }

@@ -1,6 +1,6 @@
 //! What an Ollama says about the models it serves us with: templates, capabilities, context.
 
-use super::{Finding, Scene, Severity, other_model};
+use super::{Finding, Fix, Scene, Severity, other_model};
 use crate::backend::ollama::OllamaOptions;
 use crate::config::Role;
 use crate::models::ollama::Shown;
@@ -26,15 +26,19 @@ pub(super) async fn check(scene: &Scene) -> Vec<Finding> {
                 format!("{role}.model"),
                 Severity::Warning,
                 error.to_string(),
-                format!("ghostline models pull {}", found.route.model),
+                Fix::Pull(format!(
+                    "{}/{}",
+                    found.route.backend.name(),
+                    found.route.model
+                )),
             )),
         }
     }
     findings
 }
 
-/// `other` is the command that takes a model of which all is known.
-fn of_model(role: Role, model: &str, shown: &Shown, other: &str) -> Vec<Finding> {
+/// `other` takes a model of which all is known.
+fn of_model(role: Role, model: &str, shown: &Shown, other: &Fix) -> Vec<Finding> {
     let mut findings = Vec::new();
     // Completions bring their own layout (`raw`), and embeddings have none.
     let talks = matches!(role, Role::Chat | Role::Reasoning | Role::Vision);
@@ -43,7 +47,7 @@ fn of_model(role: Role, model: &str, shown: &Shown, other: &str) -> Vec<Finding>
             format!("{role}.template"),
             Severity::Error,
             format!("{model} has no chat template, so it does not know who speaks"),
-            format!("ghostline models pull {role}"),
+            other.clone(),
         ));
     }
     let needed = match role {
@@ -58,7 +62,7 @@ fn of_model(role: Role, model: &str, shown: &Shown, other: &str) -> Vec<Finding>
             format!("{role}.capability"),
             Severity::Error,
             format!("{model} says it can {}, not {needed}", has.join(", ")),
-            format!("ghostline models pull {role}"),
+            other.clone(),
         ));
     }
     let asked = u64::from(OllamaOptions::default().num_ctx);
@@ -70,7 +74,7 @@ fn of_model(role: Role, model: &str, shown: &Shown, other: &str) -> Vec<Finding>
             format!("{role}.context"),
             Severity::Warning,
             format!("{model} was trained for {trained} tokens and is given up to {asked}"),
-            other,
+            other.clone(),
         ));
     }
     findings
@@ -122,7 +126,7 @@ mod tests {
                 &["vision.capability"],
             ),
         ] {
-            let ids: Vec<String> = of_model(role, "m", &shown, "x")
+            let ids: Vec<String> = of_model(role, "m", &shown, &Fix::Verify)
                 .into_iter()
                 .map(|finding| finding.id)
                 .collect();

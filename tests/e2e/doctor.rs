@@ -92,7 +92,11 @@ fn rows() -> Vec<Row> {
                 ..both()
             },
             prepare: nothing,
-            expect: &[("backend.ollama.version", false, "update Ollama to 0.32.15")],
+            expect: &[(
+                "backend.ollama.version",
+                false,
+                "0.32.15 and newer are better",
+            )],
         },
         Row {
             state: "a vision model that does not run any more",
@@ -201,7 +205,7 @@ fn rows() -> Vec<Row> {
             },
             expect: &[
                 ("completion.reload", false, "loaded again"),
-                ("chat.reload", false, "ollama ps"),
+                ("chat.reload", false, "ghostline models use chat"),
             ],
         },
         Row {

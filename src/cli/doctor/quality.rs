@@ -10,42 +10,39 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::config::Role;
-use crate::doctor::{Finding, Scene, Severity, larger};
+use crate::doctor::{Finding, Fix, Scene, Severity, larger};
 
 /// The guide's limit: more than this share must pass.
 const LEAST_RATE: f64 = 0.7;
 
-/// Where the problems are published.
-const PROBLEMS: &str =
-    "curl -LO https://github.com/openai/human-eval/raw/master/data/HumanEval.jsonl.gz";
-
 /// Measures the model that serves chat, with at most `limit` problems.
 pub(super) async fn check(scene: &Scene, data: &Path, limit: Option<usize>) -> Finding {
     let Some(model) = scene.chat_model() else {
-        return bad("nothing serves chat", "ghostline models pull chat");
+        let fix = Fix::Pull(Role::Chat.to_string());
+        return bad("nothing serves chat", fix);
     };
     if !data.is_file() {
-        return bad(format!("{} is no file", data.display()), PROBLEMS);
+        return bad(format!("{} is no file", data.display()), Fix::FetchProblems);
     }
     match measure(data, &model, limit).await {
         Ok(report) => judge(&model, &report, larger(scene, Role::Chat, &model)),
         Err(message) => bad(
             message,
-            format!(
-                "ghostline bench humaneval --data {} --model {model}, which says more",
-                data.display()
-            ),
+            Fix::Benchmark {
+                data: data.to_owned(),
+                model,
+            },
         ),
     }
 }
 
-fn bad(message: impl Into<String>, fix: impl Into<String>) -> Finding {
+fn bad(message: impl Into<String>, fix: Fix) -> Finding {
     Finding {
         id: "chat.quality".to_owned(),
         ok: false,
         severity: Severity::Error,
         message: message.into(),
-        fix: Some(fix.into()),
+        fix: Some(fix),
     }
 }
 
@@ -82,8 +79,8 @@ async fn measure(data: &Path, model: &str, limit: Option<usize>) -> Result<Value
     serde_json::from_slice(&output.stdout).map_err(|error| format!("the benchmark's JSON: {error}"))
 }
 
-/// `larger` is the command that takes a larger model.
-fn judge(model: &str, report: &Value, larger: Option<String>) -> Finding {
+/// `larger` takes a larger model.
+fn judge(model: &str, report: &Value, larger: Option<Fix>) -> Finding {
     let candidate = &report["candidates"][0];
     let number = |key: &str| candidate[key].as_u64().unwrap_or_default();
     let percent = |value: &Value| value.as_f64().unwrap_or_default() * 100.0;
@@ -103,12 +100,10 @@ fn judge(model: &str, report: &Value, larger: Option<String>) -> Finding {
             ok: true,
             severity: Severity::Info,
             fix: None,
-            ..bad(message, "")
+            ..bad(message, Fix::LargerMachine)
         };
     }
-    let none =
-        || "an Ollama on a machine with a GPU has larger ones: `ghostline doctor`".to_owned();
-    bad(message, larger.unwrap_or_else(none))
+    bad(message, larger.unwrap_or(Fix::LargerMachine))
 }
 
 #[cfg(test)]
