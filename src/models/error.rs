@@ -84,9 +84,8 @@ pub enum ModelsError {
     },
     /// The disk is too full to begin.
     #[error(
-        "{} has {available_bytes} bytes free and {needed_bytes} are needed; \
-         free some space, or set GHOSTLINE_CACHE_DIR to another disk",
-        dir.display()
+        "{} has {} free and {} are needed; free some space, or set GHOSTLINE_CACHE_DIR to another disk",
+        dir.display(), sized(*available_bytes), sized(*needed_bytes)
     )]
     NoSpace {
         /// Where models are kept.
@@ -95,6 +94,37 @@ pub enum ModelsError {
         needed_bytes: u64,
         /// What the file system offers this user.
         available_bytes: u64,
+    },
+    /// The disk filled up while the model was fetched. What came is kept.
+    #[error(
+        "the disk filled up: {} holds {}, {} more are needed and {} are free; free some space{}, then the \
+         same command carries on from there; or set GHOSTLINE_CACHE_DIR to another disk, where it begins anew",
+        path.display(), sized(*kept_bytes), sized(*needed_bytes), sized(*available_bytes),
+        at_least(needed_bytes.saturating_sub(*available_bytes))
+    )]
+    FilledUp {
+        /// The unfinished file.
+        path: PathBuf,
+        /// What it holds.
+        kept_bytes: u64,
+        /// What the rest of the fetch takes.
+        needed_bytes: u64,
+        /// What the file system offers this user.
+        available_bytes: u64,
+    },
+    /// The disk is full.
+    #[error(
+        "cannot {doing} {}: the disk is full; free some space and run the same command again, or set \
+         GHOSTLINE_CACHE_DIR to another disk", path.display()
+    )]
+    DiskFull {
+        /// A verb, such as `write`.
+        doing: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
     },
     /// No source delivered.
     #[error(
@@ -199,6 +229,27 @@ pub enum SourceError {
     },
 }
 
+/// A size for people, in the units of the progress bar.
+fn sized(bytes: u64) -> String {
+    let tenths = |unit: u64| {
+        let tenths = bytes * 10 / unit;
+        format!("{}.{}", tenths / 10, tenths % 10)
+    };
+    match bytes {
+        0..0x10_0000 => format!("{bytes} bytes"),
+        0x10_0000..0x4000_0000 => format!("{} MiB", tenths(1 << 20)),
+        _ => format!("{} GiB", tenths(1 << 30)),
+    }
+}
+
+fn at_least(short_bytes: u64) -> String {
+    if short_bytes == 0 {
+        String::new()
+    } else {
+        format!(", at least {}", sized(short_bytes))
+    }
+}
+
 fn did_you_mean(nearest: Option<&'static str>) -> String {
     nearest
         .map(|name| format!(", did you mean `{name}`"))
@@ -246,5 +297,25 @@ fn in_words(error: &reqwest::Error) -> String {
         what.to_owned()
     } else {
         format!("{what}: {innermost}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{at_least, sized};
+
+    #[test]
+    fn sizes_are_for_people() {
+        for (bytes, expect) in [
+            (0, "0 bytes"),
+            (1_048_575, "1048575 bytes"),
+            (1_048_576, "1.0 MiB"),
+            (491_400_064, "468.6 MiB"),
+            (1_117_320_768, "1.0 GiB"),
+        ] {
+            assert_eq!(sized(bytes), expect);
+        }
+        assert_eq!(at_least(0), "");
+        assert_eq!(at_least(7), ", at least 7 bytes");
     }
 }

@@ -138,7 +138,8 @@ impl Fetcher {
 /// # Errors
 ///
 /// [`ModelsError::AllSourcesFailed`] names every source and why; [`ModelsError::NoSpace`] comes
-/// before anything is fetched; [`ModelsError::Io`] is the store's.
+/// before anything is fetched, [`ModelsError::FilledUp`] where the disk fills up on the way;
+/// [`ModelsError::Io`] is the store's.
 pub async fn pull(
     store: &Store,
     model: &Model,
@@ -155,8 +156,15 @@ async fn from_source(fetch: &Fetch<'_>, lock: &Lock) -> Result<PathBuf, Stopped>
         progress,
         ..
     } = *fetch;
+    let in_fetch = |stopped| match stopped {
+        Stopped::Store(error) => {
+            Stopped::Store(store.in_fetch(model, fetch.scratch_bytes(), error))
+        }
+        stopped @ Stopped::Source(_) => stopped,
+    };
     loop {
-        let mut part = Part::open(store.part_path(model), lock.clone(), model.size_bytes)?;
+        let part = Part::open(store.part_path(model), lock.clone(), model.size_bytes);
+        let mut part = part.map_err(|error| in_fetch(error.into()))?;
         let kept_bytes = part.len_bytes();
         if kept_bytes < model.size_bytes {
             store.check_space(model.size_bytes - kept_bytes + fetch.scratch_bytes())?;
@@ -164,12 +172,13 @@ async fn from_source(fetch: &Fetch<'_>, lock: &Lock) -> Result<PathBuf, Stopped>
                 source: &fetch.label(),
                 kept_bytes,
             });
-            fetch.run(&mut part).await?;
+            fetch.run(&mut part).await.map_err(in_fetch)?;
         }
         let found = hash(part.path(), Some(part.lock()), model.size_bytes, progress).await?;
         if found == model.sha256 {
             let path = store.path_for(model);
-            part.install(&path).await?;
+            let installed = part.install(&path).await;
+            installed.map_err(|error| in_fetch(error.into()))?;
             return Ok(path);
         }
         part.discard()?;

@@ -129,6 +129,26 @@ impl Store {
         }
     }
 
+    /// What `error` means while `model` is fetched, the rest of which takes `scratch_bytes` beside itself: a
+    /// full disk is told with what is kept and what is missing.
+    pub(super) fn in_fetch(
+        &self,
+        model: &Model,
+        scratch_bytes: u64,
+        error: ModelsError,
+    ) -> ModelsError {
+        if !matches!(error, ModelsError::DiskFull { .. }) {
+            return error;
+        }
+        let kept_bytes = self.partial_bytes(model);
+        ModelsError::FilledUp {
+            path: self.part_path(model),
+            kept_bytes,
+            needed_bytes: model.size_bytes.saturating_sub(kept_bytes) + scratch_bytes,
+            available_bytes: (self.available_bytes)(&self.dir).unwrap_or(0),
+        }
+    }
+
     pub(super) fn part_path(&self, model: &Model) -> PathBuf {
         self.file(model, "part")
     }
@@ -232,10 +252,19 @@ pub(super) fn remove_dir(dir: &Path) -> Result<(), ModelsError> {
 
 /// An error of the file system, for people.
 pub(super) fn failed(doing: &'static str, path: &Path, source: io::Error) -> ModelsError {
-    ModelsError::Io {
-        doing,
-        path: path.to_owned(),
-        source,
+    let path = path.to_owned();
+    // A quota that is used up is a full disk to whom it belongs.
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ModelsError::DiskFull {
+            doing,
+            path,
+            source,
+        },
+        _ => ModelsError::Io {
+            doing,
+            path,
+            source,
+        },
     }
 }
 

@@ -54,6 +54,17 @@ pub enum OllamaError {
         /// What was seen.
         message: String,
     },
+    /// Its disk filled up on the way. Ollama keeps what came.
+    #[error(
+        "the disk of the Ollama at {url} is full: {message}; free some space there, then the same command \
+         carries on, or set OLLAMA_MODELS for the Ollama server to another disk"
+    )]
+    DiskFull {
+        /// Its address.
+        url: String,
+        /// Its own words, shortened.
+        message: String,
+    },
     /// Its disk is too full.
     #[error(
         "{} has {available_bytes} bytes free and {needed_bytes} are needed; free some space, or set \

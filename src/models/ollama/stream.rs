@@ -97,7 +97,7 @@ impl OllamaModels {
                     Err(error) => return Err(self.protocol(error.to_string())),
                 };
                 if let Some(error) = &line.error {
-                    return Err(self.refused(doing, &error_text(error)));
+                    return Err(self.told(doing, &error_text(error)));
                 }
                 if let Some(known) = layers.take(&line) {
                     if let Some(disk) = disk.filter(|_| layers.grown) {
@@ -121,6 +121,26 @@ impl OllamaModels {
             }
         }
     }
+}
+
+impl OllamaModels {
+    /// What an error line within a stream means.
+    fn told(&self, doing: &str, message: &str) -> OllamaError {
+        if is_full(message) {
+            return OllamaError::DiskFull {
+                url: self.url(),
+                message: message.to_owned(),
+            };
+        }
+        self.refused(doing, message)
+    }
+}
+
+/// Go's words for a full disk, on Unix and on Windows.
+fn is_full(message: &str) -> bool {
+    ["no space left on device", "not enough space on the disk"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 /// The layers of a model as their lines come: the sum is what a person wants to see.
@@ -225,6 +245,24 @@ mod tests {
             if expect.is_some() {
                 assert_eq!(layers.grown, grown, "{json}");
             }
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_a_refusal() {
+        let ollama = OllamaModels::at("http://127.0.0.1:1").expect("an address");
+        for (message, full) in [
+            (
+                "write /m/blobs/sha256-1-partial: no space left on device",
+                true,
+            ),
+            ("write C:\\m: There is not enough space on the disk.", true),
+            ("pull model manifest: file does not exist", false),
+        ] {
+            let error = ollama.told("fetch m", message);
+            let is_full = matches!(error, OllamaError::DiskFull { .. });
+            assert_eq!(is_full, full, "{error}");
+            assert!(error.to_string().contains(message), "{error}");
         }
     }
 

@@ -14,6 +14,8 @@ use crate::models::store::hex;
 use server::{Reply, Server};
 
 mod server;
+#[cfg(target_os = "linux")]
+mod small_disk;
 
 const SIZE: usize = 300_000;
 const PART: usize = 120_000;
@@ -73,7 +75,10 @@ struct Place {
 
 impl Place {
     async fn new(replies: &[Reply]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::at(tempfile::tempdir().unwrap(), replies).await
+    }
+
+    async fn at(dir: TempDir, replies: &[Reply]) -> Self {
         let house = dir.path().join("wheelhouse");
         fs::create_dir(&house).unwrap();
         for (index, piece) in content().chunks(PART).enumerate() {

