@@ -11,13 +11,15 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use self::choice::{All, Contents, choose, same_content, unavailable};
+use self::choice::{All, Contents, choose, unavailable};
 use crate::backend::{Backend, BackendError, Installed};
 use crate::config::{Candidate, Role};
-use crate::prompt::fim::{Evidence, Family, PREFIX_ONLY, family_of};
 
 mod choice;
+mod route;
 pub mod survey;
+
+pub use self::route::Route;
 
 /// How often backends are asked again: soon enough that a freshly started Ollama or a model that was
 /// just fetched is found before somebody looks for the reason.
@@ -26,60 +28,9 @@ const RECHECK: Duration = Duration::from_secs(5);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a model that failed to load is left alone before it is tried again.
 const AFTER_FAILED_LOAD: Duration = Duration::from_mins(1);
-
-/// A model that serves a role.
-#[derive(Debug, Clone)]
-pub struct Route {
-    /// Where it runs.
-    pub backend: Arc<dyn Backend>,
-    /// Its name there.
-    pub model: String,
-    /// Its content, where the backend tells: what is fetched anew under the same name is another model.
-    pub digest: Option<String>,
-    /// How it is asked to fill in the middle.
-    pub family: &'static Family,
-    /// What told the family; `None` when nothing did and the text before the cursor is all it sees.
-    pub family_by: Option<Evidence>,
-    /// Whether an earlier candidate would have been preferred.
-    pub fallback: bool,
-    /// The first candidate, where this is another one.
-    pub instead_of: Option<String>,
-}
-
-impl Route {
-    /// A first choice of which nothing but the name is known.
-    pub fn of(backend: Arc<dyn Backend>, model: &str) -> Self {
-        let family = family_of(model, None);
-        Self {
-            backend,
-            model: model.to_owned(),
-            digest: None,
-            family: family.unwrap_or(&PREFIX_ONLY),
-            family_by: family.map(|_| Evidence::Name),
-            fallback: false,
-            instead_of: None,
-        }
-    }
-
-    /// Whether the other one leads to the same weights at the same place.
-    fn is_to_same(&self, other: &Self) -> bool {
-        let same = match (&self.digest, &other.digest) {
-            (Some(one), Some(other)) => same_content(one, other),
-            _ => true,
-        };
-        same && self.model == other.model && Arc::ptr_eq(&self.backend, &other.backend)
-    }
-
-    /// What a person reads where this is not the first choice, such as `chat is served by qwen2.5-coder:7b
-    /// (ollama), because qwen3-coder:30b is not there`.
-    pub fn explained(&self, role: Role) -> Option<String> {
-        let first = self.instead_of.as_ref()?;
-        let (model, backend) = (&self.model, self.backend.name());
-        Some(format!(
-            "{role} is served by {model} ({backend}), because {first} is not there"
-        ))
-    }
-}
+/// How often in a row a backend may be too slow to say what it has, as one may be that reads 20 GB or
+/// computes on all cores, before it is taken to have nothing.
+const MOST_SLOW_PROBES: u32 = 2;
 
 /// How a role stands.
 #[derive(Debug, Clone, Default)]
@@ -138,6 +89,8 @@ pub struct Router {
     choices: Mutex<Choices>,
     failed: Mutex<HashMap<(String, String), (Instant, String)>>,
     contents: Mutex<Contents>,
+    /// What each backend said it has, by name, and how often it has been too slow since.
+    heard: Mutex<HashMap<String, (Vec<Installed>, u32)>>,
     /// Routes whose model is being loaded. While an older one serves, it goes on doing so.
     loading: Mutex<BTreeMap<Role, Arc<Route>>>,
     /// What the backends remarked on the models that serve, when it was last looked at.
@@ -158,6 +111,7 @@ impl Router {
             choices: Mutex::new(choices),
             failed: Mutex::default(),
             contents: Mutex::default(),
+            heard: Mutex::default(),
             loading: Mutex::default(),
             remarks: Mutex::default(),
             roles: watch::Sender::new(roles),
@@ -183,6 +137,7 @@ impl Router {
     pub fn reconfigure(&self, choices: Choices) {
         *lock(&self.choices) = choices;
         lock(&self.failed).clear();
+        lock(&self.heard).clear();
         self.recheck.notify_one();
     }
 
@@ -245,12 +200,12 @@ impl Router {
         let probes = choices.backends.iter().map(|backend| async move {
             let probed = tokio::time::timeout(PROBE_TIMEOUT, backend.probe()).await;
             let installed = match probed {
-                Ok(Ok(models)) => models,
+                Ok(Ok(models)) => self.heard_of(backend.name(), models),
+                Ok(Err(BackendError::Interrupted { .. })) | Err(_) => self.slow(backend.name()),
                 Ok(Err(error)) => {
                     tracing::debug!(backend = backend.name(), %error, "probe failed");
-                    Vec::new()
+                    self.heard_of(backend.name(), Vec::new())
                 }
-                Err(_) => Vec::new(),
             };
             (backend.clone(), installed)
         });
@@ -260,6 +215,25 @@ impl Router {
             self.serve(*role, candidates, &all);
         }
         self.tell_remarks();
+    }
+
+    fn heard_of(&self, backend: &str, models: Vec<Installed>) -> Vec<Installed> {
+        lock(&self.heard).insert(backend.to_owned(), (models.clone(), 0));
+        models
+    }
+
+    /// A backend was too slow to answer: what it has is what it had, for a while.
+    fn slow(&self, backend: &str) -> Vec<Installed> {
+        tracing::debug!(backend, "slow to say what it has");
+        let mut heard = lock(&self.heard);
+        let Some((models, misses)) = heard.get_mut(backend) else {
+            return Vec::new();
+        };
+        *misses += 1;
+        if *misses > MOST_SLOW_PROBES {
+            models.clear();
+        }
+        models.clone()
     }
 
     /// Gives the role what is best now.
@@ -273,19 +247,29 @@ impl Router {
         let usable = |backend: &dyn Backend, model: &Installed| {
             !failed.contains_key(&(backend.name().to_owned(), model.name.clone()))
         };
-        let Some(best) = choose(role, candidates, all, &contents, usable) else {
-            let message = unavailable(role, candidates, failed.values().next().map(|f| &f.1));
+        let Some(mut best) = choose(role, candidates, all, &contents, usable) else {
+            // What failed for another role says nothing about this one.
+            let there = choose(role, candidates, all, &contents, |_, _| true);
+            let failure = there.and_then(|route| {
+                failed.get(&(route.backend.name().to_owned(), route.model.clone()))
+            });
+            let message = unavailable(role, candidates, failure.map(|(_, why)| why));
             lock(&self.loading).remove(&role);
             self.set(role, RoleState::Unavailable(message));
             return;
         };
+        let first = candidates.get(..1).filter(|_| best.fallback);
+        best.first_failed =
+            first.is_some_and(|first| choose(role, first, all, &contents, |_, _| true).is_some());
         let now = self.route(role);
         if let RoleState::Ready(serving) = &now
             && serving.is_to_same(&best)
         {
             lock(&self.loading).remove(&role);
-            let described =
-                |route: &Route| (route.family.name, route.family_by, route.instead_of.clone());
+            let described = |route: &Route| {
+                let missed = route.missed().map(|(first, why)| (first.to_owned(), why));
+                (route.family.name, route.family_by, missed)
+            };
             if described(serving) != described(&best) {
                 self.set(role, RoleState::Ready(Arc::new(best)));
             }

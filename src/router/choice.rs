@@ -127,6 +127,7 @@ fn route(backend: &Arc<dyn Backend>, model: &Installed, first: Option<&Candidate
         family_by: known.map(|known| known.by),
         fallback: first.is_some(),
         instead_of: first.map(Candidate::to_string),
+        first_failed: false,
     }
 }
 

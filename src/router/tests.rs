@@ -18,6 +18,8 @@ struct Told {
     gate: Arc<Semaphore>,
     fails: Mutex<bool>,
     remark: Mutex<Option<String>>,
+    /// Too slow to say what it has.
+    slow: Mutex<bool>,
 }
 
 impl Told {
@@ -29,6 +31,7 @@ impl Told {
             gate: Arc::new(Semaphore::new(100)),
             fails: Mutex::default(),
             remark: Mutex::default(),
+            slow: Mutex::default(),
         };
         told.has(models);
         Arc::new(told)
@@ -53,6 +56,9 @@ impl Backend for Told {
         self.name
     }
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Installed>, BackendError>> {
+        if *lock(&self.slow) {
+            return Box::pin(std::future::pending());
+        }
         Box::pin(std::future::ready(Ok(lock(&self.models).clone())))
     }
     fn warm_up(&self, model: &str) -> BoxFuture<'static, Result<(), BackendError>> {
@@ -191,6 +197,78 @@ async fn a_model_that_fails_while_serving_gives_way() {
         message: "it answers nothing".to_owned(),
     });
     assert_eq!(serves(&router).await.as_deref(), Some("second"));
+}
+
+#[tokio::test]
+async fn why_nothing_serves_a_role_is_its_own_reason() {
+    let ollama = Told::new("ollama", &[("first", A)]);
+    let router = router(&[&ollama], &["first"]);
+    let only = |model: &str| {
+        vec![Candidate {
+            backend: None,
+            model: model.to_owned(),
+        }]
+    };
+    let candidates = [
+        (Role::Completion, only("first")),
+        (Role::Chat, only("first")),
+        (Role::Vision, only("eye")),
+    ];
+    lock(&router.choices).candidates = candidates.into();
+    *lock(&ollama.fails) = true;
+    assert_eq!(serves(&router).await, None);
+    router.check().await;
+    for (role, says) in [
+        (Role::Completion, "cannot load first: no"),
+        (Role::Chat, "cannot load first: no"),
+        (Role::Vision, "no backend has one of its candidates"),
+    ] {
+        let RoleState::Unavailable(message) = router.route(role) else {
+            panic!("{role} is served");
+        };
+        assert!(message.contains(says), "{role}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn a_first_choice_that_cannot_be_loaded_is_not_said_to_be_missing() {
+    let broken = Told::new("broken", &[("first", A)]);
+    *lock(&broken.fails) = true;
+    let good = Told::new("good", &[("second", B)]);
+    let router = router(&[&broken, &good], &["first", "second"]);
+    serves(&router).await;
+    assert_eq!(serves(&router).await.as_deref(), Some("second"));
+    let explained = || {
+        let state = router.route(Role::Completion);
+        state
+            .route()
+            .and_then(|route| route.explained(Role::Completion))
+    };
+    assert_eq!(
+        explained().as_deref(),
+        Some("completion is served by second (good), because first could not be loaded")
+    );
+    broken.has(&[]);
+    serves(&router).await;
+    assert_eq!(
+        explained().as_deref(),
+        Some("completion is served by second (good), because first is not there")
+    );
+}
+
+/// As one is that reads a large model, or computes on all cores.
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_is_slow_to_say_what_it_has_goes_on_serving() {
+    let ollama = Told::new("ollama", &[("first", A)]);
+    let router = router(&[&ollama], &["first"]);
+    assert_eq!(serves(&router).await.as_deref(), Some("first"));
+    *lock(&ollama.slow) = true;
+    for _ in 0..MOST_SLOW_PROBES {
+        assert_eq!(serves(&router).await.as_deref(), Some("first"));
+    }
+    assert_eq!(serves(&router).await, None, "it hangs");
+    *lock(&ollama.slow) = false;
+    assert_eq!(serves(&router).await.as_deref(), Some("first"));
 }
 
 #[tokio::test]

@@ -140,8 +140,8 @@ fn summary(roles: &Roles) -> (&'static str, String) {
         }
         Some(RoleState::Ready(route)) => {
             let mut message = format!("Completions from {}", place_of(route));
-            if let Some(first) = &route.instead_of {
-                let _ = write!(message, ", because the first choice, {first}, is not there");
+            if let Some((first, why)) = route.missed() {
+                let _ = write!(message, ", because the first choice, {first}, {why}");
             }
             if route.family_by.is_none() {
                 message.push_str(
