@@ -43,6 +43,17 @@ pub(crate) async fn a_gap_is_filled(machine: &Machine) {
 
     let mut stream = backend.stream(long());
     let first = within(stream.next()).await;
+    assert!(
+        matches!(
+            first,
+            Some(Ok(Chunk::Prompt {
+                estimated: true,
+                ..
+            }))
+        ),
+        "{first:?}"
+    );
+    let first = within(stream.next()).await;
     assert!(matches!(first, Some(Ok(Chunk::Text(_)))), "{first:?}");
     drop(stream);
     let (_, end) = answer(
@@ -54,6 +65,16 @@ pub(crate) async fn a_gap_is_filled(machine: &Machine) {
     )
     .await;
     assert_eq!((end.stop, end.generated_tokens), (StopReason::Length, 2));
+
+    // The server times itself, in the dialect too: no processor computes what an unmeasured server gets.
+    let before = backend.prompt_budget().prefix_tokens;
+    let cold = Request {
+        max_tokens: 2,
+        ..fim(&"first = second\n".repeat(60), "\n", "    return")
+    };
+    answer(&backend, cold).await;
+    let after = backend.prompt_budget().prefix_tokens;
+    assert!(after < before, "{after} of {before}");
 }
 
 pub(crate) async fn a_conversation_is_answered_and_continued(machine: &Machine) {

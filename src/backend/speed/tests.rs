@@ -1,3 +1,5 @@
+//! Speeds that settle, what counts as cached, and whose budget holds.
+
 use super::*;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;

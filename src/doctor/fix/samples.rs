@@ -41,7 +41,7 @@ const KINDS: usize = 25;
 /// Every one, and whether it is a command.
 pub(crate) fn all() -> Vec<(Fix, bool)> {
     let (here, there) = ("http://127.0.0.1:11434", "http://gpu.example:11434");
-    let file = || "/home/a b/it's.toml".into();
+    let file = || "/settings/a b/it's.toml".into();
     let all = vec![
         Fix::Pull("ollama/qwen2.5-coder:7b".to_owned()),
         Fix::Pull("completion".to_owned()),
@@ -85,7 +85,7 @@ pub(crate) fn all() -> Vec<(Fix, bool)> {
         Fix::EditorSettings,
         Fix::Trust {
             file: file(),
-            folder: "/work/it".into(),
+            folder: "/code/it".into(),
         },
         Fix::StartServer {
             backend: "team".to_owned(),
