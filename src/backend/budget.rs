@@ -85,19 +85,39 @@ impl PromptBudget {
         Self::of_prefix(prefix_tokens, context_tokens)
     }
 
-    /// This, or less where half of what a model can read at once, `window_tokens`, is less.
+    /// This, or less where half of what a model can read at once, `window_tokens`, is less: first a shorter
+    /// text of elsewhere, then a smaller step, and none of the text of elsewhere where that is too large.
     #[must_use]
     pub fn within(self, window_tokens: Option<usize>) -> Self {
         let most = window_tokens.map_or(usize::MAX, |tokens| tokens / CONTEXT_SHARE);
-        if self.context_tokens + self.prefix_tokens + self.suffix_tokens <= most {
-            return self;
+        if let Some(fits) = self.with_context_of(most) {
+            return fits;
         }
-        let most = most.min(self.prefix_tokens + self.suffix_tokens);
-        Self {
+        let smaller = Self::PREFIX_STEPS_TOKENS
+            .into_iter()
+            .filter(|step| (Self::UNMEASURED.prefix_tokens..self.prefix_tokens).contains(step));
+        let smaller = smaller.rev().find_map(|step| {
+            let smaller = Self::of_prefix(step, self.context_tokens).with_context_of(most)?;
+            (smaller.context_tokens > 0).then_some(smaller)
+        });
+        smaller.unwrap_or(Self {
             prefix_tokens: most - most / SUFFIX_SHARE,
             suffix_tokens: most / SUFFIX_SHARE,
             context_tokens: 0,
-        }
+        })
+    }
+
+    /// With as much text of elsewhere as fits into `most`; `None` where the rest does not.
+    fn with_context_of(self, most: usize) -> Option<Self> {
+        let room = most.checked_sub(self.prefix_tokens + self.suffix_tokens)?;
+        let context_tokens = match self.context_tokens.min(room) {
+            few if few < FEWEST_CONTEXT_TOKENS => 0,
+            enough => enough,
+        };
+        Some(Self {
+            context_tokens,
+            ..self
+        })
     }
 }
 
@@ -133,7 +153,8 @@ mod tests {
         for (window, expected) in [
             (None, (768, 192, 384)),
             (Some(4096), (768, 192, 384)),
-            (Some(2560), (768, 192, 0)),
+            (Some(2560), (768, 192, 320)),
+            (Some(2048), (768, 192, 0)),
             (Some(1000), (400, 100, 0)),
             (Some(0), (0, 0, 0)),
         ] {
@@ -144,6 +165,25 @@ mod tests {
                 budget.context_tokens,
             );
             assert_eq!(tokens, expected, "{window:?}");
+        }
+    }
+
+    #[test]
+    fn a_fast_server_keeps_text_of_elsewhere_in_a_common_window() {
+        for (tokens_per_second, window, expected) in [
+            (1e9, 8192, (2048, 512, 512)),
+            (1e9, 4096, (1536, 384, 128)),
+            (50_000.0, 4096, (1536, 384, 128)),
+            (20_000.0, 4096, (768, 192, 512)),
+            (1e9, 2048, (820, 204, 0)),
+        ] {
+            let budget = PromptBudget::at_speed(tokens_per_second).within(Some(window));
+            let tokens = (
+                budget.prefix_tokens,
+                budget.suffix_tokens,
+                budget.context_tokens,
+            );
+            assert_eq!(tokens, expected, "{tokens_per_second} {window}");
         }
     }
 }
