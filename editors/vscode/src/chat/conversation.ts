@@ -134,8 +134,8 @@ export class Conversation {
     }
   }
 
-  /** Asks for an earlier conversation; answers whether one was chosen. */
-  async choose(): Promise<boolean> {
+  /** Asks for an earlier conversation, and forgets some. `showAll` runs when another is shown, or none. */
+  async choose(showAll: () => void): Promise<void> {
     const client = this.client();
     if (!client?.isRunning()) throw new Error("the server is not running");
     const forget = { iconPath: new vscode.ThemeIcon("trash"), tooltip: "Forget this conversation" };
@@ -153,7 +153,10 @@ export class Conversation {
     pick.items = await items();
     pick.onDidTriggerItemButton(async ({ item }) => {
       await client.sendRequest(deleteConversationRequest, { conversation: item.conversation });
-      if (item.conversation === this.id) this.startAnew();
+      if (item.conversation === this.id) {
+        this.startAnew();
+        showAll();
+      }
       pick.items = await items();
     });
     const chosen = await new Promise<string | undefined>((resolve) => {
@@ -162,10 +165,10 @@ export class Conversation {
       pick.show();
     });
     pick.dispose();
-    if (!chosen) return false;
+    if (!chosen) return;
     this.cancel?.cancel();
     await this.load(chosen);
-    return true;
+    showAll();
   }
 
   async openReference(index: number, reference: number): Promise<void> {

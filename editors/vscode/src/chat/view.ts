@@ -100,8 +100,8 @@ export class ChatView implements vscode.WebviewViewProvider {
     this.showAll();
   }
 
-  async history(): Promise<void> {
-    if (await this.conversation.choose()) this.showAll();
+  history(): Promise<void> {
+    return this.conversation.choose(() => this.showAll());
   }
 
   /** The server is up or gone. */

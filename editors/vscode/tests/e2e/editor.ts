@@ -19,6 +19,7 @@ const SETTINGS = {
   "editor.inlineSuggest.enabled": true,
   "workbench.startupEditor": "none",
   "workbench.colorTheme": "Default Dark Modern",
+  "workbench.secondarySideBar.defaultVisibility": "hidden",
   "chat.disableAIFeatures": true,
   "extensions.autoUpdate": "off",
   "files.autoSave": "off",
@@ -112,6 +113,13 @@ function setUser(folder: string, more: Record<string, unknown>): void {
   writeFileSync(join(folder, "user/User/settings.json"), JSON.stringify({ ...SETTINGS, ...more }));
 }
 
+/** The person's settings of the program, whatever editor runs it. */
+function setConfig(folder: string, text: string): void {
+  const own = join(folder, "home/.config/ghostline");
+  mkdirSync(own, { recursive: true });
+  writeFileSync(join(own, "config.toml"), text);
+}
+
 /** The setting has scope `machine`, which VS Code reads from a file of its own. */
 function setProgram(folder: string, program: string): void {
   writeFileSync(join(folder, "user/Machine/settings.json"), JSON.stringify({ "ghostline.server.path": program }));
@@ -149,6 +157,8 @@ export interface Scene {
   settings?: Record<string, unknown>;
   /** The person's own settings in this window. */
   user?: Record<string, unknown>;
+  /** The person's own `config.toml`. */
+  config?: string;
 }
 
 export interface Stage {
@@ -176,6 +186,7 @@ export async function onStage(name: string, scene: Scene, act: (stage: Stage) =>
   };
   writeFileSync(join(work, ".vscode/settings.json"), JSON.stringify(settings));
   if (scene.user) setUser(root, scene.user);
+  if (scene.config) setConfig(root, scene.config);
   const page = await browser.newPage();
   try {
     await page.goto(`http://127.0.0.1:${port}/?folder=${encodeURIComponent(work)}`);
@@ -187,6 +198,7 @@ export async function onStage(name: string, scene: Scene, act: (stage: Stage) =>
   } finally {
     await page.close();
     if (scene.user) setUser(root, {});
+    if (scene.config) setConfig(root, "");
     await backend.stop();
   }
 }

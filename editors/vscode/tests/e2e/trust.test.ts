@@ -1,4 +1,4 @@
-/** A folder that the person does not trust: its settings name no program and no host. */
+/** What a folder's own settings may do before the person trusts it, and after. */
 import assert from "node:assert/strict";
 import { chmodSync, existsSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -48,5 +48,65 @@ test("the settings of an untrusted folder name no host and no program", async ()
     }
   } finally {
     await theirs.stop();
+  }
+});
+
+/** A scripted Ollama with two models that completes with `text`. */
+function ollama(folder: string, text: string): Promise<Backend> {
+  const models = ["--model", "qwen2.5-coder:1.5b", "--model", "qwen2.5-coder:7b"];
+  return Backend.start(mkdtempSync(join(folder, "ollama-")), [{ when: "const sum", steps: [{ text }] }], models);
+}
+
+test("a folder's files choose models at once, and hosts from when the folder is trusted", async () => {
+  const outside = mkdtempSync(join(tmpdir(), "ghostline-trust-"));
+  const backends: Backend[] = [];
+  const start = async (text: string) => {
+    const backend = await ollama(outside, text);
+    backends.push(backend);
+    return backend.url;
+  };
+  const toml = (candidate: string) => `[roles.completion]\ncandidates = ["${candidate}", "qwen2.5-coder:7b"]\n`;
+  try {
+    const [mine, team, env] = [await start(" = mine;"), await start(" = team;"), await start(" = env;")];
+    const scene = {
+      files: {
+        "cart.js": "function total(prices) {\n",
+        ".ghostline.toml": `${toml("team/qwen2.5-coder:1.5b")}\n[backends.team]\nkind = "ollama"\nurls = ["${team}"]\n`,
+        ".env": `OLLAMA_HOST=${env}\n`,
+      },
+      settings: { "ghostline.backends": undefined },
+      config: `[backends.ollama]\nkind = "ollama"\nurls = ["${mine}"]\n`,
+      user: { "security.workspace.trust.enabled": true, "security.workspace.trust.startupPrompt": "never" },
+    };
+    await onStage("trusted", scene, async ({ page, folder }) => {
+      const restricted = page.locator(".statusbar-item", { hasText: "Restricted Mode" });
+      await restricted.waitFor();
+      await openAtEnd(page, "cart.js");
+      // The folder chose the bigger model, on the person's own host.
+      await statusIs(page, /qwen2\.5-coder:7b/);
+      await page.keyboard.type("  const sum");
+      await ghostIs(page, /^ = mine;$/);
+      await picture(page, "trust-before");
+
+      await restricted.click();
+      await page.locator(".workspace-trust-buttons-row").getByRole("button", { name: "Trust", exact: true }).first().click();
+      await restricted.waitFor({ state: "detached" });
+      await statusIs(page, /qwen2\.5-coder:1\.5b/);
+      await picture(page, "trust-granted");
+      const modal = page.locator(".monaco-modal-editor-block");
+      await modal.locator(".action-label.codicon-close").first().click();
+      await modal.waitFor({ state: "detached" });
+      await page.locator(".editor-instance .monaco-editor.focused").first().waitFor();
+      await page.keyboard.type("A");
+      await ghostIs(page, /^ = team;$/);
+
+      // The file changes: OLLAMA_HOST of the folder's `.env` holds as well.
+      writeFileSync(join(folder, ".ghostline.toml"), toml("qwen2.5-coder:7b"));
+      await statusIs(page, /qwen2\.5-coder:7b/);
+      await page.keyboard.type("B");
+      await ghostIs(page, /^ = env;$/);
+    });
+  } finally {
+    for (const backend of backends) await backend.stop();
   }
 });
