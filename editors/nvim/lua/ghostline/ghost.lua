@@ -1,4 +1,4 @@
---- Ghost text: asks for it, draws it, and inserts it.
+--- Ghost text: asks for it and draws it. `ghostline.accept` inserts it.
 ---
 --- One ghost at a time, of the buffer in which the person types. An item is anchored where the server
 --- put it; what the person types after that place must be what the item says, else it is dropped. So
@@ -57,8 +57,7 @@ function M.clear()
     client.cancel(pending.client, pending.id)
     pending = nil
   end
-  clear_marks()
-  ghost = nil
+  M.drop()
 end
 
 local function inserting()
@@ -151,12 +150,17 @@ local function draw(rest, right)
   end
 end
 
+--- Takes the ghost away; what was asked for may still come.
+function M.drop()
+  clear_marks()
+  ghost = nil
+end
+
 --- Draws the ghost where it belongs, or drops it. True when one is there.
-local function redraw()
+function M.redraw()
   local rest, right = fitting()
   if not rest then
-    clear_marks()
-    ghost = nil
+    M.drop()
     return false
   end
   draw(rest, right)
@@ -167,9 +171,7 @@ end
 local function show(items, bufnr, from, complete)
   local item = items and (items.items or items)[1]
   if not item then
-    clear_marks()
-    ghost = nil
-    return
+    return M.drop()
   end
   if not inserting() or bufnr ~= vim.api.nvim_get_current_buf() then
     return
@@ -199,7 +201,7 @@ local function show(items, bufnr, from, complete)
     item = item,
     complete = complete,
   }
-  if redraw() then
+  if M.redraw() then
     client.notify(from, 'textDocument/didShowCompletion', { item = item })
   end
 end
@@ -254,14 +256,14 @@ function M.update()
     return
   end
   seen, dismissed = now, nil
-  redraw()
+  M.redraw()
   request(false)
 end
 
 --- The menu opened, closed, or has another entry: the ghost may be in its way.
 function M.menu_changed()
   if ghost then
-    redraw()
+    M.redraw()
   end
 end
 
@@ -270,7 +272,7 @@ function M.trigger()
   if inserting() then
     -- Neovim tells of a change once no key is left to read: that of the key before this one is told later.
     seen, dismissed = place(), nil
-    redraw()
+    M.redraw()
     request(true)
   end
 end
@@ -284,94 +286,25 @@ function M.dismiss()
   return had
 end
 
+--- The ghost on the screen, what of it is not in the document yet, and the text right of the cursor
+--- that it replaces; nil where there is none.
+---@return ghostline.Ghost?, string?, string?
+function M.visible()
+  local rest, right = fitting()
+  if rest and not (menu_is_open() and config.current.beside_menu == 'hide') then
+    return ghost, rest, right
+  end
+end
+
 --- Whether a ghost is on the screen.
 function M.is_visible()
-  return fitting() ~= nil and not (menu_is_open() and config.current.beside_menu == 'hide')
+  return M.visible() ~= nil
 end
 
 --- What is shown, with the text it replaces, for tests and status lines.
 function M.shown()
   local rest, right = fitting()
   return rest and { text = rest, replaces = right } or nil
-end
-
---- How much of a text each kind of accept takes.
-local kinds = {
-  all = function(rest)
-    return rest
-  end,
-  word = text.next_word,
-  line = text.next_line,
-}
-
---- Inserts `part` at the cursor in the place of the first `covered` bytes behind it.
-local function insert(part, covered)
-  -- One step of undo takes back just this.
-  vim.bo.undolevels = vim.bo.undolevels
-  local cursor = vim.api.nvim_win_get_cursor(0)
-  local row, column = cursor[1] - 1, cursor[2]
-  local lines = vim.split(part, '\n', { plain = true })
-  vim.api.nvim_buf_set_text(0, row, column, row, column + covered, lines)
-  local last = lines[#lines]
-  vim.api.nvim_win_set_cursor(0, { row + #lines, #lines == 1 and column + #last or #last })
-end
-
---- Inserts the ghost or its next word or line. False where there is none, so that a key can do
---- something else.
----@param kind 'all'|'word'|'line'?
----@return boolean
-function M.accept(kind)
-  if not M.is_visible() then
-    return false
-  end
-  local rest, right = fitting()
-  local part = kinds[kind or 'all'](rest)
-  local accepted = ghost
-  local server = client.get(accepted.bufnr)
-  if part == rest then
-    clear_marks()
-    ghost = nil
-    insert(part, #right)
-    if server then
-      local command = accepted.item.command
-      if command then
-        client.execute(server, command.command, command.arguments, nil, accepted.bufnr)
-      end
-    end
-  else
-    M.accept_part(part, right, server)
-  end
-  return true
-end
-
---- Inserts the beginning `part` of the ghost; the rest stays.
-function M.accept_part(part, right, server)
-  local covered = text.covered(part, right)
-  local typed_bytes = vim.api.nvim_win_get_cursor(0)[2] - ghost.start_column
-  insert(part, covered)
-  local done = typed_bytes + #part
-  local cursor = vim.api.nvim_win_get_cursor(0)
-  local line = vim.api.nvim_get_current_line()
-  ghost.end_column = cursor[2] + #right - covered
-  ghost.line = line
-  local last_break = part:match('.*()\n')
-  if last_break then
-    -- The rest goes on in a line further down.
-    local above = typed_bytes + last_break
-    ghost.insert = ghost.insert:sub(above + 1)
-    ghost.skipped = ghost.skipped + above
-    ghost.start_column = 0
-    ghost.row = cursor[1] - 1
-    done = done - above
-  end
-  local accepted = ghost.skipped + done
-  if server then
-    client.notify(server, 'textDocument/didPartiallyAcceptCompletion', {
-      item = ghost.item,
-      acceptedLength = text.utf16_length(ghost.item.insertText:sub(1, accepted)),
-    })
-  end
-  redraw()
 end
 
 --- The ghost that was answered has grown.

@@ -3,6 +3,7 @@
 --- `setup()` is optional: the plugin starts with the defaults of `ghostline.config`. The help is in
 --- `:help ghostline`.
 
+local accept = require('ghostline.accept')
 local builtin = require('ghostline.builtin')
 local client = require('ghostline.client')
 local config = require('ghostline.config')
@@ -101,7 +102,7 @@ function M.accept(kind)
   if config.current.inline == 'builtin' then
     return (kind or 'all') == 'all' and builtin.accept()
   end
-  return ghost.accept(kind)
+  return accept.accept(kind)
 end
 
 --- Hides the ghost text. False where there is none.
