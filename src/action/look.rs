@@ -1,6 +1,5 @@
 //! What a model is shown for an action: the code that is meant, what stands around it, the task.
 
-use std::ops::Range;
 use std::path::Path;
 
 use super::run::Job;
@@ -64,13 +63,10 @@ impl Look {
         if !job.context.declarations {
             around.pieces.clear();
         }
-        let piece = |lines: &Range<usize>| {
-            let text = &scene.document.text;
-            let start = text.line_to_byte(lines.start);
-            let end = text.line_to_byte(lines.end.min(text.len_lines()));
-            attach::piece_of(&scene.document, Some(start..end), &job.folders)
-        };
-        let mut code = piece(&lines);
+        let text = &scene.document.text;
+        let start = text.line_to_byte(lines.start);
+        let end = text.line_to_byte(lines.end.min(text.len_lines()));
+        let mut code = attach::piece_of(&scene.document, Some(start..end), &job.folders);
         if redact_secrets {
             // What is compared with the reply is what the model saw.
             code.text = redact(&code.text).into_owned();
@@ -79,11 +75,13 @@ impl Look {
             attach::remarks_on(&scene.document, &scene.remarks, &job.folders)
                 .into_iter()
                 .collect();
-        if let Some(item) = around.enclosing.clone().filter(|item| *item != lines) {
-            let mut item = piece(&item);
-            item.what = "the item it is in";
-            near.push(item);
-        }
+        let item = around.enclosing.clone();
+        near.extend(attach::item_around(
+            &scene.document,
+            item,
+            &lines,
+            &job.folders,
+        ));
         let place = tests_place::place(&scene.document);
         let there = match &place {
             Place::File(path) if job.action.gives == Gives::Tests => existing(path, &job.seen),

@@ -126,6 +126,23 @@ pub fn piece_of(
     }
 }
 
+/// The lines of `item`, where `lines` are a part of them.
+pub fn item_around(
+    document: &Document,
+    item: Option<Range<usize>>,
+    lines: &Range<usize>,
+    folders: &[PathBuf],
+) -> Option<Piece> {
+    let item = item.filter(|item| item != lines)?;
+    let text = &document.text;
+    let start_of = |line: usize| text.line_to_byte(line.min(text.len_lines()));
+    let range_bytes = start_of(item.start)..start_of(item.end);
+    Some(Piece {
+        what: "the item it is in",
+        ..piece_of(document, Some(range_bytes), folders)
+    })
+}
+
 /// What a compiler or linter says of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {

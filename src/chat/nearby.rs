@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::attach::piece_of;
+use super::attach::item_around;
 use crate::config::ContextSettings;
 use crate::context::{Gatherer, Seen, Wish};
 use crate::document::Document;
@@ -43,10 +43,9 @@ impl std::fmt::Debug for Nearby {
 impl Nearby {
     /// What stands around `lines` of `document`, most important first.
     pub fn of(&self, document: &Document, lines: &Range<usize>) -> Vec<Piece> {
-        let start_of = |line: usize| document.text.line_to_byte(line);
         let wish = Wish {
             document,
-            offset_bytes: start_of(lines.start),
+            offset_bytes: document.text.line_to_byte(lines.start),
             window_lines: lines.clone(),
             budget_tokens: 0,
             settings: &self.context,
@@ -55,15 +54,7 @@ impl Nearby {
             redact_secrets: self.redact_secrets,
         };
         let around = Gatherer::default().around(&wish, lines, &self.seen);
-        let enclosing = around.enclosing.filter(|item| item != lines);
-        let enclosing = enclosing.map(|item| Piece {
-            what: "the item it is in",
-            ..piece_of(
-                document,
-                Some(start_of(item.start)..start_of(item.end)),
-                &self.folders,
-            )
-        });
+        let enclosing = item_around(document, around.enclosing, lines, &self.folders);
         let declared = around
             .pieces
             .into_iter()

@@ -91,13 +91,11 @@ pub(super) fn entries(sources: &Sources, problems: &mut Vec<Problem>) -> Vec<Ent
     reader.entries
 }
 
-/// Whether the editor says that the workspace is trusted.
-pub(super) fn editor_trusts(sources: &Sources) -> bool {
-    sources
-        .editor
-        .as_ref()
-        .and_then(|editor| editor_object(editor)?.get(TRUSTED))
-        == Some(&Value::Bool(true))
+/// Whether the editor trusts the workspace; `None` where it knows no trust.
+pub(super) fn editor_trusts(sources: &Sources) -> Option<bool> {
+    editor_object(sources.editor.as_ref()?)?
+        .get(TRUSTED)?
+        .as_bool()
 }
 
 /// The trusted folders of a user file, as written.

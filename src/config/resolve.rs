@@ -32,6 +32,8 @@ pub struct Resolved {
     pub folder: Option<PathBuf>,
     /// Whether the folder is trusted.
     pub trusted: bool,
+    /// Whether folders can be trusted in the editor.
+    pub editor_has_trust: bool,
 }
 
 impl Resolved {
@@ -53,9 +55,14 @@ impl Resolved {
             return Some(said);
         }
         let folder = self.folder.as_ref()?.display().to_string();
+        let in_editor = if self.editor_has_trust {
+            "trust the folder in the editor, or "
+        } else {
+            ""
+        };
         Some(format!(
-            "{said}\nto allow what a trusted folder may set, add to the user file: [trust] folders \
-             = [{}]",
+            "{said}\nto allow what a trusted folder may set, {in_editor}add to the user file: \
+             [trust] folders = [{}]",
             toml::Value::from(folder)
         ))
     }
@@ -66,12 +73,13 @@ pub fn resolve(sources: &Sources) -> Resolved {
     let mut problems = sources.problems.clone();
     let entries = options::entries(sources, &mut problems);
     let workspace = sources.workspace.as_ref();
+    let editor_trusts = options::editor_trusts(sources);
     let mut resolver = Resolver {
         settings: defaults::unexpanded(),
         origins: BTreeMap::new(),
         problems,
         ignored: Vec::new(),
-        trusted: options::editor_trusts(sources) || workspace.is_some_and(|w| w.trusted),
+        trusted: editor_trusts == Some(true) || workspace.is_some_and(|w| w.trusted),
     };
     // All backends first: what a candidate means depends on their names.
     let (backends, rest): (Vec<Entry>, Vec<Entry>) = entries
@@ -109,6 +117,7 @@ pub fn resolve(sources: &Sources) -> Resolved {
         ignored,
         folder,
         trusted,
+        editor_has_trust: editor_trusts.is_some(),
     }
 }
 

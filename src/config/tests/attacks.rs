@@ -315,6 +315,14 @@ fn what_was_ignored_is_one_message_that_says_how_to_allow_it() {
          \x20 ws.toml:1: `backends.ollama.urls` says where text is sent\n\
          to allow what a trusted folder may set, add to the user file: [trust] folders = [\"ws\"]"
     );
+    let in_editor = Given {
+        workspace,
+        editor: r#"{"trusted": false}"#,
+        ..Given::default()
+    };
+    let said = in_editor.resolve().ignored_message().unwrap();
+    let how = "to allow what a trusted folder may set, trust the folder in the editor, or add";
+    assert!(said.contains(how), "{said}");
     assert_eq!(Given::default().resolve().ignored_message(), None);
 }
 
