@@ -10,10 +10,11 @@ const common = {
   legalComments: "none",
 };
 // CommonJS, because VS Code loads `vscode` by require.
-const hosted = { platform: "node", format: "cjs", target: "node20", external: ["vscode", "./main.cjs"] };
+const hosted = { platform: "node", format: "cjs", target: "node20", external: ["vscode", "./main.cjs", "./client.cjs"] };
 const bundles = [
   { ...hosted, entryPoints: ["src/extension.ts"], outfile: "dist/extension.cjs" },
   { ...hosted, entryPoints: ["src/main.ts"], outfile: "dist/main.cjs" },
+  { ...hosted, entryPoints: ["src/client.ts"], outfile: "dist/client.cjs" },
   { entryPoints: ["webview/main.ts"], outfile: "dist/chat.js", platform: "browser", format: "iife", target: "es2022" },
   { entryPoints: ["webview/chat.css"], outfile: "dist/chat.css" },
 ];

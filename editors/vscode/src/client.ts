@@ -1,4 +1,8 @@
-/** The language client: what is announced, how failures are kept quiet, which feature is our own. */
+/**
+ * The language client: what is announced, how failures are kept quiet, which feature is our own. A bundle
+ * of its own, and the only code that holds the library: `server/supervisor.ts` loads it when the program is
+ * found, others use the types alone.
+ */
 import * as vscode from "vscode";
 import {
   type ClientCapabilities,
@@ -15,12 +19,11 @@ import {
   type Range,
   ResponseError,
   RevealOutputChannelOn,
+  State,
   type StaticFeature,
 } from "vscode-languageclient/node";
 import { reason } from "./reason.ts";
-
-/** Where ghost texts and actions are offered. */
-export const SELECTOR = [{ scheme: "file" }, { scheme: "untitled" }];
+import { SELECTOR } from "./selector.ts";
 
 /** A server that ends more often than this within [`RESTARTS_WITHIN_MS`] is left alone. */
 const RESTARTS = 3;
@@ -78,7 +81,11 @@ export interface Target {
 export interface Hooks {
   /** The object `ghostline` of the initialization options. */
   settings(): Record<string, unknown>;
-  /** The server keeps ending. */
+  /** The server begins, for the first time or anew. */
+  starting(): void;
+  /** It answers. */
+  running(client: LanguageClient): void;
+  /** It keeps ending. */
   gaveUp(): void;
   /** Explains code in the chat view, where it streams and can be asked about. */
   explain(target: Target): void;
@@ -113,6 +120,10 @@ export function createClient(program: string, log: vscode.LogOutputChannel, hook
   const server = { command: program, args: ["serve", "--stdio"] };
   const client = new Client("ghostline", "ghostline", server, options);
   client.registerFeature(new Extras());
+  client.onDidChangeState(({ newState }) => {
+    if (newState === State.Running) hooks.running(client);
+    if (newState === State.Starting) hooks.starting();
+  });
   return client;
 }
 

@@ -1,7 +1,7 @@
 /**
- * What VS Code loads first: next to nothing, for it waits for every extension in turn. The rest, most of it
- * the language client, is loaded once VS Code goes on. Commands wait for it: VS Code runs them when the
- * promise of `activate` is kept.
+ * What VS Code loads first: next to nothing, for it waits for every extension in turn. The rest is loaded
+ * once VS Code goes on, and the language client with the server. Commands wait for `main.ts`: VS Code runs
+ * them when the promise of `activate` is kept.
  */
 import type { ExtensionContext } from "vscode";
 

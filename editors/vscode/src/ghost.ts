@@ -11,8 +11,7 @@
  */
 import * as vscode from "vscode";
 import type { InlineCompletionItem, InlineCompletionParams, LanguageClient } from "vscode-languageclient/node";
-import { InlineCompletionRequest } from "vscode-languageclient/node";
-import { type CompletionUpdated, didPartiallyAccept } from "./protocol.ts";
+import { type CompletionUpdated, didPartiallyAccept, inlineCompletionRequest } from "./protocol.ts";
 
 /** Lets VS Code draw an answer before it is asked to draw a longer one: asking again drops what it has not drawn. */
 const DRAWING_MS = 40;
@@ -82,7 +81,7 @@ export class Ghosts implements vscode.InlineCompletionItemProvider, vscode.Dispo
     const began = performance.now();
     let answer;
     try {
-      answer = await this.client.sendRequest(InlineCompletionRequest.type, params, token);
+      answer = await this.client.sendRequest(inlineCompletionRequest, params, token);
     } catch {
       // While somebody types nothing is said; how the server stands is in the status bar.
       return undefined;

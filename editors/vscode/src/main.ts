@@ -1,10 +1,9 @@
 /** What happens once the extension is loaded: the status bar item, the commands, then the server. */
 import * as vscode from "vscode";
 import type { LanguageClient } from "vscode-languageclient/node";
-import { DidChangeConfigurationNotification } from "vscode-languageclient/node";
 import { Proposals } from "./chat/proposals.ts";
 import { ChatView, VIEW } from "./chat/view.ts";
-import { SELECTOR, type Target } from "./client.ts";
+import type { Target } from "./client.ts";
 import { tellCopies } from "./copies.ts";
 import { Pages } from "./documents.ts";
 import { Ghosts } from "./ghost.ts";
@@ -12,11 +11,12 @@ import { showMenu } from "./menu.ts";
 import { chooseModel, fetchModel } from "./models.ts";
 import { Pause } from "./pause.ts";
 import { runJson } from "./program.ts";
-import { completionUpdated, metricsRequest, showMarkdown } from "./protocol.ts";
+import { completionUpdated, didChangeConfiguration, metricsRequest, showMarkdown } from "./protocol.ts";
 import { doctorPage, type Findings, metricsPage } from "./reports.ts";
 import { trySample } from "./sample.ts";
 import { locateOrInstall } from "./server/install.ts";
 import { reason } from "./reason.ts";
+import { SELECTOR } from "./selector.ts";
 import { type Phase, Supervisor } from "./server/supervisor.ts";
 import { serverSettings } from "./settings.ts";
 import { StatusItem } from "./status/item.ts";
@@ -44,7 +44,7 @@ export function start(context: vscode.ExtensionContext): void {
     item.set({ paused: pause.now });
     const client = server.client;
     if (!client?.isRunning()) return;
-    void client.sendNotification(DidChangeConfigurationNotification.type, { settings: { ghostline: settings() } });
+    void client.sendNotification(didChangeConfiguration, { settings: { ghostline: settings() } });
   };
 
   server.onDidStart((client) => {

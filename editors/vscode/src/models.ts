@@ -1,7 +1,8 @@
 /** Choosing and fetching models. */
 import * as vscode from "vscode";
-import { ExecuteCommandRequest, type LanguageClient } from "vscode-languageclient/node";
+import type { LanguageClient } from "vscode-languageclient/node";
 import { runJson } from "./program.ts";
+import { executeCommandRequest } from "./protocol.ts";
 
 interface Listing {
   models: { name: string; installed: boolean; size_bytes: number }[];
@@ -60,5 +61,5 @@ export async function fetchModel(client: LanguageClient, role = "completion"): P
 }
 
 async function run(client: LanguageClient, command: string, args: string[]): Promise<void> {
-  await client.sendRequest(ExecuteCommandRequest.type, { command, arguments: args });
+  await client.sendRequest(executeCommandRequest, { command, arguments: args });
 }

@@ -1,12 +1,22 @@
-/** The server's methods beyond the standard protocol; the README describes them. */
-import {
-  type InlineCompletionItem,
+/** The server's methods beyond the standard protocol, which the README describes, and those of it that are used. */
+import type {
+  ExecuteCommandParams,
+  InlineCompletionItem,
+  InlineCompletionList,
+  InlineCompletionParams,
+  Location,
   NotificationType,
-  type Location,
   ProgressType,
-  type Range,
+  Range,
   RequestType,
 } from "vscode-languageclient/node";
+
+/**
+ * Methods are names, which the language client takes as well as objects of its classes: with those, all of
+ * it would be loaded while VS Code waits for the extension.
+ */
+const request = <P, R>(method: string) => method as unknown as RequestType<P, R, void>;
+const notification = <P>(method: string) => method as unknown as NotificationType<P>;
 
 export interface RoleStatus {
   state: "starting" | "loading" | "ready" | "unavailable";
@@ -90,18 +100,24 @@ export interface KeptTurn {
   images?: number;
 }
 
-export const statusRequest = new RequestType<object, Status, void>("ghostline/status");
-export const metricsRequest = new RequestType<object, Record<string, unknown>, void>("ghostline/metrics");
-export const chatRequest = new RequestType<ChatParams, ChatAnswer, void>("ghostline/chat");
-export const conversationsRequest = new RequestType<object, ListedConversation[], void>("ghostline/conversations");
-export const conversationRequest = new RequestType<{ conversation: string }, { turns: KeptTurn[] }, void>("ghostline/conversation");
-export const deleteConversationRequest = new RequestType<{ conversation: string }, unknown, void>("ghostline/deleteConversation");
-export const chatProgress = new ProgressType<ChatPart>();
-export const statusChanged = new NotificationType<Status>("ghostline/statusChanged");
-export const completionUpdated = new NotificationType<CompletionUpdated>("ghostline/completionUpdated");
-export const showMarkdown = new NotificationType<ShowMarkdown>("ghostline/showMarkdown");
-export const didCopy = new NotificationType<{ text: string; uri?: string }>("ghostline/didCopy");
+export const statusRequest = request<object, Status>("ghostline/status");
+export const metricsRequest = request<object, Record<string, unknown>>("ghostline/metrics");
+export const chatRequest = request<ChatParams, ChatAnswer>("ghostline/chat");
+export const conversationsRequest = request<object, ListedConversation[]>("ghostline/conversations");
+export const conversationRequest = request<{ conversation: string }, { turns: KeptTurn[] }>("ghostline/conversation");
+export const deleteConversationRequest = request<{ conversation: string }, unknown>("ghostline/deleteConversation");
+export const chatProgress = {} as ProgressType<ChatPart>;
+export const statusChanged = notification<Status>("ghostline/statusChanged");
+export const completionUpdated = notification<CompletionUpdated>("ghostline/completionUpdated");
+export const showMarkdown = notification<ShowMarkdown>("ghostline/showMarkdown");
+export const didCopy = notification<{ text: string; uri?: string }>("ghostline/didCopy");
 /** `acceptedLength` in UTF-16 units from the start of the item's text. */
-export const didPartiallyAccept = new NotificationType<{ item: InlineCompletionItem; acceptedLength: number }>(
+export const didPartiallyAccept = notification<{ item: InlineCompletionItem; acceptedLength: number }>(
   "textDocument/didPartiallyAcceptCompletion",
 );
+
+export const inlineCompletionRequest = request<InlineCompletionParams, InlineCompletionItem[] | InlineCompletionList | null>(
+  "textDocument/inlineCompletion",
+);
+export const executeCommandRequest = request<ExecuteCommandParams, unknown>("workspace/executeCommand");
+export const didChangeConfiguration = notification<{ settings: unknown }>("workspace/didChangeConfiguration");

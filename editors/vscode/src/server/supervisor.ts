@@ -2,8 +2,7 @@
 import { homedir } from "node:os";
 import * as vscode from "vscode";
 import type { LanguageClient } from "vscode-languageclient/node";
-import { State } from "vscode-languageclient/node";
-import { createClient, type Hooks } from "../client.ts";
+import type { Hooks } from "../client.ts";
 import { type Status, statusChanged, statusRequest } from "../protocol.ts";
 import { reason } from "../reason.ts";
 import { find } from "./find.ts";
@@ -38,7 +37,7 @@ export class Supervisor implements vscode.Disposable {
   constructor(
     private readonly context: vscode.ExtensionContext,
     private readonly log: vscode.LogOutputChannel,
-    private readonly hooks: Omit<Hooks, "gaveUp">,
+    private readonly hooks: Pick<Hooks, "settings" | "explain">,
   ) {
     this.onDidStart = this.started.event;
     this.onDidStop = this.ended.event;
@@ -126,16 +125,15 @@ export class Supervisor implements vscode.Disposable {
     }
     this.log.info(`${found.path} (${found.source}), version ${probed.version}`);
     this.program = found.path;
+    const { createClient } = require("./client.cjs") as typeof import("../client.ts");
     const client = createClient(found.path, this.log, {
       ...this.hooks,
+      starting: () => this.enter({ kind: "starting" }),
+      running: (running) => void this.askStatus(running),
       gaveUp: () => this.enter({ kind: "stopped", why: "The server keeps ending; the log says why" }),
     });
     this.client = client;
     client.onNotification(statusChanged, (status) => this.enter({ kind: "running", status }));
-    client.onDidChangeState(({ newState }) => {
-      if (newState === State.Running) void this.askStatus(client);
-      if (newState === State.Starting) this.enter({ kind: "starting" });
-    });
     await client.start();
     this.started.fire(client);
   }

@@ -5,7 +5,7 @@
  * Nothing sleeps: every wait is for something that must appear, and fails after PATIENCE_MS.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { createWriteStream, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { createWriteStream, globSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -138,6 +138,15 @@ export async function withProgram(name: string, act: (program: string) => Promis
   } finally {
     setProgram(folder, required("GHOSTLINE_BIN"));
   }
+}
+
+/** The folder of the installed extension. */
+export async function installed(): Promise<string> {
+  editor ??= Editor.start();
+  const extensions = join((await editor).folder, "extensions");
+  const [name] = globSync("ghostline.ghostline-*", { cwd: extensions });
+  if (!name) throw new Error("the extension is not installed");
+  return join(extensions, name);
 }
 
 /** Ends the server and the browser, where a test started them. */

@@ -1,11 +1,9 @@
 /**
- * Measures, in the page, the time from a key press to the ghost text in the DOM and painted, and reads
- * what VS Code measured of the extension's activation: not a test. `SAMPLES=100 node
- * tests/e2e/latency.ts` with the variables that .ci/editors/vscode sets.
+ * Measures, in the page, the time from a key press to the ghost text in the DOM and painted: not a test.
+ * `SAMPLES=100 node tests/e2e/latency.ts` with the variables that .ci/editors/vscode sets.
  */
-import { command, ghostIs, ghostIsGone, openAtEnd, statusIs } from "./actions.ts";
-import type { Page } from "playwright-core";
-import { onStage, PATIENCE_MS, stopEditor } from "./editor.ts";
+import { ghostIs, ghostIsGone, openAtEnd, statusIs } from "./actions.ts";
+import { onStage, stopEditor } from "./editor.ts";
 
 const samples = Number(process.env["SAMPLES"] ?? 60);
 
@@ -14,25 +12,6 @@ const BACKEND_MS = 20;
 
 const rules = [{ when: "", steps: [{ wait_ms: BACKEND_MS }, { text: " = 42;" }] }];
 const times: number[] = [];
-let activation: Record<string, number> | undefined;
-
-/** What VS Code measured while it activated the extension, in milliseconds: code loaded, `activate` called. */
-async function activationTimes(page: Page): Promise<Record<string, number>> {
-  await command(page, "Developer: Startup Performance");
-  await page.waitForSelector('.tab.active[data-resource-name="Startup Performance"]');
-  const until = Date.now() + PATIENCE_MS;
-  for (;;) {
-    if (Date.now() > until) throw new Error("VS Code's report does not name the extension");
-    await page.locator(".editor-instance .view-lines").click();
-    await page.keyboard.press("Control+A");
-    await page.keyboard.press("Control+C");
-    const report = await page.evaluate(() => navigator.clipboard.readText());
-    const row = report.split("\n").find((line) => /^\|\s*ghostline/.test(line));
-    // Extension, Eager, Load Code, Call Activate, Finish Activate, Event, By.
-    const cells = row?.split("|").slice(1).map((cell) => Number(cell.trim()));
-    if (cells) return { loaded: cells[2] ?? NaN, called: cells[3] ?? NaN, finished: cells[4] ?? NaN };
-  }
-}
 
 await onStage("latency", { files: { "cart.js": "function total(prices) {\n  const a" }, rules }, async ({ page }) => {
   await openAtEnd(page, "cart.js");
@@ -60,11 +39,10 @@ await onStage("latency", { files: { "cart.js": "function total(prices) {\n  cons
     await ghostIsGone(page);
     if (n % 30 === 29) await page.keyboard.type(" = 0;\n  const a");
   }
-  activation = await activationTimes(page);
 });
 await stopEditor();
 
 times.sort((a, b) => a - b);
 const at = (share: number) => Math.round(times[Math.min(times.length - 1, Math.floor(share * times.length))] ?? NaN);
-console.log(JSON.stringify({ activation, samples: times.length, backendMs: BACKEND_MS, keyToGhostMs: { p50: at(0.5), p90: at(0.9), p95: at(0.95), max: at(1) } }));
+console.log(JSON.stringify({ samples: times.length, backendMs: BACKEND_MS, keyToGhostMs: { p50: at(0.5), p90: at(0.9), p95: at(0.95), max: at(1) } }));
 process.exit(0);
