@@ -10,8 +10,8 @@
 //!
 //! # An edit, recorded
 //!
-//! With the embedded `qwen2.5-coder-1.5b`, two threads of a busy machine, 21 s; the model was loaded before.
-//! The code stays as it was.
+//! With the embedded `qwen2.5-coder-1.5b` on two threads; the files are those of the conversation in
+//! [`chat`](crate::chat). The code stays as it was.
 //!
 //! ```text
 //! $ ghostline action document median.py:13-14 --apply

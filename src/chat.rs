@@ -7,28 +7,7 @@
 //! on disk before it is answered, and an answer that is given up is kept as far as it came; dropping the
 //! future stops the model; completions go first.
 //!
-//! # A conversation, recorded
-//!
-//! With the embedded `qwen2.5-coder-1.5b`, two threads of a busy machine, 40 s with the loading of the model and
-//! 14 s; the explanation on one thread and without a search index. The first answer is wrong, as a model of this
-//! size often is: `median` raises an `IndexError`; and the explanation mentions `random`, which stands among the
-//! imports it was shown.
-//!
-//! ```text
-//! $ ghostline chat "In one sentence: what does median return for an empty list?" --file median.py:4-10
-//! For an empty list, median returns `None`.
-//! about median.py:4-10
-//! $ ghostline chat --continue "Answer in one sentence: how would you guard against it?"
-//! going on: In one sentence: what does median return for an empty list?
-//! You could add a check to ensure the list is not empty before calling the median function.
-//! $ ghostline action explain median.py:4-10
-//! qwen2.5-coder-1.5b (embedded) …
-//! The `median.py` file contains a function `median` that calculates the median of a list of numbers. The
-//! function first sorts the list of numbers in ascending order. If the length of the list is even, it
-//! returns the average of the two middle numbers. If the length of the list is odd, it returns the middle
-//! number. The function uses the `sorted` function to sort the list and the `len` function to determine
-//! the length of the list. The function also uses the `random` module to generate random numbers.
-//! ```
+#![doc = include_str!("chat/recorded.md")]
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -288,5 +288,8 @@ function byline({ model, backend, usage }: { model?: string | null; backend?: st
 
 function label({ uri, range }: Location): string {
   const name = vscode.workspace.asRelativePath(vscode.Uri.parse(uri), false);
-  return `${name}:${range.start.line + 1}`;
+  const first = range.start.line + 1;
+  // A range that ends where a line begins has nothing of that line.
+  const last = range.end.line + (range.end.character > 0 ? 1 : 0);
+  return last > first ? `${name}:${first}–${last}` : `${name}:${first}`;
 }

@@ -47,6 +47,7 @@ test("explaining a selection opens the chat view and streams", async () => {
     await view.locator(".answer td", { hasText: "starts at 0" }).waitFor();
     await view.locator("#send").waitFor();
     await view.locator(".byline", { hasText: "qwen2.5-coder" }).waitFor();
+    assert.deepEqual(await view.locator(".references button").allTextContents(), ["cart.js:1–5"]);
     await picture(page, "chat-dark");
     await command(page, "Preferences: Toggle between Light/Dark Themes");
     await page.waitForSelector(".monaco-workbench.vs:not(.vs-dark)");

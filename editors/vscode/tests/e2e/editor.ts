@@ -194,7 +194,8 @@ export async function onStage(name: string, scene: Scene, act: (stage: Stage) =>
     ...scene.settings,
   };
   writeFileSync(join(work, ".vscode/settings.json"), JSON.stringify(settings));
-  if (scene.user) setUser(root, scene.user);
+  // A test before may have left others, such as another theme.
+  setUser(root, scene.user ?? {});
   if (scene.config) setConfig(root, scene.config);
   const page = await browser.newPage();
   try {
@@ -206,7 +207,6 @@ export async function onStage(name: string, scene: Scene, act: (stage: Stage) =>
     throw error;
   } finally {
     await page.close();
-    if (scene.user) setUser(root, {});
     if (scene.config) setConfig(root, "");
     await backend.stop();
   }
