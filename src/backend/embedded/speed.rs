@@ -107,8 +107,8 @@ mod tests {
     fn chunk_and_budget_follow_the_speed() {
         // (tokens, milliseconds) → (chunk, prefix budget)
         let cases = [
-            ((32, 800), (16, 192)),
-            ((32, 320), (16, 192)),
+            ((32, 800), (16, 320)),
+            ((32, 320), (16, 320)),
             ((32, 64), (16, 384)),
             ((32, 25), (25, 384)),
             ((512, 100), (102, 384)),

@@ -167,12 +167,12 @@ mod tests {
     #[test]
     fn completions_have_a_small_context_where_prompts_are_short() {
         for (tokens_per_second, whole, expected) in [
-            (40.0, 8192, Some(2048)),
+            (40.0, 8192, Some(2816)),
             (400.0, 8192, Some(3072)),
             (1_000.0, 8192, None),
-            (40.0, 4096, Some(2048)),
-            (40.0, 2048, None),
-            (60_000.0, 32_768, None),
+            (40.0, 6144, Some(2816)),
+            (40.0, 4096, None),
+            (60_000.0, 8192, None),
         ] {
             let budget = PromptBudget::at_speed(tokens_per_second);
             let tokens = typing_tokens(budget, whole);
