@@ -65,7 +65,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Bench::Search(args) => search::run(args).await,
         Bench::Compare(args) => compare::run(&args),
         Bench::Confined(args) => confined::run(&args),
-        Bench::Relay(args) => relay::run(args).await,
+        Bench::Relay(args) => relay::run(&args),
         #[cfg(feature = "embedded")]
         Bench::Splice(args) => splice::run(args).await,
     }

@@ -39,6 +39,15 @@ pub struct Options {
     pub pause: Duration,
 }
 
+impl Options {
+    /// Waits for the next key.
+    async fn idle(&self) {
+        if !self.pause.is_zero() {
+            tokio::time::sleep(self.pause).await;
+        }
+    }
+}
+
 /// Why there is no figure.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use futures_util::{FutureExt, StreamExt};
 use ghostline::backend::embedded::EngineOptions;
-use ghostline::backend::{Backend, StopReason};
+use ghostline::backend::{Backend, Priority, Request, StopReason};
 use ghostline::prompt::Segment;
 
 use crate::support::{
@@ -91,6 +91,26 @@ pub(crate) async fn two_documents_keep_their_caches(weights: &Path) {
             assert_eq!(text, *expect);
         }
     }
+}
+
+pub(crate) async fn a_chat_has_a_context_of_its_own(weights: &Path) {
+    // Large enough that two contexts pay on any processor.
+    let large = EngineOptions {
+        context_tokens: 16_384,
+        ..EngineOptions::default()
+    };
+    let engine = engine_with(weights, large);
+    let prompt = fim(&document("widget"), "\n}\n", "pub fn ");
+    let (expect, _) = answer(&engine, &prompt, 4).await;
+    let chat = Request {
+        priority: Priority::Chat,
+        ..request(prompt.clone(), 4)
+    };
+    let (text, finish) = collect(engine.stream(chat)).await.unwrap();
+    assert_eq!((text, finish.cached_tokens), (expect.clone(), Some(0)));
+    let (text, finish) = answer(&engine, &prompt, 4).await;
+    assert!(computed(&finish) <= 1, "{finish:?}");
+    assert_eq!(text, expect);
 }
 
 pub(crate) async fn a_full_context_makes_room(weights: &Path) {

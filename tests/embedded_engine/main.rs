@@ -61,6 +61,9 @@ fn main() {
         ("caching::two_documents_keep_their_caches", |weights| {
             on_runtime(caching::two_documents_keep_their_caches(weights))
         }),
+        ("caching::a_chat_has_a_context_of_its_own", |weights| {
+            on_runtime(caching::a_chat_has_a_context_of_its_own(weights))
+        }),
         ("caching::a_full_context_makes_room", |weights| {
             on_runtime(caching::a_full_context_makes_room(weights))
         }),

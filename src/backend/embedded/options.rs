@@ -16,7 +16,8 @@ pub struct EngineOptions {
     /// (`SmolLM2`, November 2026).
     pub threads: Option<usize>,
     /// Tokens that all cached prompts and answers of one model may have; at most what the model was
-    /// trained for. Costs 28 KiB of memory per token for Qwen2.5-Coder 1.5B.
+    /// trained for. Costs 28 KiB of memory per token for Qwen2.5-Coder 1.5B. Where the machine is slow,
+    /// completions have up to half as many of their own beside.
     pub context_tokens: u32,
     /// Unloads a model that nobody used for so long; `None` keeps it. The next request loads it again.
     pub unload_after: Option<Duration>,

@@ -208,13 +208,15 @@ fn refuse_encoder(path: &Path, gguf: &Gguf) -> Result<(), String> {
 
 /// Memory that a model needs: weights, keys and values, and what one batch is computed in.
 fn needed_bytes(gguf: &Gguf, context_tokens: u32) -> u64 {
-    let trained_tokens = gguf.of_architecture("context_length").unwrap_or(u64::MAX);
-    let whole = u64::from(context_tokens).min(trained_tokens);
+    let trained_tokens = gguf
+        .of_architecture("context_length")
+        .and_then(|tokens| u32::try_from(tokens).ok());
+    let whole = context_tokens.min(trained_tokens.unwrap_or(u32::MAX));
     // On a processor completions have a context of their own beside the whole one.
-    let whole_32 = u32::try_from(whole).unwrap_or(u32::MAX);
-    let typing = typing_tokens(PromptBudget::SMALLEST, whole_32).map_or(0, u64::from);
-    let contexts = 1 + u64::from(typing > 0);
-    let cache_bytes = cache_bytes(gguf, whole + typing).unwrap_or(0);
+    let typing = typing_tokens(PromptBudget::SMALLEST, whole);
+    let contexts = 1 + u64::from(typing.is_some());
+    let cells = u64::from(whole) + typing.map_or(0, u64::from);
+    let cache_bytes = cache_bytes(gguf, cells).unwrap_or(0);
     gguf.size_bytes + cache_bytes + contexts * compute_bytes(gguf)
 }
 

@@ -43,7 +43,7 @@ pub(super) async fn measure(
     let mut samples = Vec::with_capacity(options.samples);
     for n in 0..options.samples + warm_up {
         backend.answer_next(Answer::Whole(format!("_{n} * input[{n}]")));
-        tokio::time::sleep(options.pause).await;
+        options.idle().await;
         let started = Instant::now();
         stdin.write_all(&[KEY]).await.map_err(exchange())?;
         stdout.read_u8().await.map_err(exchange())?;

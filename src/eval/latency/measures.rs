@@ -114,7 +114,7 @@ impl Run<'_> {
         const MEASURE: &str = "server added";
         let text = format!("_{n} * input[{n}]");
         self.backend.answer_next(Answer::Whole(text.clone()));
-        self.pause().await;
+        self.options.idle().await;
         let started = Instant::now();
         let cursor = self.editor.insert(source.cursor(n), "x").await?;
         let id = self.editor.ask(cursor).await?;
@@ -145,7 +145,7 @@ impl Run<'_> {
             while let Some(key) = rest.next()
                 && !rest.as_str().is_empty()
             {
-                self.pause().await;
+                self.options.idle().await;
                 let started = Instant::now();
                 cursor = self
                     .editor
@@ -195,7 +195,7 @@ impl Run<'_> {
             let Some(Event::Sent { .. }) = self.backend.event().await else {
                 return Err(lost());
             };
-            self.pause().await;
+            self.options.idle().await;
             let started = Instant::now();
             let cursor = self.editor.insert(cursor, "q").await?;
             let Some(Event::Closed(closed)) = self.backend.event().await else {
@@ -257,7 +257,7 @@ impl Run<'_> {
         for n in 0..self.options.samples + WARM_UP {
             let selected = n % MOST_SELECTED + 1;
             let first = n * 7 % (LINES - MOST_SELECTED);
-            self.pause().await;
+            self.options.idle().await;
             let started = Instant::now();
             let lines = (first, first + selected);
             let offered = self.editor.actions(source.lines(), lines).await?;
@@ -293,12 +293,6 @@ impl Run<'_> {
             }
         }
         Ok(median(large_samples) / median(small_samples))
-    }
-
-    async fn pause(&self) {
-        if !self.options.pause.is_zero() {
-            tokio::time::sleep(self.options.pause).await;
-        }
     }
 }
 

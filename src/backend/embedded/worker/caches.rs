@@ -75,10 +75,13 @@ impl<'a> Caches<'a> {
         let mut cache = caches.make(guess)?;
         let speed = cache.measure()?;
         caches.typing_tokens = typing_tokens(speed.budget(), whole);
-        match (first, caches.typing_tokens) {
-            (Purpose::Talk, Some(_)) => caches.talk = Some(cache),
-            (_, tokens) if tokens.unwrap_or(whole) == guess => caches.typing = Some(cache),
-            _ => {}
+        let first = caches.or_shared(first);
+        if caches.tokens_for(first) == guess {
+            *caches.place(first) = Some(cache);
+        } else {
+            drop(cache);
+            // Now, and not at the first key.
+            caches.of(first)?;
         }
         Ok((caches, speed))
     }
@@ -86,10 +89,12 @@ impl<'a> Caches<'a> {
     /// Which context is for a prompt with an answer of so many tokens together; `talks` for one that is
     /// no completion.
     pub(super) fn purpose_of(&self, tokens: usize, talks: bool) -> Purpose {
-        match self.typing_tokens {
-            Some(typing_tokens) if talks || tokens > typing_tokens as usize => Purpose::Talk,
-            _ => Purpose::Typing,
-        }
+        let fits = tokens <= self.tokens_for(Purpose::Typing) as usize;
+        self.or_shared(if talks || !fits {
+            Purpose::Talk
+        } else {
+            Purpose::Typing
+        })
     }
 
     /// A context, made if there is none.
@@ -97,24 +102,31 @@ impl<'a> Caches<'a> {
     /// # Errors
     /// What llama.cpp says.
     pub(super) fn of(&mut self, purpose: Purpose) -> Result<&mut Cache<'a>, Failure> {
-        let made = match purpose {
-            Purpose::Typing if self.typing.is_none() => {
-                let tokens = self.typing_tokens;
-                Some(self.make(tokens.unwrap_or_else(|| self.capacity_tokens()))?)
-            }
-            Purpose::Talk if self.talk.is_none() => Some(self.make(self.capacity_tokens())?),
-            _ => None,
-        };
-        let place = match purpose {
+        if self.place(purpose).is_none() {
+            let made = self.make(self.tokens_for(purpose))?;
+            *self.place(purpose) = Some(made);
+        }
+        let place = self.place(purpose).as_mut();
+        place.ok_or_else(|| "there is no context".to_owned())
+    }
+
+    fn place(&mut self, purpose: Purpose) -> &mut Option<Cache<'a>> {
+        match purpose {
             Purpose::Typing => &mut self.typing,
             Purpose::Talk => &mut self.talk,
-        };
-        if made.is_some() {
-            *place = made;
         }
-        place
-            .as_mut()
-            .ok_or_else(|| "there is no context".to_owned())
+    }
+
+    fn tokens_for(&self, purpose: Purpose) -> u32 {
+        match (purpose, self.typing_tokens) {
+            (Purpose::Typing, Some(tokens)) => tokens,
+            _ => self.capacity_tokens(),
+        }
+    }
+
+    /// The context that serves a purpose: the one for typing, where that serves for all.
+    fn or_shared(&self, purpose: Purpose) -> Purpose {
+        self.typing_tokens.map_or(Purpose::Typing, |_| purpose)
     }
 
     /// The context for typing, if it was needed.
