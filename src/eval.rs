@@ -14,13 +14,17 @@
 //! [`infilling`] and [`humaneval`] let a model write programs and run each problem's own test on them:
 //! [`problem`] → the model, and the engine in front of it → [`sandbox`] → [`passing`] with the intervals
 //! of [`statistics`]. [`compare`] says whether a result is worse than an older one.
-//! [`splice`] measures what moving cached text is worth, and [`load`] what a chat, a cancel and a busy
-//! machine cost, with the in-process engine and real weights.
+//! [`splice`] measures what moving cached text is worth, [`draft`] what guesses at the next tokens are, and
+//! [`load`] what a chat, a cancel and a busy machine cost, with the in-process engine and real weights.
 //!
 //! Called by `cli/bench` only.
 
+#[cfg(feature = "embedded")]
+mod block;
 mod chance;
 pub mod compare;
+#[cfg(feature = "embedded")]
+pub mod draft;
 pub mod figures;
 pub mod humaneval;
 pub mod infilling;

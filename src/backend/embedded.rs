@@ -33,6 +33,7 @@
 
 mod cache;
 mod chat;
+mod draft;
 mod embedder;
 mod gguf;
 mod gpu;
@@ -59,7 +60,7 @@ mod worker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -70,7 +71,7 @@ use tokio::sync::watch;
 use crate::backend::{Capabilities, EmbedRequest, Embeddings, Prompt, Standing};
 
 use self::headers::Headers;
-pub use self::options::{EngineOptions, Splicing};
+pub use self::options::{Drafting, EngineOptions, Splicing};
 pub use self::reference::{Reference, reference};
 use self::shared::Shared;
 pub use self::speed::Speed;
@@ -177,6 +178,15 @@ impl Embedded {
     /// Tokens computed since the start, of prompts and of answers.
     pub fn tokens_decoded(&self) -> u64 {
         self.shared.tokens_decoded.load(Ordering::Relaxed)
+    }
+
+    /// Tokens of drafts since the start: those that were computed, and of them those that were right.
+    pub fn tokens_drafted(&self) -> (u64, u64) {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (
+            read(&self.shared.tokens_drafted),
+            read(&self.shared.tokens_of_drafts),
+        )
     }
 
     /// Tokens of prompts since the start that were cached at another place and moved. They count among

@@ -4,6 +4,8 @@ use super::Exit;
 
 pub mod compare;
 pub mod confined;
+#[cfg(feature = "embedded")]
+pub mod draft;
 pub mod executing;
 pub mod humaneval;
 pub mod infill;
@@ -51,6 +53,9 @@ pub enum Bench {
     /// Write source files line by line on real weights, with and without moving what is cached.
     #[cfg(feature = "embedded")]
     Splice(splice::Args),
+    /// Complete lines of source files on real weights, with and without drafts of what comes next.
+    #[cfg(feature = "embedded")]
+    Draft(draft::Args),
 }
 
 /// Measures what was asked for.
@@ -68,5 +73,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Bench::Relay(args) => relay::run(&args),
         #[cfg(feature = "embedded")]
         Bench::Splice(args) => splice::run(args).await,
+        #[cfg(feature = "embedded")]
+        Bench::Draft(args) => draft::run(args).await,
     }
 }

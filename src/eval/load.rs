@@ -20,7 +20,7 @@ use self::typing::{Scene, chat};
 use super::figures::Quantiles;
 use super::machine::Machine;
 use crate::backend::Backend;
-use crate::backend::embedded::{Embedded, EmbeddedModel, EngineOptions, Reference};
+use crate::backend::embedded::{Drafting, Embedded, EmbeddedModel, EngineOptions, Reference};
 use crate::prompt::fim::Family;
 
 /// What is measured on what.
@@ -120,6 +120,8 @@ pub async fn measure(options: &Options, family: &Family) -> anyhow::Result<Repor
     let machine = Machine::here();
     let engine_options = EngineOptions {
         threads: options.threads,
+        // Steps are compared, not what comes of guesses.
+        drafting: Drafting::Off,
         ..EngineOptions::default()
     };
     let threads = engine_options.thread_count();

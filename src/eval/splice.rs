@@ -15,6 +15,7 @@ use futures_util::StreamExt;
 use ropey::Rope;
 use serde::Serialize;
 
+use super::block::Block;
 use super::machine::Machine;
 use crate::backend::embedded::{Embedded, EmbeddedModel, EngineOptions, Splicing};
 use crate::backend::{Backend, BackendError, Chunk, Priority, Request};
@@ -123,17 +124,26 @@ pub async fn measure(options: &Options, family: &Family) -> anyhow::Result<Repor
 }
 
 fn engine(options: &Options, splicing: Splicing) -> Embedded {
-    let model = EmbeddedModel {
-        name: options.model.clone(),
-        path: options.weights.clone(),
-        digest: None,
-    };
-    let engine = EngineOptions {
-        threads: options.threads,
+    options.engine(EngineOptions {
         splicing,
         ..EngineOptions::default()
-    };
-    Embedded::new("embedded", move || vec![model.clone()], engine)
+    })
+}
+
+impl Options {
+    /// An engine with these weights and threads, and else as `engine` says.
+    pub(super) fn engine(&self, engine: EngineOptions) -> Embedded {
+        let model = EmbeddedModel {
+            name: self.model.clone(),
+            path: self.weights.clone(),
+            digest: None,
+        };
+        let engine = EngineOptions {
+            threads: self.threads,
+            ..engine
+        };
+        Embedded::new("embedded", move || vec![model.clone()], engine)
+    }
 }
 
 /// Writes the block in the middle of one file.
@@ -143,31 +153,18 @@ async fn write(
     family: &Family,
     file: &Path,
 ) -> anyhow::Result<Vec<Answer>> {
-    use anyhow::Context as _;
-
-    let text =
-        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let lines: Vec<&str> = text.lines().collect();
-    anyhow::ensure!(
-        lines.len() > options.lines + 2,
-        "{} has {} lines; name longer files, or ask for fewer with --lines",
-        file.display(),
-        lines.len()
-    );
-    let start = (lines.len() - options.lines) / 2;
-    let end = start + options.lines;
-    let below = lines.get(end..).unwrap_or_default().join("\n");
+    let block = Block::read(file, options.lines)?;
     let mut answers = Vec::new();
-    for at in start..end {
-        let line = lines.get(at).copied().unwrap_or_default();
+    for at in block.range.clone() {
+        let line = block.line(at);
         if line.trim().is_empty() {
             continue;
         }
-        let above = lines.get(..at).unwrap_or_default().join("\n");
+        let (above, below) = (block.above(at), block.below());
         let indent = line.len() - line.trim_start().len();
         let (typed, wanted) = line.split_at(indent);
-        let document = Rope::from_str(&format!("{above}\n{typed}\n{below}\n"));
-        let offset_bytes = above.len() + 1 + typed.len();
+        let document = Rope::from_str(&format!("{above}{typed}\n{below}"));
+        let offset_bytes = above.len() + typed.len();
         let request = request(engine, options, family, &document, offset_bytes);
         answers.push(ask(engine, request, wanted).await?);
     }

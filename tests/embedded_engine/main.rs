@@ -12,6 +12,7 @@ mod asking;
 mod bare;
 mod caching;
 mod context;
+mod drafting;
 mod filling;
 mod healing;
 mod loading;
@@ -83,6 +84,17 @@ fn main() {
         ("splicing::nothing_is_moved_when_off", |weights| {
             on_runtime(splicing::nothing_is_moved_when_off(weights))
         }),
+        ("drafting::drafts_change_no_answer", |weights| {
+            on_runtime(drafting::drafts_change_no_answer(weights))
+        }),
+        (
+            "splicing::a_cancel_while_keys_are_turned_breaks_nothing",
+            |weights| {
+                on_runtime(splicing::a_cancel_while_keys_are_turned_breaks_nothing(
+                    weights,
+                ))
+            },
+        ),
         (
             "splicing::any_order_of_edits_and_cancels_works",
             |weights| on_runtime(splicing::any_order_of_edits_and_cancels_works(weights)),

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use futures_util::StreamExt;
-use ghostline::backend::Backend;
 use ghostline::backend::embedded::Splicing;
+use ghostline::backend::{Backend, Chunk};
 use ghostline::prompt::Segment;
 
 use crate::support::{MODEL, answer, computed, document, engine_splicing, fim, refreshed, request};
@@ -98,6 +98,21 @@ pub(crate) async fn nothing_is_moved_when_off(weights: &Path) {
         assert_eq!(text, expect);
     }
     assert_eq!((engine.tokens_moved(), engine.tokens_stale()), (0, 0));
+}
+
+/// Broken off in that, some layers would be turned and some not, and the text would be another one.
+pub(crate) async fn a_cancel_while_keys_are_turned_breaks_nothing(weights: &Path) {
+    let engine = engine_splicing(weights, Splicing::Unrefreshed);
+    let (expect, _) = answer(&engine, &after_lines(0), 24).await;
+    for lines in [3, 1, 4, 2, 5] {
+        let mut stream = engine.stream(request(after_lines(lines), 4));
+        // Said when the prompt was placed: the keys are turned next.
+        let placed = stream.next().await.unwrap().unwrap();
+        assert!(matches!(placed, Chunk::Prompt { .. }), "{placed:?}");
+        drop(stream);
+        let (text, _) = answer(&engine, &after_lines(0), 24).await;
+        assert_eq!(text, expect, "after {lines}");
+    }
 }
 
 /// The engine checks its books at each step in a build with assertions; a wrong position is refused by

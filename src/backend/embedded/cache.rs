@@ -5,9 +5,11 @@
 //! llama.cpp fails, both are emptied, so the next prompt is computed from its start rather than on top
 //! of an unknown state.
 //!
-//! `place` finds what is cached of a prompt and moves what stands elsewhere; `refresh` computes anew
-//! what was moved, when nobody waits; `keep` writes sequences to files and reads them.
+//! `place` finds what is cached of a prompt and moves what stands elsewhere; `extend` computes the rest of
+//! it and the answer; `refresh` computes anew what was moved, when nobody waits; `keep` writes sequences
+//! to files and reads them.
 
+mod extend;
 mod keep;
 mod place;
 mod refresh;
@@ -25,6 +27,7 @@ use llama_cpp_2::model::{LlamaModel, RopeType};
 use llama_cpp_2::token::LlamaToken;
 use tracing::subscriber::NoSubscriber;
 
+pub(super) use self::extend::Extended;
 use self::refresh::Refresh;
 pub(super) use self::refresh::Refreshed;
 use super::Splicing;
@@ -71,11 +74,12 @@ pub(super) struct Cache<'model> {
     splicing: Splicing,
     /// Tokens computed since the start.
     computed_tokens: u64,
-    /// Whether the next decode turns keys before it computes. Broken off in that, some layers would be
-    /// turned and some not.
+    /// Whether the next decode turns keys before it computes.
     turns_keys: bool,
+    /// How often the context asks while it turns keys, where that is known.
+    asks_while_turning: Option<u64>,
     /// The context asks it, so it must live longer: fields are dropped in this order.
-    _interrupt: Arc<Interrupt>,
+    interrupt: Arc<Interrupt>,
 }
 
 /// `llama_decode`'s result when the abort callback said so. The cells of the batch are removed again
@@ -87,19 +91,6 @@ const ABORTED: i32 = 2;
 enum Decoded {
     Whole,
     Interrupted,
-}
-
-/// What one call of [`Cache::extend`] came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extended {
-    /// There is more to compute.
-    Partly,
-    /// The step was broken off; nothing of it stays.
-    Interrupted,
-    /// All is computed, and this is the chosen next token.
-    Next(LlamaToken),
-    /// The context is full: not even this sequence alone fits with more.
-    Full,
 }
 
 impl<'model> Cache<'model> {
@@ -148,7 +139,8 @@ impl<'model> Cache<'model> {
             },
             computed_tokens: 0,
             turns_keys: false,
-            _interrupt: Arc::clone(interrupt),
+            asks_while_turning: None,
+            interrupt: Arc::clone(interrupt),
         })
     }
 
@@ -157,9 +149,13 @@ impl<'model> Cache<'model> {
         self.computed_tokens
     }
 
-    /// Whether the next step may be broken off in its middle.
-    pub(super) fn can_be_interrupted(&self) -> bool {
-        !self.turns_keys
+    /// How often the next step goes on whatever it is told; `None` where it may not be broken off.
+    pub(super) fn deaf(&self) -> Option<u64> {
+        if self.turns_keys {
+            self.asks_while_turning
+        } else {
+            Some(0)
+        }
     }
 
     /// Lets so many threads compute from now on.
@@ -170,73 +166,6 @@ impl<'model> Cache<'model> {
     /// Tokens of cached prompts that have not seen what is in front of them now.
     pub(super) fn stale_tokens(&self) -> usize {
         self.slots.stale_tokens()
-    }
-
-    /// Computes at most `chunk_tokens` more tokens of `history`, of which the sequence holds a
-    /// beginning, as [`place`](Self::place) left it. What was moved joins the sequence on the way.
-    /// Once all are, `choose` picks from the logits.
-    pub(super) fn extend(
-        &mut self,
-        slot: usize,
-        history: &[LlamaToken],
-        chunk_tokens: usize,
-        choose: impl Fn(&[f32]) -> Option<LlamaToken>,
-    ) -> Result<Extended, Failure> {
-        let joined = self.join_what_is_home(slot);
-        self.or_forget(joined)?;
-        let held = self.slots.tokens(slot).len();
-        if held == history.len() {
-            let known = self.recall.after(history).and_then(choose);
-            return self.chosen(known);
-        }
-        debug_assert!(
-            history.starts_with(self.slots.tokens(slot)),
-            "the books are wrong"
-        );
-        let until = self
-            .slots
-            .parked(slot)
-            .first()
-            .map_or(history.len(), |next| next.at);
-        let chunk_tokens = chunk_tokens.clamp(1, BATCH_TOKENS);
-        let chunk: Vec<_> = history
-            .iter()
-            .take(until)
-            .skip(held)
-            .take(chunk_tokens)
-            .copied()
-            .collect();
-        if !self.make_room(slot, chunk.len())? {
-            return Ok(Extended::Full);
-        }
-        let is_last = held + chunk.len() == history.len();
-        let decoded = self.decode(slot, held, &chunk, is_last);
-        if self.or_forget(decoded)? == Decoded::Interrupted {
-            return Ok(Extended::Interrupted);
-        }
-        self.computed_tokens += chunk.len() as u64;
-        self.slots.extend(slot, &chunk);
-        if !is_last {
-            return Ok(Extended::Partly);
-        }
-        let logits = self.context.get_logits_ith(self.batch.n_tokens() - 1);
-        let token = choose(logits);
-        self.chosen(token)
-    }
-
-    fn chosen(&mut self, token: Option<LlamaToken>) -> Result<Extended, Failure> {
-        match token {
-            Some(token) => Ok(Extended::Next(token)),
-            None => self.or_forget(Err("the model gives no numbers; verify its file".into())),
-        }
-    }
-
-    /// Remembers the logits after `history`, which [`extend`](Self::extend) has just chosen from.
-    pub(super) fn remember(&mut self, history: &[LlamaToken]) {
-        if self.recall.after(history).is_none() {
-            let logits = self.context.get_logits_ith(self.batch.n_tokens() - 1);
-            self.recall.remember(history, logits);
-        }
     }
 
     /// Times a batch of prompt, and leaves nothing behind. The first batch reads the weights from
@@ -254,7 +183,7 @@ impl<'model> Cache<'model> {
                 break;
             }
             let started = Instant::now();
-            let decoded = self.decode(0, 0, &vec![token; tokens], true);
+            let decoded = self.decode(0, 0, &vec![token; tokens], 1);
             self.or_forget(decoded)?;
             self.context.synchronize();
             let elapsed = started.elapsed();
@@ -267,6 +196,34 @@ impl<'model> Cache<'model> {
         }
         let (tokens, elapsed) = speed.unwrap_or((TIMED_TOKENS, Duration::from_secs(1)));
         Ok(Speed::measured(tokens, elapsed))
+    }
+
+    /// Counts how often the context asks while it turns keys: by so many questions a step that does has
+    /// more than one that does not. Each layer has as many of them; where that is not so, as on a graphics
+    /// device, nothing is known. Leaves nothing behind.
+    pub(super) fn count_asks(&mut self) -> Result<(), Failure> {
+        if self.splicing == Splicing::Off {
+            return Ok(());
+        }
+        let mut asks = [0; 2];
+        for (at, asks) in asks.iter_mut().enumerate() {
+            if at == 1 {
+                let moved = self.context.kv_cache_seq_add(0, None, None, 1);
+                self.or_forget(moved.map_err(|error| error.to_string()))?;
+            }
+            let before = self.interrupt.times_asked();
+            let decoded = self.decode(0, 2 * at, &[LlamaToken::new(0)], 1);
+            self.or_forget(decoded)?;
+            self.context.synchronize();
+            *asks = self.interrupt.times_asked() - before;
+        }
+        self.remove(0, 0)?;
+        let [without, with] = asks;
+        let layers = u64::from(self.model.n_layer());
+        let more = with.checked_sub(without);
+        self.asks_while_turning = more.filter(|&more| more > 0 && more % layers.max(1) == 0);
+        tracing::debug!(without, with, layers, "questions of a step");
+        Ok(())
     }
 
     /// Gives up sequences until `tokens` more fit. `false` when they do not fit beside `slot` alone.
@@ -284,17 +241,18 @@ impl<'model> Cache<'model> {
         Ok(true)
     }
 
-    /// Decodes `tokens` in the sequence from position `start` on. The books are the caller's.
+    /// Decodes `tokens` in the sequence from position `start` on, and gives logits after the last
+    /// `with_logits` of them. The books are the caller's.
     fn decode(
         &mut self,
         slot: usize,
         start: usize,
         tokens: &[LlamaToken],
-        last_logits: bool,
+        with_logits: usize,
     ) -> Result<Decoded, Failure> {
         self.batch.clear();
         for (at, &token) in tokens.iter().enumerate() {
-            let wants_logits = last_logits && at + 1 == tokens.len();
+            let wants_logits = at + with_logits >= tokens.len();
             let at = i32::try_from(start + at).map_err(|error| error.to_string())?;
             self.batch
                 .add(token, at, &[seq_id(slot)], wants_logits)

@@ -6,6 +6,10 @@
 //! [`Interrupt::arrived`]), the engine's thread what it works on ([`Interrupt::work`]). Invariant: work is
 //! only interrupted for something that came after it began, so whoever begins looks at the queue after it
 //! said so.
+//!
+//! Before it computes, llama.cpp turns the keys of text that has moved, in a graph of its own. Broken off
+//! in that, some layers would be turned and some not. So a step can be told how many times it is asked
+//! until that is over, and answers no till then.
 
 use std::ffi::c_void;
 use std::fmt;
@@ -31,6 +35,10 @@ pub(super) struct Interrupt {
     running: AtomicU64,
     /// The value of `running` that is to end.
     unwanted: AtomicU64,
+    /// How often the step was asked.
+    asked: AtomicU64,
+    /// So many times it goes on whatever happens.
+    deaf: AtomicU64,
 }
 
 /// A step of work. It can be interrupted until this is dropped.
@@ -50,17 +58,19 @@ impl fmt::Debug for Step<'_> {
 
 impl Interrupt {
     /// A step of the work with this number begins. It ends early when somebody more important comes, and
-    /// when it is given up.
-    pub(super) fn work(&self, number: u64, priority: Priority) -> Step<'_> {
-        self.begin(number << LOW_BITS | rank(priority))
+    /// when it is given up, but not the first `deaf` times that it is asked.
+    pub(super) fn work(&self, number: u64, priority: Priority, deaf: u64) -> Step<'_> {
+        self.begin(number << LOW_BITS | rank(priority), deaf)
     }
 
-    /// A step begins that nobody asked for. It ends early when anybody comes.
-    pub(super) fn nobodys_work(&self) -> Step<'_> {
-        self.begin(1 << (u64::BITS - 1) | NOBODYS_RANK)
+    /// A step begins that nobody asked for. It ends early when anybody comes, as [`work`](Self::work) does.
+    pub(super) fn nobodys_work(&self, deaf: u64) -> Step<'_> {
+        self.begin(1 << (u64::BITS - 1) | NOBODYS_RANK, deaf)
     }
 
-    fn begin(&self, running: u64) -> Step<'_> {
+    fn begin(&self, running: u64, deaf: u64) -> Step<'_> {
+        self.asked.store(0, SeqCst);
+        self.deaf.store(deaf, SeqCst);
         self.unwanted.store(0, SeqCst);
         self.running.store(running, SeqCst);
         Step(self)
@@ -95,7 +105,15 @@ impl Interrupt {
         self.unwanted.store(self.running.load(SeqCst), SeqCst);
     }
 
+    /// How often contexts asked since the last step began.
+    pub(super) fn times_asked(&self) -> u64 {
+        self.asked.load(SeqCst)
+    }
+
     fn is_wanted(&self) -> bool {
+        if self.asked.fetch_add(1, SeqCst) < self.deaf.load(SeqCst) {
+            return false;
+        }
         let running = self.running.load(SeqCst);
         running != 0 && self.unwanted.load(SeqCst) == running
     }
@@ -144,7 +162,7 @@ mod tests {
         };
         assert!(!ends(&|i| i.arrived(Completion)), "nothing runs");
 
-        let step = interrupt.work(7, Chat);
+        let step = interrupt.work(7, Chat, 0);
         assert!(!ends(&|i| i.arrived(Chat)));
         assert!(!ends(&|i| i.arrived(Prefetch)));
         assert!(!ends(&|i| i.given_up(6)));
@@ -155,18 +173,33 @@ mod tests {
         drop(step);
         assert!(!ends(&|_| ()));
 
-        let step = interrupt.work(7, Chat);
+        let step = interrupt.work(7, Chat, 0);
         assert!(!ends(&|_| ()), "what ended one step does not end the next");
         assert!(ends(&|i| i.given_up(7)));
         drop(step);
 
-        let step = interrupt.work(8, Completion);
+        let step = interrupt.work(8, Completion, 0);
         assert!(ends(&Interrupt::closing));
         drop(step);
 
-        let step = interrupt.nobodys_work();
+        let step = interrupt.nobodys_work(0);
         assert!(!ends(&|i| i.given_up(0)));
         assert!(ends(&|i| i.arrived(Prefetch)));
+        drop(step);
+    }
+
+    #[test]
+    fn a_deaf_step_goes_on_for_so_many_questions() {
+        let interrupt = Interrupt::default();
+        let step = interrupt.work(7, Chat, 2);
+        interrupt.given_up(7);
+        let answers: Vec<_> = (0..4).map(|_| interrupt.is_wanted()).collect();
+        assert_eq!(answers, [false, false, true, true]);
+        assert_eq!(interrupt.times_asked(), 4);
+        drop(step);
+        let step = interrupt.work(8, Chat, 0);
+        interrupt.given_up(8);
+        assert!(interrupt.is_wanted(), "the next one is not deaf");
         drop(step);
     }
 }

@@ -282,6 +282,24 @@ impl Job {
         self.generated_tokens > 0
     }
 
+    /// How many tokens of a draft may come in this answer: text, as many as are asked for, and of a
+    /// completion those to the end of the line, where most of them end.
+    pub(super) fn draftable(&self, vocab: &LlamaVocab<'_>, draft: &[LlamaToken]) -> usize {
+        let left = self.request.max_tokens - self.generated_tokens;
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        let is_line = matches!(self.request.prompt, Prompt::Fim(_));
+        let draft = draft.iter().take(left.saturating_sub(1));
+        let text = draft.take_while(|&&token| !tokens::ends_generation(vocab, token));
+        let mut tokens = 0;
+        for &token in text {
+            tokens += 1;
+            if is_line && tokens::bytes_of(vocab, token).contains(&b'\n') {
+                break;
+            }
+        }
+        tokens
+    }
+
     /// Tokens of the prompt, known once it is encoded.
     pub(super) fn prompt_tokens(&self) -> usize {
         self.prompt_tokens

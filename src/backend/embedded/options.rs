@@ -30,6 +30,8 @@ pub struct EngineOptions {
     /// Goes back to the last sure token boundary of a typed part, and lets the model spell the word's
     /// beginning again in tokens of its own choice. Off only to measure what it gives.
     pub healing: bool,
+    /// Whether what is likely to come, because the text has it already, is computed with the next token.
+    pub drafting: Drafting,
     /// What becomes of text that stands at another place than when it was cached, as after Enter.
     pub splicing: Splicing,
 }
@@ -46,6 +48,18 @@ pub enum Splicing {
     Unrefreshed,
 }
 
+/// Guesses at the next tokens. They change when an answer comes, never what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Drafting {
+    /// One token after the other.
+    Off,
+    /// As far as it saves time, by what was seen so far.
+    #[default]
+    Paying,
+    /// As long as they get, for tests.
+    Always,
+}
+
 impl Default for EngineOptions {
     /// 8,192 tokens: a chat, and two files at the largest prompt budget. 224 MiB for the 1.5B model.
     fn default() -> Self {
@@ -56,6 +70,7 @@ impl Default for EngineOptions {
             memory_bytes: None,
             state_dir: None,
             healing: true,
+            drafting: Drafting::default(),
             splicing: Splicing::default(),
         }
     }

@@ -73,6 +73,8 @@ pub(super) struct Shared {
     pub(super) busy: Busy,
     pub(super) steps_decoded: AtomicU64,
     pub(super) tokens_decoded: AtomicU64,
+    pub(super) tokens_drafted: AtomicU64,
+    pub(super) tokens_of_drafts: AtomicU64,
     pub(super) tokens_moved: AtomicU64,
     pub(super) tokens_refreshed: AtomicU64,
     pub(super) tokens_stale: AtomicU64,
@@ -108,6 +110,8 @@ impl Shared {
             busy: Busy::default(),
             steps_decoded: AtomicU64::new(0),
             tokens_decoded: AtomicU64::new(0),
+            tokens_drafted: AtomicU64::new(0),
+            tokens_of_drafts: AtomicU64::new(0),
             tokens_moved: AtomicU64::new(0),
             tokens_refreshed: AtomicU64::new(0),
             tokens_stale: AtomicU64::new(0),
@@ -186,6 +190,17 @@ impl Shared {
     pub(super) fn count_step(&self, tokens: u64) {
         self.steps_decoded.fetch_add(1, Ordering::Relaxed);
         self.tokens_decoded.fetch_add(tokens, Ordering::Relaxed);
+    }
+
+    /// A step with a draft of so many tokens gave so many.
+    pub(super) fn count_drafted(&self, draft: usize, tokens: usize) {
+        if draft > 0 {
+            let right = tokens.saturating_sub(1);
+            self.tokens_drafted
+                .fetch_add(draft as u64, Ordering::Relaxed);
+            self.tokens_of_drafts
+                .fetch_add(right as u64, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn count_moved(&self, tokens: usize) {

@@ -1,13 +1,15 @@
 //! `ghostline bench splice`: what moving cached text is worth, on real weights.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use serde::Serialize;
 
 use crate::cli::{Exit, Usage, output};
+use crate::eval::machine::Machine;
 use crate::eval::splice::{self, Options, Report, Variant};
 use crate::models::Store;
-use crate::prompt::fim;
+use crate::prompt::fim::{self, Family};
 
 /// Arguments of `ghostline bench splice`.
 #[derive(Debug, Clone, clap::Args)]
@@ -32,32 +34,60 @@ pub struct Args {
     pub json: Option<PathBuf>,
 }
 
+impl Args {
+    /// What to measure on, and the model's family.
+    pub(super) fn resolve(self) -> anyhow::Result<(Options, &'static Family)> {
+        let family = fim::family_of(&self.model, None).ok_or_else(|| {
+            Usage(format!(
+                "--model: {} is of no known family; name one as `ghostline models list` does",
+                self.model
+            ))
+        })?;
+        let weights = match self.weights {
+            Some(weights) => weights,
+            None => installed(&self.model)?,
+        };
+        let options = Options {
+            model: self.model,
+            weights,
+            files: self.files,
+            lines: self.lines,
+            threads: self.threads,
+        };
+        Ok((options, family))
+    }
+}
+
 /// Measures and prints.
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
-    let family = fim::family_of(&args.model, None).ok_or_else(|| {
-        Usage(format!(
-            "--model: {} is of no known family; name one as `ghostline models list` does",
-            args.model
-        ))
-    })?;
-    let weights = match args.weights {
-        Some(weights) => weights,
-        None => installed(&args.model)?,
-    };
-    let options = Options {
-        model: args.model,
-        weights,
-        files: args.files,
-        lines: args.lines,
-        threads: args.threads,
-    };
+    let json = args.json.clone();
+    let (options, family) = args.resolve()?;
     let report = splice::measure(&options, family).await?;
-    if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&report)? + "\n";
-        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    }
+    write(json.as_deref(), &report)?;
     show(&report);
     Ok(Exit::Success)
+}
+
+/// Writes a report as JSON where one is wanted.
+pub(super) fn write(json: Option<&Path>, report: &impl Serialize) -> anyhow::Result<()> {
+    if let Some(path) = json {
+        let text = serde_json::to_string_pretty(report)? + "\n";
+        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// One line: which model, on how many lines, and where.
+pub(super) fn heading(model: &str, lines: usize, machine: &Machine) -> String {
+    format!(
+        "{model}, {lines} lines, {} build, {} × {}, load {}",
+        machine.build,
+        machine.cores,
+        machine.cpu.as_deref().unwrap_or(machine.arch),
+        machine
+            .load_1min
+            .map_or_else(|| "?".to_owned(), |load| load.to_string()),
+    )
 }
 
 /// The file of an installed model.
@@ -74,18 +104,7 @@ pub(super) fn installed(model: &str) -> anyhow::Result<PathBuf> {
 }
 
 fn show(report: &Report) {
-    let machine = &report.machine;
-    output::line(&format!(
-        "{}, {} lines, {} build, {} × {}, load {}",
-        report.model,
-        report.lines,
-        machine.build,
-        machine.cores,
-        machine.cpu.as_deref().unwrap_or(machine.arch),
-        machine
-            .load_1min
-            .map_or_else(|| "?".to_owned(), |load| load.to_string()),
-    ));
+    output::line(&heading(&report.model, report.lines, &report.machine));
     output::line(&format!("{:<40}{:>12}{:>12}", "", "computed", "moved"));
     let row = |name: &str, figure: &dyn Fn(&Variant) -> f64, digits: usize| {
         let (full, spliced) = (figure(&report.full), figure(&report.spliced));

@@ -22,6 +22,10 @@ const PROMPT_TOKENS: usize = 384;
 /// Times that both are measured.
 const ROUNDS: usize = 2;
 
+/// How long is waited, at most, for the engine to have nothing left to do, and how often is looked.
+const LOOK: Duration = Duration::from_millis(50);
+const MOST_LOOKS: usize = 600;
+
 /// How long a load runs before it is measured beside: as long as the engine may take to see it.
 const SETTLING: Duration = Duration::from_secs(2);
 
@@ -33,6 +37,13 @@ impl Scene<'_> {
             decode_tokens_per_second: 0.0,
         }; 2];
         for round in 0..ROUNDS {
+            // Else the engine would compute anew what was moved, beside the other.
+            for _ in 0..MOST_LOOKS {
+                if self.engine.tokens_stale() == 0 {
+                    break;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
             let file = self.options.model.1.clone();
             let alone = tokio::task::spawn_blocking(move || {
                 let decoded = usize::try_from(DECODED_TOKENS).unwrap_or(64);

@@ -86,7 +86,7 @@ impl Cache<'_> {
             self.drop_refresh(0)?;
             return Ok(Refreshed::Nothing);
         }
-        if self.decode(REFRESH_SEQUENCE, held, &chunk, false)? == Decoded::Interrupted {
+        if self.decode(REFRESH_SEQUENCE, held, &chunk, 0)? == Decoded::Interrupted {
             return Ok(Refreshed::Interrupted);
         }
         self.computed_tokens += chunk.len() as u64;

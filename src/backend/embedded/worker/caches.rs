@@ -77,6 +77,9 @@ impl<'a> Caches<'a> {
         caches.typing_tokens = typing_tokens(speed.budget(), whole);
         let first = caches.or_shared(first);
         if caches.tokens_for(first) == guess {
+            if first == Purpose::Typing {
+                cache.count_asks()?;
+            }
             *caches.place(first) = Some(cache);
         } else {
             drop(cache);
@@ -103,7 +106,11 @@ impl<'a> Caches<'a> {
     /// What llama.cpp says.
     pub(super) fn of(&mut self, purpose: Purpose) -> Result<&mut Cache<'a>, Failure> {
         if self.place(purpose).is_none() {
-            let made = self.make(self.tokens_for(purpose))?;
+            let mut made = self.make(self.tokens_for(purpose))?;
+            // Nothing is moved in the other one.
+            if purpose == Purpose::Typing {
+                made.count_asks()?;
+            }
             *self.place(purpose) = Some(made);
         }
         let place = self.place(purpose).as_mut();

@@ -10,9 +10,9 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::vocab::LlamaVocab;
 
-use super::super::EmbeddedModel;
 use super::super::cache::{Extended, Refreshed};
 use super::super::chat::Chat;
+use super::super::draft::{self, Drafts, Match};
 use super::super::embedder::Embedder;
 use super::super::healing::Pieces;
 use super::super::job::{Accepted, Job};
@@ -20,6 +20,7 @@ use super::super::kept::Kept;
 use super::super::shared::Shared;
 use super::super::speed::{Pace, Speed};
 use super::super::threads::Threads;
+use super::super::{Drafting, EmbeddedModel};
 use super::Ready;
 use super::caches::{Caches, Purpose};
 use super::resident::Weights;
@@ -45,6 +46,7 @@ pub(super) struct Engine<'a> {
     threads: Threads,
     /// `None` where nothing is kept.
     kept: Option<Kept>,
+    drafts: Drafts,
     refresh_pace: Pace,
     /// Of prompts whose askers give up before a chunk of them is computed.
     given_up_pace: Pace,
@@ -89,6 +91,7 @@ impl<'a> Engine<'a> {
                 .state_dir
                 .as_deref()
                 .map(|root| Kept::of(root, &weights.model, STATE_VERSION)),
+            drafts: Drafts::new(speed),
             refresh_pace: Pace::default(),
             given_up_pace: Pace::default(),
             shown_stale: 0,
@@ -107,7 +110,8 @@ impl<'a> Engine<'a> {
         };
         let before = cache.computed_tokens();
         let working = self.shared.busy.working();
-        let step = self.shared.interrupt.nobodys_work();
+        let interrupt = &self.shared.interrupt;
+        let step = cache.deaf().map(|deaf| interrupt.nobodys_work(deaf));
         // Whoever came before the step began is not told that it did.
         let refreshed = if self.shared.queue.is_empty(|task| ready.allows(task)) {
             cache.refresh(chunk_tokens)
@@ -159,11 +163,13 @@ impl<'a> Engine<'a> {
             job.finish(StopReason::Length);
             return Ok(Turn::Ended);
         }
+        let drafting = self.shared.options.drafting;
+        let mut undecided = false;
         loop {
             let cache = self.caches.of(purpose)?;
-            let interruptible = cache.can_be_interrupted().then(|| {
+            let interruptible = cache.deaf().map(|deaf| {
                 let interrupt = &self.shared.interrupt;
-                interrupt.work(job.number, job.priority())
+                interrupt.work(job.number, job.priority(), deaf)
             });
             // Looked at after the step began: whoever came before is not told that it did.
             if job.is_abandoned() || self.shared.queue.is_closed() {
@@ -177,17 +183,40 @@ impl<'a> Engine<'a> {
                 return Ok(Turn::PutAside);
             }
             let chunk_tokens = job.pace.chunk_tokens(self.speed);
+            let guess = guess_at(job).filter(|_| drafting != Drafting::Off);
+            let draft = match guess {
+                Some((found, guess)) if !undecided => {
+                    let most = job.draftable(&self.vocab, guess);
+                    let tokens = match drafting {
+                        Drafting::Always => most,
+                        _ => self.drafts.worth(found, most),
+                    };
+                    guess.get(..tokens).unwrap_or_default()
+                }
+                _ => &[],
+            };
             let before = cache.computed_tokens();
             let started = Instant::now();
             let choose = |logits: &[f32]| job.choose(self.pieces.as_ref(), logits);
-            let step = cache.extend(placed.slot, &job.history, chunk_tokens, choose)?;
+            let step = cache.extend(placed.slot, &job.history, draft, chunk_tokens, choose)?;
             drop(interruptible);
+            let elapsed = started.elapsed();
             let computed = cache.computed_tokens() - before;
             if computed > 0 {
                 self.shared.count_step(computed);
             }
+            if let Extended::Next(next) = &step {
+                undecided = next.undecided;
+                self.shared.count_drafted(draft.len(), next.tokens.len());
+                if let Some((found, guess)) = guess {
+                    self.drafts.learn(found, guess, &next.tokens);
+                }
+                if job.is_answering() && computed == 1 + draft.len() as u64 {
+                    self.drafts.stepped(1 + draft.len(), elapsed);
+                }
+            }
             if computed == 1 {
-                self.follow_the_load(started.elapsed());
+                self.follow_the_load(elapsed);
             }
             // Before the asker hears of the end, so that it can wait for the refresh.
             self.show_stale();
@@ -206,12 +235,14 @@ impl<'a> Engine<'a> {
                     job.finish(StopReason::Length);
                     return Ok(Turn::Ended);
                 }
-                Extended::Next(token) => {
+                Extended::Next(next) => {
                     if job.is_at_typed_text() {
                         self.caches.of(purpose)?.remember(&job.history);
                     }
-                    if job.accept(&self.vocab, token) == Accepted::Finished {
-                        return Ok(Turn::Ended);
+                    for token in next.tokens {
+                        if job.accept(&self.vocab, token) == Accepted::Finished {
+                            return Ok(Turn::Ended);
+                        }
                     }
                 }
                 Extended::Full => {
@@ -281,4 +312,13 @@ impl<'a> Engine<'a> {
         self.shared.show_stale(self.shown_stale, stale);
         self.shown_stale = stale;
     }
+}
+
+/// What may come next in an answer that is begun, and by what match.
+fn guess_at(job: &Job) -> Option<(Match, &[LlamaToken])> {
+    if !job.is_answering() {
+        return None;
+    }
+    let found = draft::find(&job.history)?;
+    Some((found, found.followed_by(&job.history)))
 }

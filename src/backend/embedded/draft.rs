@@ -1,0 +1,301 @@
+//! Drafts: guesses at the next tokens, out of what the prompt and the answer have already.
+//!
+//! Code repeats itself: the arms of a match, the fields of a record, a line that an action leaves as it
+//! is. So what followed the last tokens when they stood there before is computed together with the next
+//! token, in one step that reads the weights once; where the model would have chosen the same, several
+//! tokens come for the time of a step (prompt lookup decoding: speculation without a second model).
+//! Called by the worker. [`super::cache`] computes and checks: a draft changes when a text comes, never
+//! which.
+//!
+//! A step with a draft takes longer: on two cores as many times as it has tokens, where reading the
+//! weights is what takes the time hardly. So a draft is only as long as it pays, by what drafts of its kind
+//! came to and what steps of its length took on this machine.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use llama_cpp_2::token::LlamaToken;
+
+use super::speed::Speed;
+
+/// The longest draft, in tokens. From four tokens on llama.cpp's kernels for processors round what they
+/// multiply in another way: the logits differ by up to 0.4 (Qwen2.5-Coder 1.5B, Q4_K_M, AVX2, November
+/// 2026), and an answer may be another one. Up to three tokens they are the same to the last bit.
+const MOST_TOKENS: usize = 2;
+
+/// Tokens of the step that a prompt's speed was measured with, about.
+const PROMPT_STEP_TOKENS: f64 = 16.0;
+
+/// Tokens that are compared at most: more of them say nothing more.
+const LONGEST_MATCH: usize = 16;
+
+/// By how many tokens matched, drafts are told apart: 1, 2, 3 to 4, 5 to 8, more.
+const KINDS: usize = 5;
+
+/// How likely the next token of a draft is right before any was seen, by kind. From the Rust trace's
+/// text with Qwen2.5-Coder 1.5B, November 2026.
+const FIRST_SHARES: [f64; KINDS] = [0.2, 0.4, 0.6, 0.75, 0.85];
+
+/// The weight of those shares, in tokens seen, and how many tokens are remembered.
+const FIRST_WEIGHT: f64 = 8.0;
+const REMEMBERED: f64 = 64.0;
+
+/// A draft has to promise so many times the tokens that its time gives without.
+const WORTH: f64 = 1.15;
+
+/// How much one more step counts in what steps of its length take.
+const WEIGHT: f64 = 0.2;
+
+/// After so many steps without one of a length, what those took is forgotten: it may have been a
+/// compiler's doing.
+const FORGOTTEN: u64 = 400;
+
+/// Text that stood behind what stands at the end now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Match {
+    /// Where it begins.
+    from: usize,
+    /// Tokens that both ends have in common.
+    len: usize,
+}
+
+impl Match {
+    /// The tokens behind it in `history`, as many as a draft may have.
+    pub(super) fn followed_by(self, history: &[LlamaToken]) -> &[LlamaToken] {
+        let followed = history.get(self.from..).unwrap_or_default();
+        followed.get(..MOST_TOKENS).unwrap_or(followed)
+    }
+}
+
+/// What steps with so many tokens take, and when the last one was.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    seconds: f64,
+    at: u64,
+}
+
+/// What was learned of drafts and of steps, for one model.
+#[derive(Debug)]
+pub(super) struct Drafts {
+    /// By kind: tokens of drafts that were right, and all that were looked at.
+    seen: [(f64, f64); KINDS],
+    /// By tokens in the step.
+    taken: BTreeMap<usize, Taken>,
+    /// What each token of a prompt takes, in seconds.
+    prompt_token_s: f64,
+    steps: u64,
+}
+
+impl Drafts {
+    pub(super) fn new(speed: Speed) -> Self {
+        Self {
+            seen: FIRST_SHARES.map(|share| (share * FIRST_WEIGHT, FIRST_WEIGHT)),
+            taken: BTreeMap::new(),
+            prompt_token_s: 1.0 / speed.prompt_tokens_per_second.max(1.0),
+            steps: 0,
+        }
+    }
+
+    /// How many of the first `most` tokens behind a match pay as a draft: mostly none.
+    pub(super) fn worth(&self, found: Match, most: usize) -> usize {
+        let Some(single_s) = self.seconds(1) else {
+            return 0;
+        };
+        let (mut likely, mut promised) = (1.0, 1.0);
+        let mut best = (WORTH, 0);
+        for tokens in 1..=most {
+            likely *= self.share(found.len + tokens - 1);
+            promised += likely;
+            let step_s = self.seconds(tokens + 1).unwrap_or(f64::INFINITY);
+            let worth = promised * single_s / step_s;
+            if worth > best.0 {
+                best = (worth, tokens);
+            }
+        }
+        best.1
+    }
+
+    /// How likely the next token of a draft is right when so many are.
+    fn share(&self, matched: usize) -> f64 {
+        let (right, all) = self.seen.get(kind(matched)).copied().unwrap_or((0.0, 1.0));
+        right / all
+    }
+
+    /// What a step with so many tokens takes: as was seen, or between a step with one and a prompt's.
+    /// `None` before any step was seen.
+    fn seconds(&self, tokens: usize) -> Option<f64> {
+        let known = self.taken.get(&tokens);
+        let known = known.filter(|taken| self.steps - taken.at <= FORGOTTEN);
+        if let Some(taken) = known {
+            return Some(taken.seconds);
+        }
+        let single_s = self.taken.get(&1)?.seconds;
+        #[expect(clippy::cast_precision_loss, reason = "a draft is short")]
+        let share = tokens.saturating_sub(1) as f64 / (PROMPT_STEP_TOKENS - 1.0);
+        let most_s = self.prompt_token_s * PROMPT_STEP_TOKENS;
+        Some(single_s + share * (most_s - single_s).max(0.0))
+    }
+
+    /// A step with so many tokens took so long.
+    pub(super) fn stepped(&mut self, tokens: usize, elapsed: Duration) {
+        self.steps += 1;
+        let (seconds, at) = (elapsed.as_secs_f64(), self.steps);
+        let taken = self.taken.entry(tokens).or_insert(Taken { seconds, at });
+        if at - taken.at > FORGOTTEN && tokens > 1 {
+            taken.seconds = seconds;
+        }
+        taken.seconds += WEIGHT * (seconds - taken.seconds);
+        taken.at = at;
+    }
+
+    /// These tokens came where those behind the match were the guess, drafted or not.
+    pub(super) fn learn(&mut self, found: Match, guess: &[LlamaToken], came: &[LlamaToken]) {
+        for (at, (guess, token)) in guess.iter().zip(came).enumerate() {
+            let Some((right, all)) = self.seen.get_mut(kind(found.len + at)) else {
+                return;
+            };
+            let kept = 1.0 - 1.0 / REMEMBERED;
+            *right = *right * kept + f64::from(guess == token);
+            *all = *all * kept + 1.0;
+            if guess != token {
+                return;
+            }
+        }
+    }
+}
+
+/// The latest of the places before the end of `history` where most of its last tokens stand too.
+pub(super) fn find(history: &[LlamaToken]) -> Option<Match> {
+    let (_, before) = history.split_last()?;
+    let mut best = None;
+    for from in (1..=before.len()).rev() {
+        let common = before.get(..from)?.iter().rev().zip(history.iter().rev());
+        let len = common
+            .take(LONGEST_MATCH)
+            .take_while(|(then, now)| then == now)
+            .count();
+        if len > best.map_or(0, |best: Match| best.len) {
+            best = Some(Match { from, len });
+            if len == LONGEST_MATCH {
+                break;
+            }
+        }
+    }
+    best
+}
+
+fn kind(matched: usize) -> usize {
+    match matched {
+        0 | 1 => 0,
+        2 => 1,
+        3 | 4 => 2,
+        5..=8 => 3,
+        _ => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use llama_cpp_2::token::LlamaToken;
+
+    use super::{Drafts, MOST_TOKENS, Match, find};
+    use crate::backend::embedded::speed::Speed;
+
+    /// One token for each character.
+    fn tokens(text: &str) -> Vec<LlamaToken> {
+        text.chars()
+            .map(|c| LlamaToken(i32::try_from(u32::from(c)).expect("a character")))
+            .collect()
+    }
+
+    #[test]
+    fn the_longest_match_counts_and_of_equals_the_latest() {
+        // (history, tokens that match, what stood behind them)
+        let cases = [
+            ("", None),
+            ("a", None),
+            ("ab", None),
+            ("aba", Some((1, "ba"))),
+            ("a1a2a", Some((1, "2a"))),
+            ("xa1a2xa", Some((2, "1a"))),
+            ("aaaa", Some((3, "a"))),
+            (
+                "0123456789abcdefg!xbcdefg?0123456789abcdefg",
+                Some((16, "!x")),
+            ),
+        ];
+        for (history, expect) in cases {
+            let history = tokens(history);
+            let found = find(&history);
+            let found = found.map(|found| (found.len, found.followed_by(&history).to_vec()));
+            let expect = expect.map(|(len, text)| (len, tokens(text)));
+            assert_eq!(found, expect);
+        }
+    }
+
+    /// A machine with that prompt speed, where a step with one token takes so many milliseconds.
+    fn machine(prompt_tokens_per_second: u32, single_ms: u64) -> Drafts {
+        let second = Duration::from_secs(1);
+        let mut drafts = Drafts::new(Speed::measured(prompt_tokens_per_second as usize, second));
+        drafts.stepped(1, Duration::from_millis(single_ms));
+        drafts
+    }
+
+    fn matched(len: usize) -> Match {
+        Match { from: 1, len }
+    }
+
+    #[test]
+    fn a_draft_is_as_long_as_it_pays() {
+        // Tokens that match, prompt tokens a second, milliseconds for one; tokens drafted.
+        let cases = [
+            // Two cores: a step with 16 tokens takes as long as 7 with one.
+            ((1, 50, 45), 0),
+            ((3, 50, 45), 0),
+            ((16, 50, 45), 2),
+            // A graphics card: as long as one.
+            ((1, 20_000, 4), 2),
+        ];
+        for ((len, speed, single_ms), expect) in cases {
+            let drafts = machine(speed, single_ms);
+            assert_eq!(
+                drafts.worth(matched(len), MOST_TOKENS),
+                expect,
+                "{len} {speed}"
+            );
+        }
+        let unknown = Drafts::new(Speed::measured(512, Duration::from_millis(9)));
+        assert_eq!(
+            unknown.worth(matched(16), MOST_TOKENS),
+            0,
+            "no step was seen"
+        );
+    }
+
+    #[test]
+    fn what_drafts_came_to_and_took_is_learned() {
+        let guess = tokens("kl");
+        let found = matched(10);
+        let mut drafts = machine(50, 45);
+        assert_eq!(drafts.worth(found, 2), 2);
+        assert_eq!(drafts.worth(found, 1), 1);
+
+        for _ in 0..100 {
+            drafts.learn(found, &guess, &tokens("x"));
+        }
+        assert_eq!(drafts.worth(found, 2), 0, "always wrong");
+        for _ in 0..200 {
+            drafts.learn(found, &guess, &tokens("kl"));
+        }
+        assert_eq!(drafts.worth(found, 2), 2, "always right");
+
+        drafts.stepped(3, Duration::from_secs(10));
+        assert_eq!(drafts.worth(found, 2), 1, "dear");
+        for _ in 0..=super::FORGOTTEN {
+            drafts.stepped(1, Duration::from_millis(45));
+        }
+        assert_eq!(drafts.worth(found, 2), 2, "forgotten");
+    }
+}

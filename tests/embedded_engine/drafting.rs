@@ -1,0 +1,55 @@
+//! Drafts: they change when a text comes, never which.
+
+use std::path::Path;
+
+use ghostline::backend::embedded::{Drafting, Embedded, EngineOptions};
+use ghostline::prompt::Segment;
+
+use crate::support::{answer, engine_with, fim};
+
+/// Tokens of each answer: some lines, in which drafts are right and wrong.
+const TOKENS: u32 = 40;
+
+fn engine(weights: &Path, drafting: Drafting) -> Embedded {
+    engine_with(
+        weights,
+        EngineOptions {
+            context_tokens: 2048,
+            drafting,
+            ..EngineOptions::default()
+        },
+    )
+}
+
+/// Text that goes on much as it went before, text that does not, and a word cut in its middle.
+fn prompts() -> [Vec<Segment>; 3] {
+    let arms = "fn name(kind: Kind) -> &'static str {\n    match kind {\n        \
+                Kind::Created => \"created\",\n        Kind::Changed => \"changed\",\n        \
+                Kind::Renamed => \"renamed\",\n";
+    let fields = "impl Default for Options {\n    fn default() -> Self {\n        Self {\n            \
+                  width: 80,\n            height: 24,\n";
+    let other = "/// Sorts numbers in place, by inserting each where it belongs.\n\
+                 pub fn insertion_sort(numbers: &mut [i32]) {\n";
+    [
+        fim(arms, "    }\n}\n", "        Kind::Rem"),
+        fim(fields, "        }\n    }\n}\n", "            "),
+        fim(other, "}\n", "    for i"),
+    ]
+}
+
+pub(crate) async fn drafts_change_no_answer(weights: &Path) {
+    let plain = engine(weights, Drafting::Off);
+    let drafting = engine(weights, Drafting::Always);
+    for prompt in prompts() {
+        let (expect, one_by_one) = answer(&plain, &prompt, TOKENS).await;
+        let (text, finish) = answer(&drafting, &prompt, TOKENS).await;
+        assert_eq!(text, expect);
+        assert_eq!(finish.generated_tokens, one_by_one.generated_tokens);
+        // What drafts left in the cache is what the text says.
+        let (text, _) = answer(&drafting, &prompt, TOKENS).await;
+        assert_eq!(text, expect, "once more");
+    }
+    assert_eq!(plain.tokens_drafted(), (0, 0));
+    let (drafted, right) = drafting.tokens_drafted();
+    assert!(0 < right && right < drafted, "{right} of {drafted}");
+}
