@@ -12,6 +12,7 @@ mod machine;
 mod measure;
 mod other_model;
 mod placement;
+mod places;
 mod running;
 mod scene;
 mod served;
@@ -21,6 +22,7 @@ mod versions;
 
 pub use fix::Fix;
 pub use other_model::larger;
+pub use places::{Places, table};
 pub use scene::Scene;
 
 /// How much a finding matters.
@@ -93,6 +95,7 @@ pub async fn examine(scene: &Scene, say: &(dyn Fn(&str) + Sync)) -> Vec<Finding>
     let mut findings = settings::check(scene);
     findings.extend(versions::check(scene));
     findings.extend(served::check(scene));
+    findings.extend(places::check(scene));
     findings.extend(templates::check(scene).await);
     let measured = measure::check(scene, say).await;
     findings.extend(measured.findings);

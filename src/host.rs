@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use serde_json::Value;
 use sha2::Digest as _;
@@ -21,8 +21,11 @@ use crate::config::{
 };
 use crate::inline::Gate;
 use crate::router::Choices;
+use crate::router::calibrate::Calibration;
 use crate::running::{self, Announcement, Running};
 use crate::server::{Host, Stamp};
+
+mod speeds;
 
 /// This machine, for one process.
 #[derive(Debug, Default)]
@@ -34,6 +37,8 @@ pub struct LocalHost {
     devices: Devices,
     /// This process's status file, once something was announced.
     announcement: Mutex<Option<Announcement>>,
+    /// What is known of the speeds of this machine's backends.
+    calibration: OnceLock<Arc<Calibration>>,
     /// GGUF files that candidates name. A workspace's file names none: its trust rules refuse paths.
     files: Arc<Mutex<Vec<PathBuf>>>,
 }
@@ -109,6 +114,8 @@ impl Host for LocalHost {
             Choices {
                 backends,
                 candidates,
+                addresses: speeds::addresses(settings),
+                calibration: Some(self.calibration.get_or_init(speeds::calibration).clone()),
             },
             problems,
         )

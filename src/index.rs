@@ -328,6 +328,7 @@ impl Index {
         if self.status().embedded == 0 {
             return Err(format!("{WORDS_ALONE}: no text is embedded yet"));
         }
+        let _at_work = self.shared.router.at_work();
         let asked = route.backend.embed(EmbedRequest {
             model: route.model.clone(),
             texts: vec![Manner::of(&route.model).query(query)],

@@ -1,8 +1,9 @@
 //! Role → candidates → the backend and model that serve it now.
 //!
 //! A background task asks the backends what they have, gives each role the first candidate that is
-//! there, and loads the model of the completion role ahead of need. Features only read: [`Router::route`]
-//! is a lock-free look, [`Router::ready`] waits while a model loads.
+//! there, and loads the model of the completion role ahead of need. Where several backends have that
+//! model, the one that was measured to be clearly quicker serves; see [`calibrate`]. Features only read:
+//! [`Router::route`] is a lock-free look, [`Router::ready`] waits while a model loads.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,11 +12,16 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use self::calibrate::Calibration;
 use self::choice::{All, Contents, choose, unavailable};
+use self::options::options;
+use self::survey::Found;
 use crate::backend::{Backend, BackendError, Installed};
 use crate::config::{Candidate, Role};
 
+pub mod calibrate;
 mod choice;
+mod options;
 mod route;
 pub mod survey;
 
@@ -76,6 +82,11 @@ pub struct Choices {
     pub backends: Vec<Arc<dyn Backend>>,
     /// Candidates by role.
     pub candidates: BTreeMap<Role, Vec<Candidate>>,
+    /// Where the backends are, by name, without names and passwords; nothing for one in this process.
+    pub addresses: BTreeMap<String, String>,
+    /// What is known of speeds here. Without it the first backend serves. The same in all choices of a
+    /// router.
+    pub calibration: Option<Arc<Calibration>>,
 }
 
 /// No panic leaves any of these half done.
@@ -87,6 +98,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug)]
 pub struct Router {
     choices: Mutex<Choices>,
+    calibration: Option<Arc<Calibration>>,
+    /// The places that have the model of completions, in the person's order.
+    options: Mutex<Vec<Found>>,
     failed: Mutex<HashMap<(String, String), (Instant, String)>>,
     contents: Mutex<Contents>,
     /// What each backend said it has, by name, and how often it has been too slow since.
@@ -108,6 +122,8 @@ impl Router {
             .map(|&r| (r, RoleState::Starting))
             .collect();
         Arc::new(Self {
+            calibration: choices.calibration.clone(),
+            options: Mutex::default(),
             choices: Mutex::new(choices),
             failed: Mutex::default(),
             contents: Mutex::default(),
@@ -211,8 +227,11 @@ impl Router {
         });
         let all = futures_util::future::join_all(probes).await;
         lock(&self.contents).learn(&all);
-        for (role, candidates) in &choices.candidates {
-            self.serve(*role, candidates, &all);
+        if let Some(calibration) = &self.calibration {
+            calibration.refresh().await;
+        }
+        for &role in choices.candidates.keys() {
+            self.serve(role, &choices, &all);
         }
         self.tell_remarks();
     }
@@ -237,7 +256,8 @@ impl Router {
     }
 
     /// Gives the role what is best now.
-    fn serve(self: &Arc<Self>, role: Role, candidates: &[Candidate], all: &All) {
+    fn serve(self: &Arc<Self>, role: Role, choices: &Choices, all: &All) {
+        let candidates = choices.candidates.get(&role).map_or(&[][..], Vec::as_slice);
         let failed = {
             let mut failed = lock(&self.failed);
             failed.retain(|_, (since, _)| since.elapsed() < AFTER_FAILED_LOAD);
@@ -247,7 +267,13 @@ impl Router {
         let usable = |backend: &dyn Backend, model: &Installed| {
             !failed.contains_key(&(backend.name().to_owned(), model.name.clone()))
         };
-        let Some(mut best) = choose(role, candidates, all, &contents, usable) else {
+        let places = options(role, candidates, all, &contents, usable);
+        let quickest = places.get(choices.quickest(role, &places));
+        let quickest = quickest.map(|found| found.route.clone());
+        if role == Role::Completion {
+            *lock(&self.options) = places;
+        }
+        let Some(mut best) = quickest else {
             // What failed for another role says nothing about this one.
             let there = choose(role, candidates, all, &contents, |_, _| true);
             let failure = there.and_then(|route| {
@@ -294,11 +320,12 @@ impl Router {
         let is_best = |backend: &dyn Backend, model: &Installed| {
             backend.name() == best.backend.name() && model.name == best.model
         };
-        let next = choose(role, candidates, all, &contents, |backend, model| {
+        let next = options(role, candidates, all, &contents, |backend, model| {
             usable(backend, model) && !is_best(backend, model)
         });
-        let goes_on = matches!((&now, next), (RoleState::Ready(serving), Some(next))
-            if serving.is_to_same(&next) && !Arc::ptr_eq(&serving.backend, &best.backend));
+        let goes_on = matches!(&now, RoleState::Ready(serving)
+            if next.iter().any(|next| serving.is_to_same(&next.route))
+                && !Arc::ptr_eq(&serving.backend, &best.backend));
         if !goes_on {
             self.set(role, RoleState::Loading(Arc::clone(&best)));
         }

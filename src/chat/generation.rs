@@ -105,6 +105,7 @@ pub async fn generate(
         stop: Vec::new(),
         priority: Priority::Chat,
     };
+    let _at_work = router.at_work();
     let mut stream = route.backend.stream(request);
     let mut first_token = None;
     let ended = loop {

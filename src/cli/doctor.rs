@@ -10,9 +10,10 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::{Exit, output};
-use crate::config::workspace_root;
-use crate::doctor::{Finding, Scene, Severity, counted, examine};
+use crate::config::{Role, workspace_root};
+use crate::doctor::{Finding, Scene, Severity, counted, examine, table};
 use crate::host::LocalHost;
+use crate::router::calibrate::calibrate;
 use crate::server::Host as _;
 
 mod quality;
@@ -20,9 +21,15 @@ mod quality;
 /// Arguments of `ghostline doctor`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Print one JSON object: `{ok, checks: [{id, ok, severity, message, fix?}]}`
+    /// Print one JSON object: `{ok, checks: [{id, ok, severity, message, fix?}], places: [{role, places:
+    /// [{backend, model, serves, prefill_tokens_per_second, decode_tokens_per_second,
+    /// typical_request_ms}]}]}`
     #[arg(long)]
     pub json: bool,
+    /// First measure how fast each backend that has the model of ROLE is, which decides who serves it:
+    /// completion, chat, reasoning or vision. Loads the model at each
+    #[arg(long, value_name = "ROLE", num_args = 0..=1, default_missing_value = "completion", value_parser = role)]
+    pub calibrate: Option<Role>,
     /// Also let the chat model write functions and run them: more than 70 % must pass. Takes long
     #[arg(long, requires = "data")]
     pub quality: bool,
@@ -42,12 +49,23 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     let here = std::env::current_dir().context("the current folder cannot be read")?;
     let root = workspace_root(&here).to_owned();
     let host = LocalHost::new();
-    let scene = Scene::look(&root, |settings| host.choices(settings)).await;
     let say = |text: &str| {
         if std::io::stderr().is_terminal() {
             output::note(text);
         }
     };
+    // As long as these live, the backends that were measured are the ones that are examined.
+    let (choices, _) = host.choices(&host.settings(Some(&root), None).0);
+    if let Some(role) = args.calibrate {
+        say(&format!("measuring each backend for {role} …"));
+        for one in calibrate(&choices, role).await {
+            if let Err(why) = one.speed {
+                let backend = one.found.route.backend.name();
+                output::note(&format!("{backend} could not be measured: {why}"));
+            }
+        }
+    }
+    let scene = Scene::look(&root, |settings| host.choices(settings)).await;
     let mut findings = examine(&scene, &say).await;
     if let Some(data) = args.data.filter(|_| args.quality) {
         say("letting the chat model write functions …");
@@ -56,12 +74,22 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     let failed = |finding: &&Finding| !finding.ok && finding.severity == Severity::Error;
     let ok = findings.iter().filter(failed).count() == 0;
     if args.json {
-        let report = json!({ "ok": ok, "checks": findings });
+        let report = json!({ "ok": ok, "checks": findings, "places": table(&scene) });
         output::line(&serde_json::to_string_pretty(&report)?);
     } else {
         print(&findings, ok);
     }
     Ok(if ok { Exit::Success } else { Exit::Failed })
+}
+
+/// A role whose model can be asked at one place or another.
+fn role(text: &str) -> Result<Role, String> {
+    let roles = Role::ALL.iter().filter(|&&role| role != Role::Embedding);
+    let named = roles.clone().find(|role| role.name() == text);
+    named.copied().ok_or_else(|| {
+        let names: Vec<&str> = roles.map(|role| role.name()).collect();
+        format!("it is none of {}", names.join(", "))
+    })
 }
 
 fn print(findings: &[Finding], ok: bool) {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Finding, Fix, Scene, Severity};
 use crate::config::Role;
+use crate::router::survey::Found;
 use crate::running::{Folder, Running, Serving};
 
 const ID: &str = "running";
@@ -14,19 +15,28 @@ pub(super) fn check(scene: &Scene) -> Vec<Finding> {
     };
     let running = crate::running::folder().map_or_else(Vec::new, |path| crate::running::all(&path));
     let wanted = |role: Role| {
-        let found = scene.served(role)?;
-        Some((
-            found.route.model.clone(),
-            found.route.backend.name().to_owned(),
-        ))
+        let place = |found: &Found| {
+            let backend = found.route.backend.name().to_owned();
+            (found.route.model.clone(), backend)
+        };
+        let serving = place(scene.served(role)?);
+        // A server that has yet to go over to a quicker place has the right model.
+        let places = scene.survey.options.get(&role).into_iter().flatten();
+        let mut all = vec![serving];
+        all.extend(places.map(|option| place(&option.found)));
+        Some(all)
     };
     judge(folder, &running, wanted)
 }
 
+/// A model and its backend.
+type Used = (String, String);
+
+/// `wanted` tells what the settings mean for a role, the place that serves in front.
 fn judge(
     folder: &Path,
     running: &[Running],
-    wanted: impl Fn(Role) -> Option<(String, String)>,
+    wanted: impl Fn(Role) -> Option<Vec<Used>>,
 ) -> Vec<Finding> {
     let here = running
         .iter()
@@ -47,7 +57,7 @@ fn judge(
 fn of_server(
     server: &Running,
     own: &Folder,
-    wanted: &impl Fn(Role) -> Option<(String, String)>,
+    wanted: &impl Fn(Role) -> Option<Vec<Used>>,
 ) -> Vec<Finding> {
     let editor = server.editor.as_deref().unwrap_or("an editor");
     let who = format!("the server of {editor} (process {})", server.pid);
@@ -66,7 +76,7 @@ fn of_server(
         let serving = own.roles.get(role.name());
         let used = serving.and_then(|s| Some((s.model.clone()?, s.backend.clone()?)));
         match (used, wanted(role)) {
-            (Some(used), Some(wanted)) if used == wanted => {
+            (Some(used), Some(wanted)) if wanted.contains(&used) => {
                 let state = serving.map_or("", |serving| serving.state.as_str());
                 let still = if state == "loading" {
                     " (still loading)"
@@ -75,7 +85,7 @@ fn of_server(
                 };
                 agreed.push(format!("{role} by {} on {}{still}", used.0, used.1));
             }
-            (used, Some((model, backend))) => {
+            (used, Some(wanted)) => {
                 let instead = match (&used, serving) {
                     (Some((model, backend)), _) => format!("uses {model} on {backend} for {role}"),
                     (None, Some(Serving { state, .. })) => {
@@ -83,8 +93,11 @@ fn of_server(
                     }
                     (None, None) => format!("does not know the role {role}"),
                 };
-                let message =
-                    format!("{who} {instead}; the settings here mean {model} on {backend}");
+                let meant = wanted
+                    .first()
+                    .map(|(model, backend)| format!("{model} on {backend}"));
+                let meant = meant.unwrap_or_default();
+                let message = format!("{who} {instead}; the settings here mean {meant}");
                 findings.push(Finding::bad(id, Severity::Error, message, restart()));
             }
             // What nothing serves here is said by the role's own check.
@@ -123,7 +136,7 @@ mod tests {
         };
         let now = env!("CARGO_PKG_VERSION");
         let wanted =
-            |role| (role == Role::Completion).then(|| ("a".to_owned(), "ollama".to_owned()));
+            |role| (role == Role::Completion).then(|| vec![("a".to_owned(), "ollama".to_owned())]);
         for (folder, servers, expect) in [
             ("/here", vec![], &[(true, "not checked")][..]),
             (

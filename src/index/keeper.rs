@@ -166,6 +166,7 @@ async fn batch(
         return Ok(Ok(()));
     }
     let manner = Manner::of(&route.model);
+    let _at_work = shared.router.at_work();
     let ask = |texts: Vec<String>| {
         route.backend.embed(EmbedRequest {
             model: route.model.clone(),

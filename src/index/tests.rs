@@ -105,6 +105,7 @@ impl Given {
         let router = Router::new(Choices {
             backends: vec![backend.clone()],
             candidates: [(Role::Embedding, vec![candidate])].into(),
+            ..Choices::default()
         });
         router.check().await;
         let given = Self {

@@ -56,6 +56,7 @@ impl Engine {
         let multi_line = settings.inline.multi_line;
         let shape = Shape::of(&origin, &scene, multi_line, route.family.stops);
         let urgency = Urgency::new(request.priority);
+        self.router.asked();
         let mut stream = route.backend.stream_raisable(request, &urgency);
         if !shape.fences_are_text {
             stream = wrapped::unwrapped(stream);

@@ -78,27 +78,45 @@ pub(super) fn choose(
     contents: &Contents,
     usable: impl Fn(&dyn Backend, &Installed) -> bool,
 ) -> Option<Route> {
-    let can = |candidate: &Candidate, backend: &dyn Backend, model: &Installed| {
-        usable(backend, model)
-            && can_serve(role, model)
-            // A pattern may match what cannot fill in the middle; a name was chosen.
-            && !(role == Role::Completion && candidate.is_pattern() && model.fim == Some(false))
-    };
+    let (rank, backend, model) = find(role, candidates, all, contents, usable)?;
+    Some(route(
+        backend,
+        model,
+        candidates.first().filter(|_| rank > 0),
+    ))
+}
+
+/// The same, as the rank of the candidate and what it stands for.
+pub(super) fn find<'a>(
+    role: Role,
+    candidates: &[Candidate],
+    all: &'a All,
+    contents: &Contents,
+    usable: impl Fn(&dyn Backend, &Installed) -> bool,
+) -> Option<(usize, &'a Arc<dyn Backend>, &'a Installed)> {
     candidates.iter().enumerate().find_map(|(rank, candidate)| {
         let named = |name: &str| candidate.backend.as_deref().is_none_or(|b| b == name);
         let of = all.iter().filter(|(backend, _)| named(backend.name()));
         let models = of.flat_map(|(backend, models)| models.iter().map(move |m| (backend, m)));
-        let models = models.filter(|(backend, model)| can(candidate, backend.as_ref(), model));
+        let models = models.filter(|(backend, model)| {
+            usable(backend.as_ref(), model) && can(role, candidate, model)
+        });
         let by = |is_it: &dyn Fn(&Installed) -> bool| models.clone().find(|(_, m)| is_it(m));
         let (backend, model) = by(&|model| candidate.matches(&model.name))
             .or_else(|| by(&|model| is_same(candidate, model, contents)))?;
-        let first = (rank > 0).then(|| candidates.first()).flatten();
-        Some(route(backend, model, first))
+        Some((rank, backend, model))
     })
 }
 
+/// Whether `model` can serve the role as what the candidate names.
+pub(super) fn can(role: Role, candidate: &Candidate, model: &Installed) -> bool {
+    can_serve(role, model)
+        // A pattern may match what cannot fill in the middle; a name was chosen.
+        && !(role == Role::Completion && candidate.is_pattern() && model.fim == Some(false))
+}
+
 /// Whether `model` is what the candidate names, under another name.
-fn is_same(candidate: &Candidate, model: &Installed, contents: &Contents) -> bool {
+pub(super) fn is_same(candidate: &Candidate, model: &Installed, contents: &Contents) -> bool {
     if candidate.is_pattern() || runs_in_cloud(&model.name) {
         return false;
     }
@@ -113,7 +131,12 @@ fn is_same(candidate: &Candidate, model: &Installed, contents: &Contents) -> boo
         && format!("{}-{quantization}", model.name).eq_ignore_ascii_case(&candidate.model)
 }
 
-fn route(backend: &Arc<dyn Backend>, model: &Installed, first: Option<&Candidate>) -> Route {
+/// The route to `model`; `first` is the first candidate where this is not the first choice.
+pub(super) fn route(
+    backend: &Arc<dyn Backend>,
+    model: &Installed,
+    first: Option<&Candidate>,
+) -> Route {
     let known = model.family.or_else(|| {
         let family = family_of(&model.name, model.fim)?;
         let by = Evidence::Name;

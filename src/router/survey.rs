@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::calibrate::Speed;
 use super::choice::{All, Contents, choose};
+use super::options::options;
 use super::{Choices, Route};
 use crate::backend::{Backend, Installed};
 use crate::config::{Candidate, Role};
@@ -17,6 +19,8 @@ pub struct Survey {
     pub backends: Vec<Asked>,
     /// Every candidate of every role, in order.
     pub roles: BTreeMap<Role, Vec<Standing>>,
+    /// The places that have the model that serves a role, in the person's order.
+    pub options: BTreeMap<Role, Vec<Place>>,
 }
 
 /// What one backend said.
@@ -39,13 +43,32 @@ pub struct Standing {
     pub chosen: bool,
 }
 
+/// One of the places that have the model of a role.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Backend and model.
+    pub found: Found,
+    /// What was measured there, if it was and counts.
+    pub speed: Option<Speed>,
+    /// It serves the role.
+    pub serves: bool,
+}
+
 /// A model that a candidate means.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Found {
     /// Backend, name and family, as the router would use them.
     pub route: Route,
     /// What the backend says of it.
     pub installed: Installed,
+}
+
+impl Found {
+    /// Whether the other one is the same model at the same backend.
+    pub fn is_at(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.route.backend, &other.route.backend)
+            && self.route.model == other.route.model
+    }
 }
 
 impl Survey {
@@ -83,12 +106,39 @@ pub async fn survey(choices: &Choices) -> Survey {
         .collect();
     let mut contents = Contents::default();
     contents.learn(&all);
-    let roles = choices
-        .candidates
-        .iter()
-        .map(|(&role, candidates)| (role, standings(role, candidates, &all, &contents)))
-        .collect();
-    Survey { backends, roles }
+    if let Some(calibration) = &choices.calibration {
+        calibration.refresh().await;
+    }
+    let mut survey = Survey {
+        backends,
+        roles: BTreeMap::new(),
+        options: BTreeMap::new(),
+    };
+    for (&role, candidates) in &choices.candidates {
+        let places = places(role, choices, candidates, &all, &contents);
+        let serving = places.iter().find(|place| place.serves);
+        let standings = standings(role, candidates, &all, &contents, serving);
+        survey.roles.insert(role, standings);
+        survey.options.insert(role, places);
+    }
+    survey
+}
+
+fn places(
+    role: Role,
+    choices: &Choices,
+    candidates: &[Candidate],
+    all: &All,
+    contents: &Contents,
+) -> Vec<Place> {
+    let options = options(role, candidates, all, contents, |_, _| true);
+    let quickest = choices.quickest(role, &options);
+    let place = |(index, found): (usize, Found)| Place {
+        speed: choices.speed(&found),
+        serves: index == quickest,
+        found,
+    };
+    options.into_iter().enumerate().map(place).collect()
 }
 
 fn standings(
@@ -96,6 +146,7 @@ fn standings(
     candidates: &[Candidate],
     all: &All,
     contents: &Contents,
+    serving: Option<&Place>,
 ) -> Vec<Standing> {
     let mut taken = false;
     candidates
@@ -117,6 +168,10 @@ fn standings(
             });
             let chosen = found.is_some() && !taken;
             taken |= chosen;
+            let found = match serving {
+                Some(serving) if chosen => Some(serving.found.clone()),
+                _ => found,
+            };
             Standing {
                 candidate: candidate.clone(),
                 found,

@@ -105,6 +105,7 @@ fn router(backends: &[&Arc<Told>], candidates: &[&str]) -> Arc<Router> {
             Role::Completion,
             candidates.iter().map(candidate).collect(),
         )]),
+        ..Choices::default()
     })
 }
 

@@ -50,7 +50,7 @@ impl Scope {
         let mut tasks = self.tasks();
         let is_first = tasks.is_empty();
         if is_first {
-            tasks.push(tokio::spawn(self.router.clone().run()).abort_handle());
+            tasks.push(tokio::spawn(self.router.clone().run_calibrating()).abort_handle());
         }
         is_first
     }

@@ -209,7 +209,7 @@ impl Session {
 
     /// Starts what runs beside the handlers.
     pub(super) fn start(self: &Arc<Self>) {
-        let checks = tokio::spawn(self.router.clone().run());
+        let checks = tokio::spawn(self.router.clone().run_calibrating());
         let notices = tokio::spawn(status::tell(
             self.router.subscribe(),
             self.kept_out.subscribe(),

@@ -37,6 +37,7 @@ async fn router(weights: &Path) -> Arc<Router> {
     let router = Router::new(Choices {
         backends: vec![engine],
         candidates: [(Role::Chat, vec![candidate])].into(),
+        ..Choices::default()
     });
     router.check().await;
     router

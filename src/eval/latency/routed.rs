@@ -82,6 +82,7 @@ async fn routed(members: Vec<Arc<dyn backend::Backend>>) -> Arc<Router> {
     let router = Router::new(Choices {
         backends: pool.into_iter().collect(),
         candidates: roles.map(|role| (role, vec![candidate.clone()])).into(),
+        ..Choices::default()
     });
     router.check().await;
     router.ready(Role::Completion).await;

@@ -211,6 +211,7 @@ impl Shared {
         }
         let block = self.block(&document.uri);
         let prompt = lay_out(route, document, *offset_bytes, block.as_deref());
+        let at_work = self.parts.router.at_work();
         let stream = route.backend.stream(Request {
             model: route.model.clone(),
             prompt: prompt.clone().into(),
@@ -221,6 +222,7 @@ impl Shared {
         let mut stream = self.after_warm_up(stream);
         let shared = Arc::clone(self);
         let warming = tokio::spawn(async move {
+            let _at_work = at_work;
             loop {
                 match stream.next().await {
                     None | Some(Ok(Chunk::Done(_))) => {

@@ -78,6 +78,7 @@ impl Host for TestHost {
                     .iter()
                     .map(|&role| (role, vec![candidate.clone()]))
                     .collect(),
+                ..Choices::default()
             },
             Vec::new(),
         )
