@@ -24,6 +24,7 @@
 //! | what chat and code actions say to a model | [`prompt::instruct`] |
 //! | which languages have a grammar | `grammar`, one row each |
 //! | which model serves a role | [`router`] |
+//! | which backend serves a model that several have | [`router::calibrate`], `router/options` |
 //! | how a backend is spoken to | [`backend`], one file per backend |
 //! | several servers used as one, circuit breakers | [`backend::pool`] |
 //! | the engine in this process | [`backend::embedded`] |

@@ -85,8 +85,8 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
 /// A role whose model can be asked at one place or another.
 fn role(text: &str) -> Result<Role, String> {
     let roles = Role::ALL.iter().filter(|&&role| role != Role::Embedding);
-    let named = roles.clone().find(|role| role.name() == text);
-    named.copied().ok_or_else(|| {
+    let wanted = roles.clone().find(|role| role.name() == text);
+    wanted.copied().ok_or_else(|| {
         let names: Vec<&str> = roles.map(|role| role.name()).collect();
         format!("it is none of {}", names.join(", "))
     })

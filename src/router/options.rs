@@ -78,11 +78,11 @@ pub(super) fn options(
             later.iter().filter(of_it).any(|c| means(c, model))
         };
         let same = models.iter().find(|also| {
-            let meant = match (means(chosen, also), named_later(also)) {
+            let may = match (means(chosen, also), named_later(also)) {
                 (true, later) => is_ours || !later,
                 (false, later) => is_ours && later,
             };
-            meant && is_one_model(model, also) && can(role, chosen, also) && usable(&**other, also)
+            may && is_one_model(model, also) && can(role, chosen, also) && usable(&**other, also)
         });
         options.extend(same.map(|same| found(other, same)));
     }
@@ -95,7 +95,7 @@ fn is_one_model(one: &Installed, other: &Installed) -> bool {
         return false;
     }
     if let (Some(one), Some(other)) = (&one.quantization, &other.quantization)
-        && !one.eq_ignore_ascii_case(other)
+        && short(one) != short(other)
     {
         return false;
     }
@@ -118,6 +118,19 @@ fn is_one_model(one: &Installed, other: &Installed) -> bool {
         either(&one, &other) || either(&other, &one)
     };
     same_bytes || one == other || TWINS.iter().any(are_twins)
+}
+
+/// A quantisation's short name: llama.cpp's server says `Q4_K - Medium` where files are named `Q4_K_M`
+/// (`llama_model_ftype_name` in its `llama-model-loader.cpp`).
+fn short(quantization: &str) -> String {
+    let upper = quantization.to_ascii_uppercase();
+    match upper.split_once(" - ") {
+        Some((kind, size @ ("SMALL" | "MEDIUM" | "LARGE"))) => {
+            format!("{kind}_{}", size.chars().take(1).collect::<String>())
+        }
+        Some((kind, _)) => kind.to_owned(),
+        None => upper,
+    }
 }
 
 #[cfg(test)]

@@ -387,3 +387,79 @@ async fn what_mends_it_is_a_command_that_does() {
         assert!(!fix.contains("NAME"), "{check}");
     }
 }
+
+/// An Ollama that takes `first` for a prompt and `each` for a token.
+async fn paced(first: Duration, each: Duration) -> OllamaDouble {
+    let double = OllamaDouble::start(config(&[COMPLETION]))
+        .await
+        .expect("a free port");
+    double.answer_with(move |_| {
+        let tokens = (0..16).flat_map(|_| [Step::Wait(each), Step::Token("x ".into())]);
+        Answer::steps([Step::Wait(first)].into_iter().chain(tokens)).then(Step::Done(String::new()))
+    });
+    double
+}
+
+/// Waits far apart, so that a busy machine changes nothing.
+#[tokio::test]
+async fn the_quicker_place_is_measured_and_serves() {
+    let ms = Duration::from_millis;
+    let slow = paced(ms(400), ms(40)).await;
+    let quick = paced(ms(10), ms(1)).await;
+    let settings = format!(
+        "[backends.ollama]\nkind = \"ollama\"\nurls = [\"{}\"]\n\
+         [backends.other]\nkind = \"ollama\"\nurls = [\"{}\"]\n",
+        slow.url(),
+        quick.url()
+    );
+    let home = Home::new(&settings, "");
+    let serving = |report: &Value| {
+        let roles = report["places"].as_array().expect("places");
+        let role = roles.iter().find(|role| role["role"] == "completion");
+        let places = role.expect("completion")["places"].as_array();
+        let places = places.expect("places").clone();
+        let names: Vec<_> = places
+            .iter()
+            .map(|place| place["backend"].clone())
+            .collect();
+        assert_eq!(names, ["ollama", "other"], "the order stands");
+        let measured = places
+            .iter()
+            .all(|place| place["prefill_tokens_per_second"].is_number());
+        let serving = places.iter().find(|place| place["serves"] == true);
+        (serving.expect("one")["backend"].clone(), measured)
+    };
+    for (arguments, backend, measured, says) in [
+        (
+            &["doctor", "--json"][..],
+            "ollama",
+            false,
+            "--calibrate completion",
+        ),
+        (
+            &["doctor", "--json", "--calibrate"],
+            "other",
+            true,
+            "other serves, as a typical request takes",
+        ),
+        // Kept, and read by the next process.
+        (&["doctor", "--json"], "other", true, "other serves"),
+    ] {
+        let report = home.run(arguments).await.json();
+        assert_eq!(serving(&report), (backend.into(), measured), "{report:#}");
+        let check = check(&report, "completion.backends", "two places");
+        let message = check["message"].as_str().expect("a message");
+        assert!(message.contains(says), "{message}");
+    }
+    let role = check(
+        &home.run(&["doctor", "--json"]).await.json(),
+        "role.completion",
+        "",
+    )
+    .clone();
+    assert!(role["message"].to_string().contains("on other"), "{role}");
+    let kept = fs::read_to_string(home.cache().join("speeds.json")).expect("a file");
+    assert!(!kept.contains("http"), "{kept}");
+    let run = home.run(&["doctor", "--calibrate", "embedding"]).await;
+    assert_eq!(run.code, 2, "{run:?}");
+}

@@ -7,6 +7,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "skipped tests are announced")]
 
+#[cfg(feature = "embedded")]
+mod calibrate;
 mod llama_server;
 mod openai;
 mod pool;
@@ -52,6 +54,10 @@ fn main() {
         }),
         ("pool::a_conversation_survives_a_killed_server", |machine| {
             on_runtime(pool::a_conversation_survives_a_killed_server(machine))
+        }),
+        #[cfg(feature = "embedded")]
+        ("calibrate::the_measured_place_serves", |machine| {
+            on_runtime(calibrate::the_measured_place_serves(machine))
         }),
     ];
     let machine = Machine::find().inspect_err(|why| {

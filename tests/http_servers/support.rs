@@ -1,6 +1,8 @@
 //! What every case needs: a server, requests, and the answer as a whole.
 
 use std::io::{BufRead, BufReader};
+#[cfg(feature = "embedded")]
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -41,6 +43,12 @@ impl Machine {
             Ok(status) if status.success() => Ok(machine),
             _ => Err("GHOSTLINE_TEST_PYTHON has no xllamacpp".to_owned()),
         }
+    }
+
+    /// The weights.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn weights(&self) -> &Path {
+        &self.weights
     }
 
     /// Starts a server and waits until its model is loaded.

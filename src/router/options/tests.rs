@@ -111,8 +111,21 @@ fn speed_decides_between_places_of_one_model() {
         ),
         (
             &["m:1"],
-            &[("ollama/m:1", "Q4_K_M", 400), ("team/m:1", "q4_k_m", 491)],
-            &["ollama/m:1", "team/m:1"],
+            &[
+                ("ollama/m:1", "Q4_K_M", 400),
+                ("team/m:1", "q4_k_m", 491),
+                ("embedded/m:1", "Q4_K - Medium", 0),
+            ],
+            &["ollama/m:1", "team/m:1", "embedded/m:1"],
+        ),
+        (
+            &["m:1"],
+            &[
+                ("ollama/m:1", "Q4_K_S", 0),
+                ("team/m:1", "Q4_K - Medium", 0),
+                ("embedded/m:1", "Q4_K - Small", 0),
+            ],
+            &["ollama/m:1", "embedded/m:1"],
         ),
         // Nobody's text leaves the machine because it is quicker elsewhere.
         (
