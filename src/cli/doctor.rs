@@ -58,7 +58,11 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     let (choices, _) = host.choices(&host.settings(Some(&root), None).0);
     if let Some(role) = args.calibrate {
         say(&format!("measuring each backend for {role} …"));
-        for one in calibrate(&choices, role).await {
+        let measured = calibrate(&choices, role).await;
+        if measured.is_empty() {
+            output::note(&format!("nothing serves {role}, so nothing was measured"));
+        }
+        for one in measured {
             if let Err(why) = one.speed {
                 let backend = one.found.route.backend.name();
                 output::note(&format!("{backend} could not be measured: {why}"));

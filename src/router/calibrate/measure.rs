@@ -1,8 +1,8 @@
 //! How fast backends compute a model now: a small prompt of our own and a few tokens, several times.
 //!
 //! Nothing of the person's is in it. Each prompt begins with a number that was never there before, so that
-//! no cache holds it. Backends take turns, and of each the best time counts: what disturbs one round seldom
-//! disturbs all. Dropping the future gives it up.
+//! no cache holds it. Backends take turns, each until its two best rounds agree, and the best counts: what
+//! disturbs one round seldom disturbs all. Dropping the future gives it up.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,8 +16,12 @@ use crate::config::Role;
 use crate::prompt::{BYTES_PER_TOKEN, Message, Segment, Speaker};
 use crate::router::Route;
 
-/// Requests to each backend: one may meet a compiler, and two seldom do.
-const ROUNDS: usize = 3;
+/// Requests to each backend at most: a machine on which no two of these agree stays busy.
+const MOST_ROUNDS: usize = 6;
+
+/// Two rounds agree when neither of their speeds differs by more: less than what makes a backend clearly
+/// quicker.
+const AGREE: f64 = 1.1;
 
 /// Lines of the prompt, each of some ten tokens: 128 tokens with the number in front. Enough for a batch,
 /// and a few seconds on the slowest machine.
@@ -41,27 +45,45 @@ pub(super) async fn measure(routes: &[&Route], role: Role) -> Vec<Result<Speed, 
     let nonce = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_nanos());
-    let mut best: Vec<Result<Option<Speed>, String>> = routes.iter().map(|_| Ok(None)).collect();
-    for round in 0..ROUNDS {
-        for (index, (route, best)) in routes.iter().zip(&mut best).enumerate() {
-            let Ok(so_far) = best else {
+    let mut rounds: Vec<Result<Vec<Speed>, String>> =
+        routes.iter().map(|_| Ok(Vec::new())).collect();
+    for round in 0..MOST_ROUNDS {
+        for (index, (route, rounds)) in routes.iter().zip(&mut rounds).enumerate() {
+            let Ok(so_far) = rounds else {
                 continue;
             };
+            if is_steady(so_far) {
+                continue;
+            }
             let number = format!("{nonce}{round}{index}");
             let measured = match load(route, round).await {
                 Ok(()) => one(route, request(route, role, &number)).await,
                 Err(why) => Err(why),
             };
             match measured {
-                Ok(speed) => *so_far = better(*so_far, speed),
-                Err(why) => *best = Err(why),
+                Ok(speed) => so_far.extend(speed),
+                Err(why) => *rounds = Err(why),
             }
         }
     }
-    let no_time = || Err("no answer that tells anything came".to_owned());
-    best.into_iter()
-        .map(|best| best.and_then(|speed| speed.map_or_else(no_time, Ok)))
+    let best = |speeds: Vec<Speed>| {
+        let best = speeds.into_iter().reduce(better);
+        best.ok_or_else(|| "no answer that tells anything came".to_owned())
+    };
+    rounds
+        .into_iter()
+        .map(|rounds| rounds.and_then(best))
         .collect()
+}
+
+/// Whether the two best of each speed agree.
+fn is_steady(rounds: &[Speed]) -> bool {
+    let agree = |of: fn(&Speed) -> f64| {
+        let mut speeds: Vec<f64> = rounds.iter().map(of).collect();
+        speeds.sort_by(|one, other| other.total_cmp(one));
+        matches!(speeds.as_slice(), [best, next, ..] if *best <= next * AGREE)
+    };
+    agree(|speed| speed.prefill_tokens_per_second) && agree(|speed| speed.decode_tokens_per_second)
 }
 
 /// Loads the model, before the first round.
@@ -75,18 +97,12 @@ async fn load(route: &Route, round: usize) -> Result<(), String> {
     loaded.map_err(|error| error.to_string())
 }
 
-fn better(one: Option<Speed>, other: Option<Speed>) -> Option<Speed> {
-    let (Some(one), Some(other)) = (one, other) else {
-        return one.or(other);
-    };
-    Some(Speed {
-        prefill_tokens_per_second: one
-            .prefill_tokens_per_second
-            .max(other.prefill_tokens_per_second),
-        decode_tokens_per_second: one
-            .decode_tokens_per_second
-            .max(other.decode_tokens_per_second),
-    })
+fn better(one: Speed, other: Speed) -> Speed {
+    let (prefill, decode) = (one.prefill_tokens_per_second, one.decode_tokens_per_second);
+    Speed {
+        prefill_tokens_per_second: prefill.max(other.prefill_tokens_per_second),
+        decode_tokens_per_second: decode.max(other.decode_tokens_per_second),
+    }
 }
 
 /// Lines that any model goes on with.
@@ -189,6 +205,27 @@ impl Timing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_rounds_that_agree_are_enough() {
+        for (rounds, expect) in [
+            (&[][..], false),
+            (&[(100.0, 20.0)], false),
+            (&[(100.0, 20.0), (95.0, 19.0)], true),
+            (&[(100.0, 20.0), (60.0, 19.0)], false),
+            (&[(100.0, 20.0), (95.0, 9.0)], false),
+            // Each speed from another pair.
+            (&[(100.0, 9.0), (50.0, 20.0), (99.0, 20.5)], true),
+            (&[(50.0, 10.0), (50.0, 10.0), (100.0, 10.0)], false),
+        ] {
+            let speed = |&(prefill, decode): &(f64, f64)| Speed {
+                prefill_tokens_per_second: prefill,
+                decode_tokens_per_second: decode,
+            };
+            let speeds: Vec<Speed> = rounds.iter().map(speed).collect();
+            assert_eq!(is_steady(&speeds), expect, "{rounds:?}");
+        }
+    }
 
     #[test]
     fn an_answer_tells_two_speeds_or_nothing() {
