@@ -40,8 +40,7 @@ pub fn table(scene: &Scene) -> Vec<Places> {
             .speed
             .map(|s| s.typical_request(role).as_secs_f64() * 1e3),
     };
-    let roles = scene.survey.options.iter();
-    let roles = roles.filter(|(_, places)| !places.is_empty());
+    let roles = measured_roles(scene).filter(|(_, places)| !places.is_empty());
     roles
         .map(|(&role, places)| Places {
             role,
@@ -51,12 +50,17 @@ pub fn table(scene: &Scene) -> Vec<Places> {
 }
 
 pub(super) fn check(scene: &Scene) -> Vec<Finding> {
-    let options = scene.survey.options.iter();
-    let findings = options.filter_map(|(&role, places)| {
+    let findings = measured_roles(scene).filter_map(|(&role, places)| {
         let message = told(role, places)?;
         Some(Finding::good(format!("{role}.backends"), message))
     });
     findings.collect()
+}
+
+/// Embeddings belong to one place, whatever its speed.
+fn measured_roles(scene: &Scene) -> impl Iterator<Item = (&Role, &Vec<Place>)> {
+    let options = scene.survey.options.iter();
+    options.filter(|(role, _)| **role != Role::Embedding)
 }
 
 fn backend(place: &Place) -> &str {
