@@ -9,8 +9,8 @@
 //!   [`calibrate`] does it when it is told to, which is `ghostline doctor --calibrate ROLE`.
 //! - **Decided** by how long a typical request of the role takes; a later backend must be clearly quicker
 //!   than an earlier one (`speed`). Figures stand for a month, so nothing goes back and forth.
-//! - **Kept** on disk by machine, backend, address and model (`kept`). Every process reads the same file
-//!   and comes to the same choice: what the doctor says is what an editor's server does.
+//! - **Kept** on disk by machine, backend, address and model (`kept`). One process measures at a time; all read the file
+//!   and come to the same choice: what the doctor says is what an editor's server does.
 //!
 //! No request waits for any of this: the router's background task reads the file, and decides.
 
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 pub use self::quiet::AtWork;
 pub use self::speed::Speed;
 
-use self::kept::{Kept, Subject};
+use self::kept::{Alone, Kept, Subject};
 use self::quiet::Quiet;
 use super::survey::{Found, survey};
 use super::{Choices, RoleState, Router, lock};
@@ -75,6 +75,17 @@ impl Calibration {
         if let Err(error) = read {
             tracing::warn!(%error, "measured speeds could not be read");
         }
+    }
+
+    /// See [`Kept::alone`]; what another process has measured meanwhile is read.
+    async fn alone(&self) -> Option<Alone> {
+        let kept = Arc::clone(&self.kept);
+        let locking = tokio::task::spawn_blocking(move || {
+            let alone = kept.alone();
+            kept.refresh();
+            alone
+        });
+        locking.await.ok().flatten()
     }
 
     async fn keep(&self, choices: &Choices, measured: Vec<(Found, Speed)>) {
@@ -195,6 +206,9 @@ impl Router {
                 continue;
             }
             let mut asked = calibration.quiet.after(REST).await;
+            let Some(_alone) = calibration.alone().await else {
+                continue;
+            };
             // Meanwhile models may have come and gone.
             let options = self.undecided(&left_alone);
             let measured = tokio::select! {

@@ -4,7 +4,7 @@
 //! time the later one wins; what is lost is measured again. A file that is damaged, or of another
 //! version of this format, counts as none and is replaced by the next measurement.
 
-use std::fs;
+use std::fs::{self, TryLockError};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -83,6 +83,12 @@ impl Record {
     }
 }
 
+/// The right to measure; ends when it is dropped, and with the process.
+#[derive(Debug)]
+pub(super) struct Alone {
+    _lock: Option<fs::File>,
+}
+
 /// When the file was changed and its length; nothing when there is none.
 type Stamp = Option<(SystemTime, u64)>;
 
@@ -127,6 +133,28 @@ impl Kept {
         }
         let records = self.load();
         *self.read() = (stamp, records);
+    }
+
+    /// The right to measure, among all processes that share the file: editors that start together would slow
+    /// each other. `None` while another one has it. Blocks for a moment only.
+    pub(super) fn alone(&self) -> Option<Alone> {
+        let Some(path) = &self.path else {
+            return Some(Alone { _lock: None });
+        };
+        let open = || {
+            fs::create_dir_all(path.parent().unwrap_or(path))?;
+            let mut options = fs::File::options();
+            let options = options.create(true).truncate(false).write(true);
+            options.open(path.with_extension("lock"))
+        };
+        // Where nothing can be locked nothing can be kept either.
+        let Ok(lock) = open() else {
+            return Some(Alone { _lock: None });
+        };
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => None,
+            Ok(()) | Err(TryLockError::Error(_)) => Some(Alone { _lock: Some(lock) }),
+        }
     }
 
     fn stamp(&self) -> Stamp {

@@ -373,6 +373,30 @@ async fn what_was_measured_is_read_back() {
     assert!(calibrate(&doctor, Role::Embedding).await.is_empty());
 }
 
+/// As when an editor opens its windows again.
+#[tokio::test(start_paused = true)]
+async fn processes_that_start_together_measure_once() {
+    let home = tempfile::tempdir().expect("a folder");
+    let path = home.path().join("cache/speeds.json");
+    let (a, b) = (
+        Arc::new(paced("a", Some((100.0, 20.0)))),
+        Arc::new(paced("b", Some((200.0, 40.0)))),
+    );
+    let start = || {
+        let calibration = Calibration::new(Some(path.clone()), "this".to_owned());
+        at_work(choices(&[&a, &b], &["m:1"], &calibration))
+    };
+    let windows = [start(), start(), start()];
+    for (router, _) in &windows {
+        served_by(router, "b").await;
+    }
+    much_later().await;
+    assert_eq!((a.asked(), b.asked()), (2, 2));
+    for (_, running) in &windows {
+        running.abort();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn large_models_are_not_loaded_twice_unasked() {
     let large = |name| Paced {
