@@ -9,8 +9,8 @@
 //!   [`calibrate`] does it when it is told to, which is `ghostline doctor --calibrate ROLE`.
 //! - **Decided** by how long a typical request of the role takes; a later backend must be clearly quicker
 //!   than an earlier one (`speed`). Figures stand for a month, so nothing goes back and forth.
-//! - **Kept** on disk by machine, backend, address and model (`kept`). One process measures at a time; all read the file
-//!   and come to the same choice: what the doctor says is what an editor's server does.
+//! - **Kept** on disk by machine, backend, address and model (`kept`). One process measures at a time; all
+//!   read the file and come to the same choice: what the doctor says is what an editor's server does.
 //!
 //! No request waits for any of this: the router's background task reads the file, and decides.
 

@@ -4,7 +4,6 @@
 //! no cache holds it. Backends take turns, each until its two best rounds agree, and the best counts: what
 //! disturbs one round seldom disturbs all. Dropping the future gives it up.
 
-use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt;
@@ -23,9 +22,14 @@ const MOST_ROUNDS: usize = 6;
 /// quicker.
 const AGREE: f64 = 1.1;
 
-/// Lines of the prompt, each of some ten tokens: 128 tokens with the number in front. Enough for a batch,
-/// and a few seconds on the slowest machine.
-const LINES: usize = 8;
+/// About 128 tokens with the number in front: enough for a batch, and a few seconds on the slowest machine.
+/// Code that repeats itself as much as code does, since an engine may make use of that, and that no model
+/// takes for finished.
+const CODE: &str = "/// The mean of some numbers.\nfn mean(numbers: &[f64]) -> f64 {\n    \
+    numbers.iter().sum::<f64>() / numbers.len() as f64\n}\n\n/// A time of the day.\n\
+    struct Clock {\n    hours: u8,\n    minutes: u8,\n}\n\nimpl Clock {\n    \
+    /// Minutes since midnight.\n    fn since_midnight(&self) -> u16 {\n        \
+    u16::from(self.hours) * 60 +";
 
 /// Tokens generated.
 const GENERATED_TOKENS: u32 = 16;
@@ -105,17 +109,12 @@ fn better(one: Speed, other: Speed) -> Speed {
     }
 }
 
-/// Lines that any model goes on with.
 fn request(route: &Route, role: Role, number: &str) -> Request {
-    let mut text = format!("// {number}\n");
-    for line in 1..=LINES {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "let total_{line} = price_{line} * count_{line};");
-    }
+    let text = format!("// {number}\n{CODE}");
     let prompt = if role == Role::Completion {
         Prompt::Fim(vec![Segment::Text(text)])
     } else {
-        let text = format!("{text}Go on with twenty more such lines. Write nothing else.");
+        let text = format!("{text}\n\nWrite the whole file, with four more functions.");
         Prompt::Chat(Conversation {
             messages: vec![Message::new(Speaker::User, text)],
             think: false,
