@@ -2,8 +2,8 @@
 //!
 //! After Enter, an edit above the cursor or a step of the window, most of a prompt is text that is
 //! cached a few positions further up or down. [`runs`] finds those parts; [`super::cache`] moves their
-//! cells. Called by [`super::slots`] alone. Invariants: runs are in order in both sequences and do not
-//! overlap; none holds a token that must not move, such as a sentinel, which is worthless behind other
+//! cells. Called by [`super::slots`] alone. Invariants: runs are in order in both sequences, but for the
+//! line that was typed, and do not overlap; none holds a token that must not move, such as a sentinel, which is worthless behind other
 //! text: with the old middle sentinel 8 % of the next line was reproduced instead of 42 %, with a new
 //! one as much as by computing everything (Qwen2.5-Coder 1.5B, November 2026).
 
@@ -17,6 +17,9 @@ use llama_cpp_2::token::LlamaToken;
 /// 58, 355 and 392 ms for 1, 8 and 16 tokens, November 2026). Longer than what repeats by chance, such as
 /// a line of closing braces with its indentation.
 pub(super) const SHORTEST_RUN_TOKENS: usize = 16;
+
+/// Shorter lines are computed again: three tokens are as quick.
+const SHORTEST_LINE_TOKENS: usize = 4;
 
 /// The most runs of one prompt. An edit cuts each of the two texts around the cursor once, and the
 /// window loses lines at its ends; more pieces are another text.
@@ -53,6 +56,29 @@ pub(super) fn runs(
     found.truncate(MOST_RUNS);
     found.sort_by_key(|run| run.to);
     found
+}
+
+/// The line that was typed behind the last token that `stays`, where the wanted sequence has it in front of
+/// everything that moves, right behind the first `start` tokens: after Enter it is a line like those above.
+/// Its cells have seen the text below, which now comes after it.
+pub(super) fn typed_line(
+    cached: &[LlamaToken],
+    wanted: &[LlamaToken],
+    start: usize,
+    stays: impl Fn(usize) -> bool,
+    runs: &[Run],
+) -> Option<Run> {
+    let first = runs.first().filter(|_| runs.len() < MOST_RUNS)?;
+    let from = (start..cached.len()).rev().find(|&at| stays(at))? + 1;
+    let typed = cached.get(from..)?.iter();
+    let line = wanted.get(start..first.to)?.iter();
+    let len = typed.zip(line).take_while(|(a, b)| a == b).count();
+    let last = runs.iter().map(|run| run.from + run.len).max()?;
+    (len >= SHORTEST_LINE_TOKENS && last <= from).then_some(Run {
+        from,
+        to: start,
+        len,
+    })
 }
 
 struct Texts<'a> {
@@ -135,13 +161,41 @@ mod tests {
     use llama_cpp_2::token::LlamaToken;
     use proptest::prelude::*;
 
-    use super::{MOST_RUNS, Run, SHORTEST_RUN_TOKENS, runs};
+    use super::{MOST_RUNS, Run, SHORTEST_RUN_TOKENS, runs, typed_line};
 
     /// One letter is one token; `^` never moves.
     fn tokens(text: &str) -> Vec<LlamaToken> {
         text.bytes()
             .map(|byte| LlamaToken(i32::from(byte)))
             .collect()
+    }
+
+    #[test]
+    fn a_typed_line_is_found_in_front() {
+        let abc = "abcdefghijklmnopqrstuvwxyz";
+        // (typed, its end as the new prompt has it; tokens of it that move)
+        for (typed, line, expect) in [
+            ("let a = 1;", "let a = 1;\n", Some(10)),
+            ("let a = 1", "let a = 1;\n", Some(9)),
+            // What was generated behind it is not what was typed.
+            ("let a = 1;", "let a = 23;\n", Some(8)),
+            ("let", "let\n", None),
+            ("other", "let a = 1;\n", None),
+        ] {
+            let cached = tokens(&format!("^above^{abc}^{typed}"));
+            let wanted = tokens(&format!("^above{line}^{abc}^"));
+            let stays = |at: usize| cached[at] == LlamaToken(i32::from(b'^'));
+            let runs = runs(&cached, &wanted, 6, stays);
+            assert_eq!(runs.len(), 1);
+            let found = typed_line(&cached, &wanted, 6, stays, &runs);
+            let expect = expect.map(|len| Run {
+                from: 34,
+                to: 6,
+                len,
+            });
+            assert_eq!(found, expect, "{typed} {line}");
+            assert_eq!(typed_line(&cached, &wanted, 6, stays, &[]), None);
+        }
     }
 
     fn found(cached: &str, wanted: &str) -> Vec<Run> {

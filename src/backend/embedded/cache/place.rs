@@ -101,7 +101,7 @@ impl Cache<'_> {
                 .kv_cache_seq_cp(seq_id(slot), seq_id(spare), Some(range.0), Some(range.1))
                 .map_err(|error| error.to_string())?;
         }
-        let first = runs.first().map_or(keep, |run| run.from);
+        let first = runs.iter().map(|run| run.from).min().unwrap_or(keep);
         for other in self.slots.sharing(slot, first) {
             self.cut(other, first)?;
         }
