@@ -26,6 +26,14 @@ pub mod ollama;
 pub mod openai;
 mod permits;
 pub mod pool;
+#[cfg_attr(
+    not(feature = "embedded"),
+    allow(
+        dead_code,
+        reason = "the engine uses all of it, the bench's device a part"
+    )
+)]
+pub(crate) mod queue;
 mod request;
 mod speed;
 mod text;

@@ -140,6 +140,14 @@ impl Router {
         Self::serving(Route::of(backend, model))
     }
 
+    /// The same, and the chat role too.
+    pub fn fixed_for_chat_too(backend: Arc<dyn Backend>, model: &str) -> Arc<Self> {
+        let router = Self::fixed(Arc::clone(&backend), model);
+        let route = Arc::new(Route::of(backend, model));
+        router.set(Role::Chat, RoleState::Ready(route));
+        router
+    }
+
     /// A router whose completion role is served by `route` for ever: for benchmarks.
     pub fn serving(route: Route) -> Arc<Self> {
         let router = Self::new(Choices::default());

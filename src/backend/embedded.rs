@@ -13,7 +13,7 @@
 //! | `worker/caches` | a small context for what is typed, a large one for what is talked about |
 //! | `chat` | a conversation laid out by the model's own template |
 //! | `embedder` | texts to vectors |
-//! | `queue` | who goes first |
+//! | [`queue`](super::queue) | who goes first |
 //! | `job` | one generation, resumable between any two steps |
 //! | `cache`, `slots` | the context and the books of what it holds |
 //! | `kept` | cached prompts on disk |
@@ -43,7 +43,6 @@ mod interrupt;
 mod job;
 mod kept;
 mod options;
-mod queue;
 mod recall;
 mod reference;
 mod shared;

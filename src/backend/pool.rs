@@ -54,10 +54,8 @@ use tokio::time::timeout;
 
 use self::affinity::{Blocks, Seen};
 use self::breaker::{Breaker, Outcome};
-pub(crate) use self::device::Seat;
-#[cfg(feature = "embedded")]
-pub(crate) use self::device::in_turn;
 pub use self::device::{Device, Devices};
+pub(crate) use self::device::{Seat, in_turn};
 use self::going::Going;
 use super::{
     Backend, BackendError, Capabilities, ChunkStream, EmbedRequest, Embeddings, Installed,

@@ -57,12 +57,8 @@ impl Urgency {
         }
     }
 
-    #[cfg_attr(
-        not(feature = "embedded"),
-        allow(dead_code, reason = "only that engine knows priorities")
-    )]
     /// Calls `heard` at each rise from now on; only the first caller's is kept.
-    pub(super) fn listen(&self, heard: impl Fn(Priority) + Send + Sync + 'static) {
+    pub(crate) fn listen(&self, heard: impl Fn(Priority) + Send + Sync + 'static) {
         drop(self.heard.set(Box::new(heard)));
     }
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::replay::{Came, KeyRecord, Outcome};
+use super::replay::{Came, ChatFigures, KeyRecord, Outcome};
 use super::wall::WallFigures;
 use crate::backend::Priority;
 use crate::metrics::ms;
@@ -105,6 +105,9 @@ pub struct Figures {
     pub most_generations_at_once: usize,
     /// Answers for another text or place. Must be 0.
     pub stale_items: u64,
+    /// How the chat beside it fared, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chat: Option<ChatFigures>,
     /// What only real time tells.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub wall: Option<WallFigures>,
@@ -181,6 +184,7 @@ pub fn of_policy(name: &'static str, typing: &Outcome, accepting: &Outcome) -> F
             .most_at_once
             .max(accepting.ledger.most_at_once),
         stale_items: typing.stale_items + accepting.stale_items,
+        chat: typing.chat.clone(),
         wall: None,
         latencies: (latencies, wanted.len()),
     }

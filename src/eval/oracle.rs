@@ -20,18 +20,22 @@ use futures_util::{FutureExt as _, stream};
 use tokio::time::{Instant, sleep_until};
 
 use crate::backend::{
-    Backend, BackendError, Chunk, ChunkStream, Finish, Installed, PromptBudget, Request,
+    Backend, BackendError, Capabilities, Chunk, ChunkStream, Finish, Installed, PromptBudget,
+    Request, Urgency,
 };
 
 mod answer;
+mod device;
 mod ledger;
 mod options;
+mod talk;
 mod tokens;
 
 pub use ledger::{Generated, Ledger};
 pub use options::OracleOptions;
 
 use answer::Answer;
+use device::Device;
 use ledger::Slots;
 
 /// The name under which it is asked. It has the family's name in it, so that prompts are laid out as
@@ -44,6 +48,8 @@ pub struct Oracle {
     options: OracleOptions,
     seed: u64,
     state: Arc<Mutex<State>>,
+    /// Where it computes, when it is not alone there.
+    device: Option<Arc<Device>>,
 }
 
 #[derive(Debug)]
@@ -53,6 +59,8 @@ struct State {
     future: String,
     slots: Slots,
     ledger: Ledger,
+    /// Tokens of the last conversation, which has a cache of its own.
+    talked: Vec<u64>,
 }
 
 impl Oracle {
@@ -63,11 +71,22 @@ impl Oracle {
             future: String::new(),
             slots: Slots::new(options.slots),
             ledger: Ledger::default(),
+            talked: Vec::new(),
         };
         Self {
             options,
             seed,
             state: Arc::new(Mutex::new(state)),
+            device: None,
+        }
+    }
+
+    /// An oracle that also talks, with one device for all. Must be called in a runtime, whose clock it
+    /// works by.
+    pub fn sharing(options: OracleOptions, seed: u64) -> Self {
+        Self {
+            device: Some(Device::new(seed)),
+            ..Self::new(options, seed)
         }
     }
 
@@ -114,6 +133,14 @@ impl Backend for Oracle {
     }
 
     fn stream(&self, request: Request) -> ChunkStream {
+        let urgency = Urgency::new(request.priority);
+        self.stream_raisable(request, &urgency)
+    }
+
+    fn stream_raisable(&self, request: Request, urgency: &Arc<Urgency>) -> ChunkStream {
+        if let Some(device) = &self.device {
+            return device.stream(self.clone(), request, urgency);
+        }
         let generation = Generation {
             oracle: self.clone(),
             request,
@@ -125,6 +152,14 @@ impl Backend for Oracle {
         }))
     }
 
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            fim: true,
+            chat: self.device.is_some(),
+            ..Capabilities::default()
+        }
+    }
+
     fn prompt_budget(&self) -> PromptBudget {
         PromptBudget::at_speed(1_000.0 / self.options.prefill_ms)
     }
@@ -134,9 +169,11 @@ impl Backend for Oracle {
 struct Generation {
     oracle: Oracle,
     request: Request,
-    running: Option<Running>,
+    /// With the moment of its first token.
+    running: Option<(Running, Instant)>,
 }
 
+#[derive(Debug)]
 struct Running {
     /// Its number in the ledger.
     id: usize,
@@ -145,21 +182,29 @@ struct Running {
     prompt_tokens: u32,
     cached_tokens: u32,
     first_token: Duration,
-    first_token_at: Instant,
     next: usize,
     ended: bool,
 }
 
+/// What comes next of a generation.
+enum Piece {
+    Text(String),
+    /// A token without text.
+    Silent,
+    End(Finish),
+}
+
 impl Generation {
     async fn next(&mut self) -> Option<Chunk> {
-        let Some(running) = &mut self.running else {
+        let Some((running, first_token_at)) = &mut self.running else {
             let running = self.oracle.begin(&self.request);
             let chunk = Chunk::Prompt {
                 prompt_tokens: running.prompt_tokens,
                 cached_tokens: Some(running.cached_tokens),
                 estimated: false,
             };
-            self.running = Some(running);
+            let first_token_at = Instant::now() + running.first_token;
+            self.running = Some((running, first_token_at));
             return Some(chunk);
         };
         if running.ended {
@@ -167,46 +212,60 @@ impl Generation {
         }
         loop {
             let index = u32::try_from(running.next).unwrap_or(u32::MAX);
-            sleep_until(running.first_token_at + self.oracle.options.token() * index).await;
-            let Some(token) = running.answer.tokens.get(running.next) else {
-                break;
-            };
-            running.next += 1;
-            let mut state = lock(&self.oracle.state);
-            state.ledger.token(running.id, token);
-            state.slots.generated(running.slot, token);
-            if !token.is_empty() {
-                return Some(Chunk::Text(token.clone()));
+            sleep_until(*first_token_at + self.oracle.options.token() * index).await;
+            match running.piece(&self.oracle) {
+                Piece::Text(text) => return Some(Chunk::Text(text)),
+                Piece::Silent => {}
+                Piece::End(finish) => return Some(Chunk::Done(finish)),
             }
         }
-        running.ended = true;
-        lock(&self.oracle.state).ledger.ended();
-        Some(Chunk::Done(Finish {
-            stop: running.answer.stop,
-            prompt_tokens: running.prompt_tokens,
-            cached_tokens: Some(running.cached_tokens),
-            generated_tokens: u32::try_from(running.next).unwrap_or(u32::MAX),
-            load: None,
-        }))
     }
 }
 
 impl Drop for Generation {
     fn drop(&mut self) {
-        let Some(running) = self.running.as_ref().filter(|r| !r.ended) else {
-            return;
-        };
-        let mut state = lock(&self.oracle.state);
-        state.ledger.ended();
-        // Of a prompt that was given up the cache holds what was computed by then.
-        let left = running
-            .first_token_at
-            .saturating_duration_since(Instant::now());
-        if running.next == 0 && !left.is_zero() {
+        if let Some((running, first_token_at)) = &mut self.running {
+            let left = first_token_at.saturating_duration_since(Instant::now());
             let share = left.div_duration_f64(running.first_token);
-            state
-                .slots
-                .given_up(running.slot, share, running.cached_tokens);
+            running.drop_from(&self.oracle, share);
+        }
+    }
+}
+
+impl Running {
+    /// The next piece, at the time when it comes.
+    fn piece(&mut self, oracle: &Oracle) -> Piece {
+        let mut state = lock(&oracle.state);
+        let Some(token) = self.answer.tokens.get(self.next) else {
+            self.ended = true;
+            state.ledger.ended();
+            let cost = (self.prompt_tokens, self.cached_tokens);
+            return Piece::End(device::finish(self.answer.stop, cost, self.next));
+        };
+        self.next += 1;
+        state.ledger.token(self.id, token);
+        state.slots.generated(self.slot, token);
+        if token.is_empty() {
+            return Piece::Silent;
+        }
+        Piece::Text(token.clone())
+    }
+
+    /// It took so long to the first token, as others were there.
+    fn first_token_after(&self, oracle: &Oracle, elapsed: Duration) {
+        lock(&oracle.state).ledger.first_token(self.id, elapsed);
+    }
+
+    /// Nobody wants the rest. Of a prompt that was given up with this share of the way to its first token
+    /// `left` the cache holds what was computed by then.
+    fn drop_from(&mut self, oracle: &Oracle, left: f64) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let mut state = lock(&oracle.state);
+        state.ledger.ended();
+        if self.next == 0 && left > 0.0 {
+            state.slots.given_up(self.slot, left, self.cached_tokens);
         }
     }
 }
@@ -240,7 +299,6 @@ impl Oracle {
             prompt_tokens: as_tokens(prompt.len()),
             cached_tokens: as_tokens(cached),
             first_token,
-            first_token_at: Instant::now() + first_token,
             next: 0,
             ended: false,
         }

@@ -136,16 +136,17 @@ impl Name {
         Self::all().into_iter().find(|p| p.as_str() == name)
     }
 
-    /// Builds it over `oracle`. What grows after it was answered comes out of the receiver.
+    /// Builds it over `oracle`, which `router` leads to. What grows after it was answered comes out of the
+    /// receiver.
     pub fn build(
         self,
         oracle: &Oracle,
+        router: Arc<Router>,
         settings: &Arc<Settings>,
     ) -> (Box<dyn Policy>, UnboundedReceiver<Update>) {
         let (updates, grown) = unbounded_channel();
         let policy: Box<dyn Policy> = match self {
             Self::Engine => {
-                let router = Router::fixed(Arc::new(oracle.clone()), MODEL);
                 let metrics = Arc::<Metrics>::default();
                 // As for an editor that draws a ghost text as it grows.
                 let engine = Engine::new(router, settings.clone(), metrics).with_updates(updates);

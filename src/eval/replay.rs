@@ -13,23 +13,36 @@
 //! Every policy is replayed twice: once by a person who types all of the trace, and once by one who
 //! accepts a ghost that is exactly the rest of the line, or whole lines, of what is typed next. Only
 //! what comes after accepting is taken from the second.
+//!
+//! With [`Options::chat`] the engine is replayed once more beside a chat: the oracle has one device then,
+//! on which a real conversation ([`talk`]) asks for one answer after the other by way of the same router.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::keys::KeyList;
-use super::oracle::{Oracle, OracleOptions};
+use super::oracle::{MODEL, Oracle, OracleOptions};
 use super::policy::Name;
 use super::report::Report;
 use super::script::Script;
 use super::trace::{Trace, TraceError};
 use super::{figures, wanted};
 use crate::config::Settings;
+use crate::router::Router;
 
 mod person;
+mod talk;
 
 pub(super) use person::{Books, Person, URI};
 pub use person::{Came, KeyRecord, Outcome};
+pub use talk::ChatFigures;
+use talk::talk;
+pub(super) use talk::{QUESTIONS, Told};
+
+/// What the engine is called in the report where a chat goes on beside it.
+pub(super) const BESIDE_CHAT: &str = "engine-beside-chat";
 
 /// How long the last answer is waited for.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -51,6 +64,8 @@ pub struct Options {
     pub limit_keys: Option<usize>,
     /// The engine's settings.
     pub settings: Arc<Settings>,
+    /// The engine once more, beside a chat.
+    pub chat: bool,
 }
 
 /// Why nothing was measured.
@@ -72,19 +87,34 @@ pub enum ReplayError {
 pub fn replay(trace: &Trace, options: &Options) -> Result<(Report, Vec<KeyList>), ReplayError> {
     let slice = (options.from_key, options.limit_keys);
     let script = &script_of(trace, slice, &options.settings)?;
+    let mut runs: Vec<Run> = Vec::new();
+    for &policy in &options.policies {
+        let name = policy.as_str();
+        runs.push(Run {
+            name,
+            policy,
+            chat: false,
+        });
+        if options.chat && policy == Name::Engine {
+            runs.push(Run {
+                name: BESIDE_CHAT,
+                policy,
+                chat: true,
+            });
+        }
+    }
     let passes = std::thread::scope(|scope| {
-        let threads: Vec<_> = options
-            .policies
+        let threads: Vec<_> = runs
             .iter()
-            .map(|&name| {
-                let pass = move |accepts| scope.spawn(move || one(script, options, name, accepts));
-                (name, pass(false), pass(true))
+            .map(|&run| {
+                let pass = move |accepts| scope.spawn(move || one(script, options, run, accepts));
+                (run.name, pass(false), pass(true))
             })
             .collect();
         let joined = threads.into_iter().map(|(name, typing, accepting)| {
             let typing = typing.join().map_err(|_| ReplayError::BrokeOff)??;
             let accepting = accepting.join().map_err(|_| ReplayError::BrokeOff)??;
-            Ok((name.as_str(), typing, accepting))
+            Ok((name, typing, accepting))
         });
         joined.collect::<Result<Vec<_>, ReplayError>>()
     })?;
@@ -112,21 +142,41 @@ pub(super) fn script_of(
     Ok(script)
 }
 
+/// A policy, and whether a chat goes on beside it.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    name: &'static str,
+    policy: Name,
+    chat: bool,
+}
+
 fn one(
     script: &Script,
     options: &Options,
-    name: Name,
+    run: Run,
     accepts: bool,
 ) -> Result<Outcome, ReplayError> {
     let runtime = paused()?;
     Ok(runtime.block_on(async {
-        let oracle = Oracle::new(options.oracle, options.seed);
-        let (policy, grown) = name.build(&oracle, &options.settings);
+        let oracle = if run.chat {
+            Oracle::sharing(options.oracle, options.seed)
+        } else {
+            Oracle::new(options.oracle, options.seed)
+        };
+        let router = Router::fixed_for_chat_too(Arc::new(oracle.clone()), MODEL);
+        let told = Told::default();
+        if run.chat {
+            tokio::spawn(talk(Arc::clone(&router), told.clone()));
+        }
+        let (policy, grown) = run.policy.build(&oracle, router, &options.settings);
         let books: Arc<dyn Books> = Arc::new(oracle);
         let mut person = Person::new(script, policy.as_ref(), books, options.seed);
         person.accepts = accepts;
         person.draws(grown);
-        person.type_all(PATIENCE).await
+        let started = Instant::now();
+        let mut outcome = person.type_all(PATIENCE).await;
+        outcome.chat = run.chat.then(|| told.figures(started.elapsed()));
+        outcome
     }))
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::figures::{Figures, Quantiles, ratio};
 use super::oracle::OracleOptions;
+use super::replay::ChatFigures;
 use super::script::Script;
 use super::wall::{self, Wall};
 
@@ -126,6 +127,8 @@ impl Report {
         } else {
             ROWS.iter().collect()
         };
+        let chat = self.policies.iter().any(|policy| policy.chat.is_some());
+        let rows = rows.into_iter().chain(CHAT_ROWS.iter().filter(|_| chat));
         for (label, cell) in rows {
             let _ = write!(out, "{label:LABEL$}");
             for policy in &self.policies {
@@ -221,6 +224,23 @@ const ROWS: &[Row] = &[
         f.most_generations_at_once.to_string()
     }),
 ];
+
+/// Rows of the table where a chat went on beside a policy.
+const CHAT_ROWS: &[Row] = &[
+    ("chat, tokens per second", |f| {
+        of_chat(f, |chat| format!("{:.1}", chat.tokens_per_second))
+    }),
+    ("  question to first token, ms", |f| {
+        of_chat(f, |chat| three(&chat.first_token_ms))
+    }),
+    ("  answers to their end, failed", |f| {
+        of_chat(f, |chat| format!("{}, {}", chat.answers, chat.failed))
+    }),
+];
+
+fn of_chat(figures: &Figures, cell: impl Fn(&ChatFigures) -> String) -> String {
+    figures.chat.as_ref().map_or_else(|| "–".to_owned(), cell)
+}
 
 pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)

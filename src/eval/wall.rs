@@ -4,6 +4,8 @@
 //!
 //! - `engine`: `ghostline serve` over its pipes, with the engine in its process; or with an oracle
 //!   behind an HTTP server, so that the measurement itself can be tried without weights.
+//! - `engine-beside-chat`: the same again, while the same process answers one question after the other
+//!   by `ghostline/chat`.
 //! - `debounce-75`: what plugins do today, straight to an HTTP server with the same weights.
 //! - `http-engine`: `ghostline serve` again, with that HTTP server as its backend.
 //!
@@ -20,7 +22,7 @@ use super::figures;
 use super::keys::KeyList;
 use super::machine::Machine;
 use super::oracle::{MODEL, Oracle, OracleOptions};
-use super::replay::{Outcome, ReplayError, script_of};
+use super::replay::{BESIDE_CHAT, Outcome, ReplayError, script_of};
 use super::report::{Place, Report};
 use super::script::Script;
 use super::trace::Trace;
@@ -33,6 +35,7 @@ mod editor;
 mod measures;
 mod pass;
 mod served;
+mod talking;
 
 pub(super) use measures::ROWS;
 pub use measures::{SameGhost, WallFigures};
@@ -86,6 +89,8 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Without one its policies are left out.
     pub server: Option<HttpServer>,
+    /// The engine once more, beside a chat.
+    pub chat: bool,
 }
 
 /// Why nothing was measured.
@@ -126,6 +131,9 @@ pub enum WallError {
     /// The HTTP server itself.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// Nothing came of the chat beside which is typed.
+    #[error("the chat does not answer: {0}")]
+    Chat(String),
 }
 
 fn cannot(what: &'static str) -> impl FnOnce(std::io::Error) -> WallError {
@@ -180,6 +188,9 @@ async fn passes(script: &Script, options: &Options) -> Result<(Report, Vec<KeyLi
         |name: &str| options.policies.is_empty() || options.policies.iter().any(|p| p == name);
     let (model, oracle) = match &options.model {
         Model::Weights { name, .. } => (name.as_str(), None),
+        Model::Oracle(oracle) if options.chat => {
+            (MODEL, Some(Oracle::sharing(*oracle, options.seed)))
+        }
         Model::Oracle(oracle) => (MODEL, Some(Oracle::new(*oracle, options.seed))),
     };
     let oracle_url = match &oracle {
@@ -198,11 +209,12 @@ async fn passes(script: &Script, options: &Options) -> Result<(Report, Vec<KeyLi
                 Served::over_http(url.as_deref().unwrap_or_default()).await?
             }
         };
-        found.push(
-            served
-                .pass("engine", script, options, oracle.clone())
-                .await?,
-        );
+        let alone = served.pass("engine", script, options, oracle.clone());
+        found.push(alone.await?);
+        if options.chat {
+            let beside = served.pass(BESIDE_CHAT, script, options, oracle.clone());
+            found.push(beside.await?);
+        }
     }
     let wants_http = wants("debounce-75") || wants("http-engine");
     let (url, llama) = match (&oracle_url, &options.server, &options.model) {

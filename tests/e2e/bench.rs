@@ -86,7 +86,7 @@ async fn replay_in_real_time_goes_through_the_built_program() {
     );
     let output = Command::new(env!("CARGO_BIN_EXE_ghostline"))
         .args(["bench", "replay", "--wall", "--keys", "12", "--from", "40"])
-        .args(["--oracle", "q=1,first_ms=1,token_ms=1", "--json"])
+        .args(["--chat", "--oracle", "q=1,first_ms=1,token_ms=1", "--json"])
         .arg(&json)
         .arg("--html")
         .arg(&html)
@@ -106,7 +106,11 @@ async fn replay_in_real_time_goes_through_the_built_program() {
         .iter()
         .map(|p| p["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["engine", "debounce-75"]);
+    assert_eq!(names, ["engine", "engine-beside-chat", "debounce-75"]);
+    let chat = &policies[1]["chat"];
+    assert!(chat["tokens"].as_u64() > Some(0), "{chat}");
+    assert!(chat["tokens_per_second"].as_f64() > Some(0.0), "{chat}");
+    assert_eq!(chat["failed"], 0, "{chat}");
     for policy in policies {
         for figure in WALL_FIGURES {
             assert!(
@@ -137,4 +141,16 @@ async fn a_policy_that_is_not_measured_in_real_time_is_refused() {
     assert_eq!(output.status.code(), Some(2));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("debounce-75"), "{errors}");
+}
+
+#[tokio::test]
+async fn a_chat_without_the_engine_is_refused() {
+    let output = Command::new(env!("CARGO_BIN_EXE_ghostline"))
+        .args(["bench", "replay", "--chat", "--policy", "debounce-75"])
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("beside `engine`"), "{errors}");
 }

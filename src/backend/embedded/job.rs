@@ -18,10 +18,10 @@ use super::cache::likeliest;
 use super::chat::LaidOut;
 use super::embedder::EmbedJob;
 use super::healing::{self, Pieces};
-use super::queue::Work;
 use super::speed::Pace;
 use super::text::{Pushed, TextOut};
 use super::tokens;
+use crate::backend::queue::Work;
 use crate::backend::thinking::ThinkSplitter;
 use crate::backend::{
     BackendError, Chunk, Conversation, Finish, Priority, Prompt, Request, StopReason, Urgency,

@@ -13,9 +13,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::embedder::EmbedJob;
 use super::interrupt::Interrupt;
 use super::job::{Job, Load, Task};
-use super::queue::{Queue, Refused, Work};
 use super::standings::Standings;
 use super::{EmbeddedModel, EngineOptions};
+use crate::backend::queue::{Queue, Refused, Work};
 use crate::backend::{
     BackendError, Chunk, EmbedRequest, Embeddings, PromptBudget, Request, Urgency,
 };

@@ -20,10 +20,10 @@ pub(super) use self::caches::typing_tokens;
 use self::engine::Turn;
 use self::resident::Resident;
 use super::job::{Loaded, Task};
-use super::queue::{Arrival, Popped, Work};
 use super::shared::Shared;
 use super::standings::{EngineState, Known};
 use super::{EmbeddedModel, weights};
+use crate::backend::queue::{Arrival, Popped, Work};
 use crate::backend::{BackendError, Priority};
 
 /// The thread's body.

@@ -14,15 +14,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-#[cfg(feature = "embedded")]
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
-#[cfg(feature = "embedded")]
-use crate::backend::ChunkStream;
-use crate::backend::Priority;
 use crate::backend::ollama::{base_url, is_loopback};
+use crate::backend::{ChunkStream, Priority};
 
 /// How long something waits for a moment without a completion. Completions come with every key; there
 /// is such a moment after each unless the server is slower than the typing.
@@ -142,7 +139,6 @@ impl Seat {
 }
 
 /// A generation at its seat: its first poll waits for the turn, which is given back with the stream.
-#[cfg(feature = "embedded")]
 pub(crate) fn in_turn(seat: Arc<Seat>, priority: Priority, chunks: ChunkStream) -> ChunkStream {
     let begun = async move {
         let turn = seat.turn(priority).await;

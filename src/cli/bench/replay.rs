@@ -45,6 +45,10 @@ pub struct Args {
     /// Leave out so many keys of the trace in front
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub from: usize,
+    /// Replay `engine` once more beside a chat that answers one question after the other: on the oracle's
+    /// only device in virtual time, in the served process in real time
+    #[arg(long)]
+    pub chat: bool,
     /// Type in real time, through `ghostline serve` as a process of its own: `engine`, and with an HTTP
     /// server also `debounce-75` and `http-engine`
     #[arg(long)]
@@ -93,6 +97,7 @@ enum What {
 
 /// Replays and reports.
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
+    check_chat(&args)?;
     let what = if args.wall {
         What::Wall(wall_options(&args)?)
     } else {
@@ -193,7 +198,19 @@ fn wall_options(args: &Args) -> anyhow::Result<wall::Options> {
         model,
         threads: args.threads,
         server,
+        chat: args.chat,
     })
+}
+
+/// A chat is only of use beside the policy that knows of chats.
+fn check_chat(args: &Args) -> anyhow::Result<()> {
+    let replays_engine = args.policy.is_empty() || args.policy.iter().any(|p| p == "engine");
+    if args.chat && !replays_engine {
+        bail!(Usage(
+            "--chat: it goes on beside `engine`; leave out --policy, or name that too".to_owned()
+        ));
+    }
+    Ok(())
 }
 
 fn options(args: &Args) -> anyhow::Result<Options> {
@@ -219,6 +236,7 @@ fn options(args: &Args) -> anyhow::Result<Options> {
         from_key: args.from,
         limit_keys: args.keys,
         settings: Arc::new(Settings::default()),
+        chat: args.chat,
     })
 }
 

@@ -71,6 +71,12 @@ impl Ledger {
         }
     }
 
+    pub(super) fn first_token(&mut self, id: usize, elapsed: Duration) {
+        if let Some(generated) = self.generations.get_mut(id) {
+            generated.first_token = Some(elapsed);
+        }
+    }
+
     pub(super) fn ended(&mut self) {
         self.running -= 1;
     }

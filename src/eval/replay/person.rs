@@ -19,6 +19,8 @@ use crate::eval::rhythm;
 use crate::eval::script::{Kind, Script, Step};
 use crate::inline::Ask;
 
+use super::talk::ChatFigures;
+
 /// The document that is typed.
 pub(in crate::eval) const URI: &str = "file:///replay.rs";
 /// Characters of a ghost that must be what is typed next for it to be right.
@@ -71,6 +73,8 @@ pub struct Outcome {
     pub stale_items: u64,
     /// Ghosts that were accepted.
     pub accepts: u64,
+    /// How a chat fared meanwhile, where there was one.
+    pub chat: Option<ChatFigures>,
 }
 
 /// From where the cursor came to a key.
@@ -232,6 +236,7 @@ impl<'s> Person<'s> {
             ledger: self.books.ledger(),
             stale_items,
             accepts: self.accepted,
+            chat: None,
         }
     }
 

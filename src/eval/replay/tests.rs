@@ -19,6 +19,7 @@ fn options(keys: usize) -> Options {
         from_key: 0,
         limit_keys: Some(keys),
         settings: Arc::new(Settings::default()),
+        chat: false,
     }
 }
 
@@ -140,4 +141,53 @@ fn what_is_stale_or_misplaced_is_counted() {
     });
     assert_eq!(outcome.stale_items, keys as u64);
     assert!(outcome.keys.iter().all(|k| k.ghost_after.is_none()));
+}
+
+/// The engine alone and beside a chat, over the committed code.
+fn beside_chat(oracle: &str, seed: u64) -> Report {
+    let options = Options {
+        policies: vec![Name::Engine],
+        oracle: oracle.parse().unwrap(),
+        limit_keys: None,
+        chat: true,
+        seed,
+        ..options(0)
+    };
+    replay(&typist::typing(seed, &[SOURCE]), &options)
+        .unwrap()
+        .0
+}
+
+#[test]
+fn a_chat_costs_a_completion_a_step_at_most() {
+    for seed in 1..=3 {
+        let report = beside_chat("", seed);
+        let [alone, beside] = report.policies.as_slice() else {
+            panic!("two columns");
+        };
+        assert_eq!((alone.name, beside.name), ("engine", BESIDE_CHAT));
+        assert_eq!(alone.chat, None);
+        let chat = beside.chat.as_ref().unwrap();
+        assert_eq!(chat.failed, 0);
+        assert!(
+            chat.answers > 0 && chat.tokens_per_second > 100.0,
+            "{chat:?}"
+        );
+        let (alone_p95, beside_p95) = (alone.key_to_ghost_ms.p95, beside.key_to_ghost_ms.p95);
+        assert!(
+            beside_p95 <= alone_p95.map(|ms| ms + 5.0),
+            "{alone_p95:?} {beside_p95:?}"
+        );
+        assert_eq!(beside.stale_items, 0);
+        // One, and one that was given up and is still being broken off.
+        assert!(beside.most_generations_at_once <= 2);
+        assert!(report.table().contains("chat, tokens per second"));
+    }
+}
+
+#[test]
+fn a_seed_gives_one_report_beside_a_chat() {
+    let json = |seed| serde_json::to_string(&beside_chat("", seed)).unwrap();
+    assert_eq!(json(1), json(1));
+    assert_ne!(json(1), json(2));
 }

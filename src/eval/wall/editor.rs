@@ -17,6 +17,7 @@ use super::books::WallBooks;
 use crate::client::{Client, Incoming, Outgoing};
 use crate::document::{Document, Edit};
 use crate::eval::policy::{Ghost, Grown, Policy};
+use crate::eval::replay::Told;
 use crate::inline::Ask;
 
 /// One open document in a running server.
@@ -36,6 +37,8 @@ struct Shared {
     asked: Mutex<Option<Document>>,
     grown: UnboundedSender<Grown>,
     books: Arc<WallBooks>,
+    /// Who counts what a chat says.
+    told: Mutex<Option<Told>>,
 }
 
 impl Editor {
@@ -60,6 +63,7 @@ impl Editor {
             asked: Mutex::default(),
             grown,
             books,
+            told: Mutex::default(),
         });
         tokio::spawn(write(writer, messages));
         tokio::spawn(read(incoming, Arc::clone(&shared)));
@@ -78,6 +82,12 @@ impl Editor {
     pub(super) async fn request(&self, method: &str, params: &Value) -> Option<Value> {
         let (_, answer) = self.shared.start(method, params);
         answer.await.ok()
+    }
+
+    /// What a chat asks with. The tokens of its answers are counted in `told`.
+    pub(super) fn asking(&self, told: Told) -> Asking {
+        *lock(&self.shared.told) = Some(told);
+        Asking(Arc::clone(&self.shared))
     }
 
     /// Says good-bye.
@@ -141,6 +151,24 @@ impl Policy for Editor {
     }
 }
 
+/// Asks beside the one who types.
+#[derive(Debug)]
+pub(super) struct Asking(Arc<Shared>);
+
+impl Asking {
+    /// Asks for anything; dropping the future cancels. `None` when the server is gone.
+    pub(super) async fn ask(&self, method: &str, params: &Value) -> Option<Value> {
+        let (id, answer) = self.0.start(method, params);
+        let mut cancel = CancelOnDrop {
+            shared: Arc::clone(&self.0),
+            id: Some(id),
+        };
+        let answer = answer.await.ok();
+        cancel.is_answered();
+        answer
+    }
+}
+
 /// An editor cancels a request whose answer it no longer wants.
 struct CancelOnDrop {
     shared: Arc<Shared>,
@@ -193,6 +221,11 @@ impl Shared {
             }
             (Some("ghostline/completionUpdated"), _) => self.updated(&message["params"]),
             (Some("ghostline/generationEnded"), _) => self.books.ended(&message["params"]),
+            (Some("$/progress"), _) if message["params"]["value"]["delta"].is_string() => {
+                if let Some(told) = &*lock(&self.told) {
+                    told.token();
+                }
+            }
             // Nothing that a server may ask is of use here.
             (Some(_), Some(_)) => {
                 let id = message["id"].take();

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::books::{WallBooks, Watched};
 use super::editor::Editor;
 use super::measures::Use;
+use super::talking::Talking;
 use super::{Options, WallError, cannot};
 use crate::backend::llama_server::LlamaServer;
 use crate::backend::{Backend as _, Limits};
@@ -21,7 +22,7 @@ use crate::eval::machine::processor_time;
 use crate::eval::oracle::{MODEL, Oracle};
 use crate::eval::policy::{DEBOUNCED, Debounced};
 use crate::eval::process;
-use crate::eval::replay::{Books as _, Outcome, Person, URI};
+use crate::eval::replay::{BESIDE_CHAT, Books as _, Outcome, Person, URI};
 use crate::eval::script::Script;
 
 /// From opening the document to the first key: a person looks at it first.
@@ -128,7 +129,11 @@ impl Served {
         let books = WallBooks::new(oracle);
         let document = Document::new(URI, 0, "rust", &script.start);
         let (editor, grown) = Editor::open(client, document, books.clone());
+        let chat = (name == BESIDE_CHAT).then(|| Talking::begin(&editor));
         sleep(LOOKS).await;
+        if let Some(chat) = &chat {
+            chat.until_it_streams().await?;
+        }
         let computes = self.process_id.or(server.id());
         let processor = || computes.and_then(processor_time);
         let (busy_before, processor_before) = (busy(&editor).await, processor());
@@ -137,8 +142,10 @@ impl Served {
         person.draws(grown);
         let mut outcome = person.type_all(Duration::ZERO).await;
         let elapsed = started.elapsed();
+        outcome.chat = chat.as_ref().map(|chat| chat.told.figures(elapsed));
         let processor = processor().zip(processor_before);
         let own = busy(&editor).await.zip(busy_before);
+        drop(chat);
         sleep(PATIENCE).await;
         outcome.ledger = books.ledger();
         let used = Use {
@@ -171,7 +178,7 @@ impl Served {
         }
         let path = folder.join("config.toml");
         let text = format!(
-            "{}\n[roles.completion]\ncandidates = [\"{}\"]\n",
+            "{}\n[roles.completion]\ncandidates = [\"{1}\"]\n[roles.chat]\ncandidates = [\"{1}\"]\n",
             self.settings, self.candidate
         );
         std::fs::write(&path, text).map_err(cannot("write the settings"))?;

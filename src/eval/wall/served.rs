@@ -17,10 +17,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
 use super::{WallError, cannot};
-use crate::backend::{Backend as _, BackendError, Chunk, Priority, StopReason};
+use crate::backend::{Backend as _, BackendError, Chunk, Conversation, Priority, StopReason};
 use crate::eval::oracle::{MODEL, Oracle};
-use crate::prompt::Segment;
 use crate::prompt::fim::{PREFIX_ONLY, family_of};
+use crate::prompt::{Message, Segment, Speaker};
 
 /// Starts llama.cpp's server by way of the Python package `xllamacpp`.
 const SCRIPT: &str = include_str!("../../../tests/http_servers/serve.py");
@@ -110,12 +110,14 @@ async fn respond(request: Request<Incoming>, oracle: &Oracle) -> Response<Stream
     let frames = match path.as_str() {
         "/health" => once(&json!({ "status": "ok" })),
         "/props" => once(&json!({
-            "total_slots": 1,
+            // One for who types, one for a chat.
+            "total_slots": 2,
             "model_alias": MODEL,
             "default_generation_settings": { "n_ctx": 8192 },
         })),
         // Sentinels are looked up at the start: each is one token.
         "/tokenize" => once(&json!({ "tokens": [1] })),
+        "/v1/chat/completions" => said(&body, oracle),
         _ => events(&body, oracle),
     };
     Response::new(StreamBody::new(frames))
@@ -163,6 +165,43 @@ fn events(body: &Value, oracle: &Oracle) -> Frames {
     };
     chunks
         .filter_map(move |chunk| std::future::ready(event(chunk)))
+        .boxed()
+}
+
+/// An answer in the dialect of OpenAI.
+fn said(body: &Value, oracle: &Oracle) -> Frames {
+    let messages = body["messages"].as_array().into_iter().flatten();
+    let asked: Vec<Message> = messages
+        .filter_map(|message| message["content"].as_str())
+        .map(|text| Message::new(Speaker::User, text))
+        .collect();
+    let chunks = oracle.stream(crate::backend::Request {
+        model: MODEL.to_owned(),
+        prompt: Conversation::from(asked).into(),
+        max_tokens: u32::MAX,
+        stop: Vec::new(),
+        priority: Priority::Chat,
+    });
+    let event = |chunk: Result<Chunk, BackendError>| {
+        let event = match chunk {
+            Ok(Chunk::Text(text)) => json!({ "choices": [{ "delta": { "content": text } }] }),
+            Ok(Chunk::Done(finish)) => json!({
+                "choices": [{ "delta": {}, "finish_reason": "stop" }],
+                "usage": {
+                    "prompt_tokens": finish.prompt_tokens,
+                    "completion_tokens": finish.generated_tokens,
+                },
+            }),
+            Ok(Chunk::Prompt { .. } | Chunk::Thinking(_)) => return None,
+            Err(error) => json!({ "error": { "message": error.to_string() } }),
+        };
+        Some(format!("data: {event}\n\n"))
+    };
+    let end = stream::iter(["data: [DONE]\n\n".to_owned()]);
+    chunks
+        .filter_map(move |chunk| std::future::ready(event(chunk)))
+        .chain(end)
+        .map(|text| Ok(Frame::data(Bytes::from(text))))
         .boxed()
 }
 

@@ -1,11 +1,11 @@
 //! The line in front of the engine: bounded, by [`Priority`], then by arrival.
 //!
-//! One for all models. The async side pushes, the engine's thread pops and asks between two steps
-//! whether somebody more important waits. The lock is held for a few comparisons, never during a decode
-//! or an await; a std mutex is enough and works from both sides. What was given up by its asker counts
-//! as gone, and the priority is the one that the work has when somebody looks: it may rise while it waits.
-//! Whoever pops or asks says which work can be done at once; the rest, which waits for its model, is as if
-//! it were not there.
+//! One for all models. Used by the embedded engine, and by the device of a replay, which has no model.
+//! The async side pushes, the engine's thread pops and asks between two steps whether somebody more
+//! important waits. The lock is held for a few comparisons, never during a decode or an await; a std mutex
+//! is enough and works from both sides. What was given up by its asker counts as gone, and the priority is
+//! the one that the work has when somebody looks: it may rise while it waits. Whoever pops or asks says
+//! which work can be done at once; the rest, which waits for its model, is as if it were not there.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::backend::Priority;
 
 /// What waits in the line.
-pub(super) trait Work {
+pub(crate) trait Work {
     /// Whether nobody waits for it any more.
     fn is_abandoned(&self) -> bool;
     /// Who waits for it at this moment.
@@ -22,11 +22,11 @@ pub(super) trait Work {
 
 /// A place among equals. A lower one goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Arrival(u64);
+pub(crate) struct Arrival(u64);
 
 /// Why something was not queued.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// As many as [`Queue::new`] allows wait already.
     Full,
     /// The engine is gone.
@@ -35,7 +35,7 @@ pub(super) enum Refused {
 
 /// What [`Queue::pop`] saw.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Popped<T> {
+pub(crate) enum Popped<T> {
     Item(Arrival, T),
     /// Nothing came within the time.
     Idle,
@@ -44,7 +44,7 @@ pub(super) enum Popped<T> {
 }
 
 #[derive(Debug)]
-pub(super) struct Queue<T> {
+pub(crate) struct Queue<T> {
     line: Mutex<Line<T>>,
     /// Signalled at each push and at the end.
     changed: Condvar,
@@ -59,7 +59,7 @@ struct Line<T> {
 }
 
 impl<T: Work> Queue<T> {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         let line = Line {
             waiting: Vec::new(),
             arrivals: 0,
@@ -78,7 +78,7 @@ impl<T: Work> Queue<T> {
     }
 
     /// Queues `item` behind all of its priority.
-    pub(super) fn push(&self, item: T) -> Result<(), Refused> {
+    pub(crate) fn push(&self, item: T) -> Result<(), Refused> {
         let mut line = self.lock();
         if line.closed {
             return Err(Refused::Closed);
@@ -95,7 +95,7 @@ impl<T: Work> Queue<T> {
     }
 
     /// Puts work that was begun back at its old place, whatever the capacity. Dropped once closed.
-    pub(super) fn put_back(&self, arrival: Arrival, item: T) {
+    pub(crate) fn put_back(&self, arrival: Arrival, item: T) {
         let mut line = self.lock();
         if !line.closed {
             line.waiting.push((arrival, item));
@@ -104,12 +104,12 @@ impl<T: Work> Queue<T> {
     }
 
     /// Queues what the engine itself has to do, whatever the capacity. Dropped once closed.
-    pub(super) fn push_own(&self, item: T) {
+    pub(crate) fn push_own(&self, item: T) {
         self.put_back(Arrival(0), item);
     }
 
     /// Waits for the first in line that is `ready`, at most for `patience`, or for ever.
-    pub(super) fn pop(&self, patience: Option<Duration>, ready: impl Fn(&T) -> bool) -> Popped<T> {
+    pub(crate) fn pop(&self, patience: Option<Duration>, ready: impl Fn(&T) -> bool) -> Popped<T> {
         let deadline = patience.map(|patience| Instant::now() + patience);
         let mut line = self.lock();
         loop {
@@ -145,7 +145,7 @@ impl<T: Work> Queue<T> {
     }
 
     /// Whether somebody waits who is `ready` and goes before work of `priority` that already runs.
-    pub(super) fn waits_before(&self, priority: Priority, ready: impl Fn(&T) -> bool) -> bool {
+    pub(crate) fn waits_before(&self, priority: Priority, ready: impl Fn(&T) -> bool) -> bool {
         let line = self.lock();
         line.waiting
             .iter()
@@ -153,14 +153,14 @@ impl<T: Work> Queue<T> {
     }
 
     /// Whether nobody waits who is `ready`, and the end has not come.
-    pub(super) fn is_empty(&self, ready: impl Fn(&T) -> bool) -> bool {
+    pub(crate) fn is_empty(&self, ready: impl Fn(&T) -> bool) -> bool {
         let line = self.lock();
         let mut waiting = line.waiting.iter();
         !line.closed && waiting.all(|(_, item)| item.is_abandoned() || !ready(item))
     }
 
     /// Takes out everything that `is_meant`.
-    pub(super) fn take(&self, is_meant: impl Fn(&T) -> bool) -> Vec<T> {
+    pub(crate) fn take(&self, is_meant: impl Fn(&T) -> bool) -> Vec<T> {
         let mut line = self.lock();
         let (taken, left) = std::mem::take(&mut line.waiting)
             .into_iter()
@@ -172,7 +172,7 @@ impl<T: Work> Queue<T> {
     }
 
     /// Changes what waits. Its order is looked at anew when somebody pops.
-    pub(super) fn for_each(&self, change: impl FnMut(&mut T)) {
+    pub(crate) fn for_each(&self, change: impl FnMut(&mut T)) {
         let mut line = self.lock();
         line.waiting
             .iter_mut()
@@ -181,7 +181,7 @@ impl<T: Work> Queue<T> {
     }
 
     /// Drops all that waits, and refuses all that comes.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut line = self.lock();
         line.closed = true;
         let dropped = std::mem::take(&mut line.waiting);
@@ -191,7 +191,7 @@ impl<T: Work> Queue<T> {
         drop(dropped);
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.lock().closed
     }
 }
