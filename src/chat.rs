@@ -123,7 +123,9 @@ impl Chats {
         let router = ask.router.unwrap_or_else(|| self.router.clone());
         let (mut pieces, mut notes) = (ask.pieces, Vec::new());
         if command.is_none() && ask.role.is_none() && intent::asks_where(words) {
-            pieces.extend(self.look_up(words, &mut notes).await);
+            let mut found = self.look_up(words, &mut notes).await;
+            found.retain(|found| !turn.shows(found));
+            pieces.extend(found);
         }
         let route = serving(&router, turn.role)
             .await
@@ -201,15 +203,7 @@ impl Chats {
             Err(error) => notes.push(format!("the conversation cannot be kept: {error}")),
         }
         let (message, thinking) = turn.map(|t| (t.answer, t.thinking)).unwrap_or_default();
-        if message.is_empty() {
-            notes.push(
-                match state {
-                    TurnState::CutOff => "the model thought until there was no room for an answer",
-                    _ => "the model said nothing; ask again, or choose another model",
-                }
-                .to_owned(),
-            );
-        }
+        notes.extend(remark(state, &message).map(str::to_owned));
         Ok(Answer {
             begun,
             message,
@@ -326,6 +320,20 @@ impl Chats {
     /// Removes one, or all; answers how many there were.
     pub async fn delete(&self, id: Option<&str>) -> Result<usize, ChatError> {
         Ok(self.disk.delete(id).await?)
+    }
+}
+
+/// What a person should know of an answer that ended so.
+fn remark(state: TurnState, message: &str) -> Option<&'static str> {
+    match (state, message.is_empty()) {
+        (TurnState::CutOff, true) => {
+            Some("the model thought until there was no room for an answer")
+        }
+        (TurnState::CutOff, false) => Some(
+            "the answer ends where there was no more room for it; say `go on` to have the rest",
+        ),
+        (_, true) => Some("the model said nothing; ask again, or choose another model"),
+        (_, false) => None,
     }
 }
 

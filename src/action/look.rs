@@ -163,6 +163,10 @@ pub(super) struct Asked {
     pub(super) messages: Vec<Message>,
     pub(super) pieces: Vec<Piece>,
     pub(super) answer_tokens: u32,
+    /// The task and how it is to be answered.
+    words: String,
+    /// For all messages together.
+    prompt_tokens: usize,
 }
 
 impl Asked {
@@ -198,6 +202,87 @@ impl Asked {
             messages,
             pieces,
             answer_tokens: wanted.saturating_mul(2).min(budget.answer_tokens),
+            words,
+            prompt_tokens: budget.prompt_tokens,
         })
+    }
+
+    /// What is asked after `reply`, with which the file does not parse: `complaint` says why. A backend would
+    /// leave out the oldest messages, and the code stands there; so what has no room goes here, the context
+    /// first and the reply next.
+    pub(super) fn again(&self, reply: &str, complaint: &str) -> Vec<Message> {
+        let mut messages = self.messages.clone();
+        let rest = |mut messages: Vec<Message>| {
+            messages.push(Message::new(Speaker::Assistant, reply));
+            messages.push(Message::new(Speaker::User, complaint));
+            messages
+        };
+        let fits = |messages: &[Message]| {
+            let tokens = messages.iter().map(|message| tokens_of(&message.text));
+            tokens.sum::<usize>() <= self.prompt_tokens
+        };
+        let all = rest(messages.clone());
+        if fits(&all) {
+            return all;
+        }
+        let code = self.pieces.last().map(std::slice::from_ref);
+        let code = code.unwrap_or_default();
+        messages.truncate(1);
+        let asked = |words: &str| Message::new(Speaker::User, with_pieces(words, code));
+        let without_context = rest([messages.clone(), vec![asked(&self.words)]].concat());
+        if fits(&without_context) {
+            return without_context;
+        }
+        messages.push(asked(&format!("{}\n{complaint}", self.words)));
+        messages
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(what: &'static str, text: &str) -> Piece {
+        Piece {
+            what,
+            uri: "file:///a.rs".into(),
+            path: "a.rs".into(),
+            language_id: "rust".into(),
+            lines: 0..text.lines().count(),
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_code_is_there_when_a_model_is_asked_again() {
+        let pieces = vec![
+            piece("an import", &"use a::b;\n".repeat(40)),
+            piece("the code to work on", "fn code() {}\n"),
+        ];
+        let words = "Do it.".to_owned();
+        let reply = "fn reply( {}\n".repeat(20);
+        let first = Message::new(Speaker::User, with_pieces(&words, &pieces));
+        let mut asked = Asked {
+            messages: vec![Message::new(Speaker::System, ACTION_SYSTEM), first],
+            pieces,
+            answer_tokens: 100,
+            words,
+            prompt_tokens: 0,
+        };
+        let system = tokens_of(ACTION_SYSTEM);
+        for (room, messages, has_context) in [
+            (10_000, 4, true),
+            (system + 200, 4, false),
+            (system + 60, 2, false),
+        ] {
+            asked.prompt_tokens = room;
+            let again = asked.again(&reply, "line 1 is wrong");
+            assert_eq!(again.len(), messages, "{room}");
+            assert!(again[1].text.contains("fn code()") && again[1].text.contains("Do it."));
+            assert_eq!(again[1].text.contains("use a::b"), has_context, "{room}");
+            assert!(again[messages - 1].text.ends_with("line 1 is wrong"));
+            let tokens: usize = again.iter().map(|m| tokens_of(&m.text)).sum();
+            assert!(tokens <= room, "{tokens} of {room}");
+        }
     }
 }

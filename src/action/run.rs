@@ -18,6 +18,9 @@ use crate::prompt::instruct::{CHAT_SYSTEM, Piece, fit, only_code, tokens_of, wit
 use crate::prompt::{Message, Speaker};
 use crate::router::{Route, Router};
 
+/// What stands at the end of Markdown that has none of its own.
+const CUT_OFF: &str = "\n\n*The model's answer ends here: there was no more room for it.*\n";
+
 /// An action to do.
 pub struct Job {
     /// Which.
@@ -165,9 +168,16 @@ impl Actions {
             Message::new(Speaker::User, with_pieces(&task, &pieces)),
         ];
         let asked = Conversation::from(messages);
-        let (text, _, usage) = self.write(route, asked, budget.answer_tokens, on).await?;
+        let (mut text, stop, usage) = self.write(route, asked, budget.answer_tokens, on).await?;
         if text.trim().is_empty() {
             return Err(Refusal::Nothing.into());
+        }
+        if stop != StopReason::Stop {
+            let fences = text.lines().filter(|l| l.trim_start().starts_with("```"));
+            let open = fences.count() % 2 == 1;
+            let end = format!("{}{CUT_OFF}", if open { "\n```" } else { "" });
+            on(Event::Delta(&end));
+            text.push_str(&end);
         }
         Ok(made(Outcome::Markdown(text), pieces, route, usage))
     }
@@ -254,7 +264,7 @@ impl Actions {
         route: &Route,
         on: &mut (dyn FnMut(Event<'_>) + Send),
     ) -> Result<(Vec<Change>, Vec<Piece>, Usage), ActionError> {
-        let mut messages = asked.messages;
+        let mut messages = asked.messages.clone();
         let mut is_second = false;
         loop {
             let conversation = Conversation {
@@ -279,15 +289,12 @@ impl Actions {
             }
             is_second = true;
             on(Event::AskedAgain);
-            messages.push(Message::new(Speaker::Assistant, text));
-            messages.push(Message::new(
-                Speaker::User,
-                format!(
-                    "With that the file does not parse: line {line}: {}. {}",
-                    first.message,
-                    only_code()
-                ),
-            ));
+            let complaint = format!(
+                "With that the file does not parse: line {line}: {}. {}",
+                first.message,
+                only_code()
+            );
+            messages = asked.again(&text, &complaint);
         }
     }
 

@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use super::{Found, Searcher};
 use crate::document::language::language_id;
 use crate::index::{Hit, Index};
-use crate::prompt::instruct::Piece;
+use crate::prompt::instruct::{FOUND, Piece};
 
 impl Searcher for Index {
     fn search(&self, query: String, limit: usize) -> BoxFuture<'_, Result<Found, String>> {
@@ -26,7 +26,7 @@ impl Searcher for Index {
 fn piece(hit: Hit) -> Option<Piece> {
     let uri = url::Url::from_file_path(&hit.path).ok()?;
     Some(Piece {
-        what: "found by search",
+        what: FOUND,
         uri: Arc::from(uri.as_str()),
         path: hit.shown_path.into(),
         language_id: language_id(&hit.path).into(),

@@ -38,6 +38,16 @@ impl Turn {
         route.backend.name().clone_into(&mut self.backend);
     }
 
+    /// Whether all of `piece` is quoted already.
+    pub(super) fn shows(&self, piece: &Piece) -> bool {
+        let of = Reference::of(piece);
+        self.references.iter().any(|shown| {
+            shown.uri == of.uri
+                && shown.lines.start <= of.lines.start
+                && of.lines.end <= shown.lines.end
+        })
+    }
+
     /// Quotes what of `pieces` has room beside the words; says what has not.
     pub(super) fn quote(
         &mut self,

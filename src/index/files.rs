@@ -86,6 +86,35 @@ pub(super) fn look(
     (is_file && stays && kept).then(|| found(folder, path, settings))?
 }
 
+/// The same of every file in the folder at `path`, which was moved in; `None` when it is no folder. What
+/// the rules keep out as a whole is not walked.
+pub(super) fn look_inside(
+    folder: &Path,
+    path: &Path,
+    rules: &Files,
+    settings: &IndexSettings,
+) -> Option<Vec<Found>> {
+    fs::symlink_metadata(path)
+        .ok()
+        .filter(fs::Metadata::is_dir)?;
+    let any = path.join("any");
+    let inside = any.strip_prefix(folder).ok()?;
+    let hidden = inside
+        .components()
+        .any(|part| part.as_os_str().to_string_lossy().starts_with('.'));
+    if hidden || rules.refusal_of_path(&any).is_some() {
+        return Some(Vec::new());
+    }
+    let mut builder = WalkBuilder::new(path);
+    builder
+        .add_custom_ignore_filename(".ghostlineignore")
+        .require_git(false)
+        .follow_links(false);
+    let files = builder.build().filter_map(Result::ok);
+    let found = files.filter_map(|entry| look(folder, entry.path(), rules, settings));
+    Some(found.take(settings.max_files).collect())
+}
+
 fn found(folder: &Path, path: &Path, settings: &IndexSettings) -> Option<Found> {
     let name = path.file_name()?.to_string_lossy().to_lowercase();
     let generated = |pattern: &&str| match pattern.strip_prefix('*') {

@@ -101,7 +101,8 @@ impl Workspace {
         Ok(())
     }
 
-    /// Some files, by path: changed, new or gone. A path that was a folder stands for all in it.
+    /// Some files, by path: changed, new or gone. A path that is or was a folder stands for all in it: who
+    /// watches tells of a folder that is moved and not of what is in it.
     pub(super) fn update(
         &self,
         corpus: &RwLock<Corpus>,
@@ -111,6 +112,11 @@ impl Workspace {
         for (number, (folder, store)) in (0_u16..).zip(self.folders.iter().zip(&self.stores)) {
             let (mut new, mut gone) = (Vec::new(), Vec::new());
             for path in paths.iter().filter(|path| path.starts_with(folder)) {
+                if let Some(inside) = files::look_inside(folder, path, &rules, &self.settings) {
+                    let unknown = inside.iter().filter(|f| !is_known(corpus, number, f));
+                    new.extend(unknown.filter_map(|found| self.record(folder, found)));
+                    continue;
+                }
                 match files::look(folder, path, &rules, &self.settings) {
                     Some(found) if is_known(corpus, number, &found) => {}
                     Some(found) => new.extend(self.record(folder, &found)),

@@ -243,6 +243,34 @@ async fn only_what_is_missing_is_embedded_again() {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_moved_takes_its_files_along() {
+    let given = Given::new(FILES).await;
+    let index = given.ready().await;
+    given.write(".gitignore", "/built/\n");
+    let root = given.root.path();
+    for (from, to, now) in [
+        ("src", "lib", "lib/socket.rs"),
+        ("lib", "deep/er", "deep/er/socket.rs"),
+    ] {
+        fs::create_dir_all(root.join(to).parent().unwrap()).unwrap();
+        fs::rename(root.join(from), root.join(to)).unwrap();
+        let top = to.split('/').next().unwrap();
+        index.changed([root.join(from), root.join(top)]);
+        until(&index, |status| status.phase != Phase::Ready).await;
+        until(&index, |status| status.phase == Phase::Ready).await;
+        let found = paths(&index, "socket").await;
+        assert!(found.contains(&now.to_owned()), "{found:?}");
+        assert!(
+            !found.iter().any(|path| path.starts_with(from)),
+            "{found:?}"
+        );
+    }
+    fs::rename(root.join("deep"), root.join("built")).unwrap();
+    index.changed([root.join("deep"), root.join("built")]);
+    until(&index, |status| status.files == 1).await;
+}
+
+#[tokio::test]
 async fn a_file_that_changed_unseen_is_shown_as_it_is() {
     let given = Given::new(FILES).await;
     let index = given.ready().await;

@@ -28,6 +28,9 @@ pub const fn only_code() -> &'static str {
      they are. Leave nothing out."
 }
 
+/// What a piece is that a search found.
+pub const FOUND: &str = "found by search";
+
 /// A piece of text from elsewhere, cited in the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
@@ -67,6 +70,13 @@ impl Piece {
         tokens_of(&self.quoted())
     }
 
+    /// Whether all of `other` is in it.
+    fn covers(&self, other: &Self) -> bool {
+        self.uri == other.uri
+            && self.lines.start <= other.lines.start
+            && other.lines.end <= self.lines.end
+    }
+
     /// The beginning of it that takes at most `most_tokens`, in whole lines; `None` when nothing is left.
     #[must_use]
     pub fn shortened(&self, most_tokens: usize) -> Option<Self> {
@@ -93,11 +103,14 @@ impl Piece {
 }
 
 /// The pieces that have room in `budget_tokens`, the first ones first, the last of them perhaps cut; and
-/// what does not, in words.
+/// what does not, in words. What was [found](FOUND) in lines that are there already is not said again.
 pub fn fit(pieces: Vec<Piece>, budget_tokens: usize) -> (Vec<Piece>, Vec<String>) {
     let mut room = budget_tokens;
     let (mut fitting, mut notes) = (Vec::new(), Vec::new());
     for piece in pieces {
+        if piece.what == FOUND && fitting.iter().any(|other: &Piece| other.covers(&piece)) {
+            continue;
+        }
         let Some(shown) = piece.shortened(room) else {
             notes.push(format!(
                 "{} was left out: there is no room for it",

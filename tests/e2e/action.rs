@@ -383,6 +383,42 @@ async fn an_explanation_is_shown_as_the_client_can() {
 }
 
 #[tokio::test]
+async fn an_explanation_without_an_end_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    let mut server = server(home.path()).await;
+    server.open(CODE).await;
+    let listed = list(&mut server, URI, range((8, 0), (8, 5)), json!([])).await;
+    let command = titled(&listed, "Explain")["command"].clone();
+    for (said, shown) in [
+        ("It asks", "It asks\n\n*The model's answer ends here"),
+        (
+            "So:\n```rust\nlet x",
+            "let x\n```\n\n*The model's answer ends here",
+        ),
+    ] {
+        let id = json!(
+            server
+                .client
+                .start("workspace/executeCommand", command.clone())
+                .await
+                .unwrap()
+        );
+        let running = server.script.next().await;
+        running.say(said);
+        running.run_out();
+        server.client.response(&id).await.unwrap();
+        let markdown = server
+            .client
+            .notification("ghostline/showMarkdown")
+            .await
+            .unwrap();
+        let markdown = markdown["markdown"].as_str().unwrap();
+        assert!(markdown.contains(shown), "{markdown}");
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn a_client_without_resolve_runs_commands() {
     let home = tempfile::tempdir().unwrap();
     let mut server = TestServer::conversing(home.path(), json!({})).await;

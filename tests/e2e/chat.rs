@@ -472,6 +472,8 @@ async fn a_backend_that_fails_leaves_what_it_said() {
     running.run_out();
     let answer = server.client.response(&id).await.unwrap();
     assert_eq!(answer["result"]["state"], "cutOff");
+    let note = answer["result"]["notes"][0].as_str().unwrap();
+    assert!(note.contains("no more room"), "{note}");
     server.finish().await;
 }
 
