@@ -43,13 +43,7 @@ pub(super) fn changes(
     let diff = TextDiff::from_lines(shown, new.as_str());
     let (old_lines, new_lines) = (diff.old_slices(), diff.new_slices());
     let mut changes = Vec::new();
-    for op in diff.ops() {
-        let (tag, of, with) = op.as_tag_tuple();
-        let with = new_lines.get(with).unwrap_or_default();
-        let was = old_lines.get(of.clone()).unwrap_or_default().concat();
-        if tag == DiffTag::Equal || !keep(tag, with, &was) {
-            continue;
-        }
+    let mut change = |of: Range<usize>, with: &[&str]| {
         let mut with = with.concat();
         if with.contains(REDACTED) && !original.contains(REDACTED) {
             return Err(Refusal::Secret);
@@ -61,11 +55,63 @@ pub(super) fn changes(
             range_bytes: at(of.start)..at(of.end),
             text: with,
         });
+        Ok(())
+    };
+    for op in diff.ops() {
+        let (tag, of, with) = op.as_tag_tuple();
+        let with = new_lines.get(with).unwrap_or_default();
+        let was = old_lines.get(of.clone()).unwrap_or_default();
+        if tag == DiffTag::Equal {
+        } else if keep(tag, with, &was.concat()) {
+            change(of, with)?;
+        } else {
+            for (before, lines) in additions(was, with, &keep) {
+                change(of.start + before..of.start + before, lines)?;
+            }
+        }
     }
     if changes.is_empty() {
         return Err(Refusal::Nothing);
     }
     Ok(changes)
+}
+
+/// What may come of `new`, which may not replace `old` as a whole: lines that `keep` takes by themselves, each
+/// with the line of `old` that they go before. A model that was to add a comment may also touch the line
+/// beside it.
+fn additions<'n>(
+    old: &[&str],
+    new: &'n [&'n str],
+    keep: impl Fn(DiffTag, &[&str], &str) -> bool,
+) -> Vec<(usize, &'n [&'n str])> {
+    let says = |line: &&str| !line.trim().is_empty();
+    let added =
+        |lines: &[&str]| lines.first().is_some_and(says) && keep(DiffTag::Insert, lines, "");
+    // A comment that was there would stand beside the new one.
+    if old.iter().any(|line| added(&[line])) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let (mut at, mut code_lines) = (0, 0);
+    while let Some(rest) = new.get(at..).filter(|rest| !rest.is_empty()) {
+        let ends = (1..=rest.len()).rev();
+        let block = ends
+            .filter_map(|end| rest.get(..end))
+            .find(|lines| added(lines));
+        match block {
+            Some(lines) => found.push((code_lines, lines)),
+            None => code_lines += usize::from(rest.first().is_some_and(says)),
+        }
+        at += block.map_or(1, <[_]>::len);
+    }
+    let olds: Vec<usize> = (0..old.len()).filter(|&n| says(&old[n])).collect();
+    // Only as many lines tell which of them is which.
+    let place = |(code, lines): (usize, &'n [&'n str])| match code {
+        0 => Some((0, lines)),
+        _ if code_lines != olds.len() => None,
+        code => Some((olds.get(code).copied().unwrap_or(old.len()), lines)),
+    };
+    found.into_iter().filter_map(place).collect()
 }
 
 /// The document's text after `changes`.
@@ -143,6 +189,34 @@ mod tests {
         assert_eq!(applied(&document, &kept), text.replace("a = 1", "a = 2"));
         let moved = edit(&shown.replace("let key", "const KEY"));
         assert_eq!(moved, Err(Refusal::Secret));
+    }
+
+    #[test]
+    fn a_comment_comes_also_where_the_line_beside_it_was_touched() {
+        let old = "def a(b):\n    c = b\n    return c\n";
+        let documented =
+            "def a(b):\n    \"\"\"A.\n\n    b: B.\n    \"\"\"\n    c = b\n    return c\n";
+        let document = Document::new("file:///a.py", 1, "python", old);
+        let keep = crate::action::named("document").unwrap().keep;
+        for (code, expected) in [
+            (documented.to_owned(), documented),
+            (documented.replace("c = b", "c = b  # C."), documented),
+            (documented.replace("(b)", "(b: int)"), documented),
+            (documented.replace("return c", "return c + 1"), documented),
+            // As many lines as none of before: only what stands above all of them has a place.
+            (
+                "# A.\nasync def a(\n    b,\n    # B.\n):\n    return b\n".to_owned(),
+                "# A.\ndef a(b):\n    c = b\n    return c\n",
+            ),
+        ] {
+            let changes = changes(&document, &(0..3), old, &code, keep).unwrap();
+            assert_eq!(applied(&document, &changes), expected, "{code}");
+        }
+        let commented = old.replace("    c", "    # C.\n    c");
+        let document = Document::new("file:///a.py", 1, "python", &commented);
+        let code = commented.replace("    # C.\n    c = b", "    # Other.\n    c = b  # C.");
+        let touched = changes(&document, &(0..4), &commented, &code, keep);
+        assert_eq!(touched, Err(Refusal::Nothing));
     }
 
     #[test]

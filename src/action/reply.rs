@@ -64,6 +64,43 @@ fn resembles(text: &str, old: &str) -> bool {
     known > 0 && 2 * known >= lines.len()
 }
 
+/// Beginnings of lines that import.
+const IMPORTS: &[&str] = &[
+    "import ",
+    "from ",
+    "use ",
+    "pub use ",
+    "#include ",
+    "using ",
+    "require ",
+    "require_relative ",
+];
+
+/// `code` without the imports at its head that the document has already: models repeat what they were shown.
+/// `old` is what the code replaces; what stands there may stay.
+pub(super) fn without_known_imports(code: String, old: &str, document: &str) -> String {
+    let known = |line: &str| {
+        let imports = IMPORTS.iter().any(|start| line.starts_with(start));
+        let is = |other: &str| other.trim_end() == line.trim_end();
+        imports && !old.lines().any(is) && document.lines().any(is)
+    };
+    let mut rest = code.as_str();
+    let mut found = false;
+    while let Some((line, after)) = rest.split_once('\n') {
+        if known(line) {
+            found = true;
+        } else if !line.trim().is_empty() {
+            break;
+        }
+        rest = after;
+    }
+    if found && !rest.trim().is_empty() {
+        rest.to_owned()
+    } else {
+        code
+    }
+}
+
 /// Words of comments that models write instead of code they were to repeat.
 const STANDS_FOR_CODE: &[&str] = &[
     "existing code",
@@ -108,6 +145,27 @@ mod tests {
         ] {
             assert_eq!(code(reply, OLD).ok().as_deref(), Some(expected), "{reply}");
         }
+    }
+
+    #[test]
+    fn imports_that_are_there_do_not_come_again() {
+        let document = "import a\nfrom b import c\n\ndef f():\n    import d\n";
+        for (code, expected) in [
+            ("import a\n\ndef f():\n", "def f():\n"),
+            ("import a\nfrom b import c\ndef f():\n", "def f():\n"),
+            ("import a\nimport e\ndef f():\n", "import e\ndef f():\n"),
+            ("import e\ndef f():\n", "import e\ndef f():\n"),
+            ("\ndef f():\n", "\ndef f():\n"),
+            ("def f():\n    import a\n", "def f():\n    import a\n"),
+            ("import a\n", "import a\n"),
+        ] {
+            let old = "def f():\n    import d\n";
+            let got = without_known_imports(code.to_owned(), old, document);
+            assert_eq!(got, expected, "{code}");
+        }
+        let imports = "import a\nfrom b import c\n";
+        let got = without_known_imports(imports.to_owned(), imports, document);
+        assert_eq!(got, imports);
     }
 
     #[test]

@@ -113,7 +113,8 @@ impl Actions {
         let action = job.action;
         if action.id == "rewrite" && rewrite::instruction(&job.scene).is_none() {
             return Err(ActionError::NotHere(
-                "say how to rewrite it: give an `instruction`, or begin the selection with a comment",
+                "say how to rewrite it: give an `instruction` (`--instruction` in the terminal), or begin the \
+                 selection with a comment",
             ));
         }
         if (action.title)(&job.scene).is_none() {
@@ -192,8 +193,10 @@ impl Actions {
     ) -> Result<Made, ActionError> {
         let document = &scene.document;
         let (old, lines) = (look.code.text.clone(), look.code.lines.clone());
-        let edit = |code: &str| {
-            let mut code = indent::like(code, &old);
+        let whole = document.text.to_string();
+        let edit = |code: String| {
+            let code = reply::without_known_imports(code, &old, &whole);
+            let mut code = indent::like(&code, &old);
             if action.id == "document" && &*document.language_id == "python" {
                 code = docstring::below_heads(&code, &old);
             }
@@ -238,7 +241,11 @@ impl Actions {
             }
         };
         let task = format!("{}\nThey go into {where_to}.", (action.task)(scene));
-        let edit = |code: &str| Ok(vec![tests_place::insertion(&document, &place, code)]);
+        let whole = document.text.to_string();
+        let edit = |code: String| {
+            let code = reply::without_known_imports(code, "", &whole);
+            Ok(vec![tests_place::insertion(&document, &place, &code)])
+        };
         let parses = |changes: &[Change]| edit::broken(&document, changes);
         let asked = Asked::new(&task, look, route)?;
         // Nothing of a reply without a fence is known here.
@@ -259,7 +266,7 @@ impl Actions {
         &self,
         asked: Asked,
         old: &str,
-        edit: impl Fn(&str) -> Result<Vec<Change>, Refusal>,
+        edit: impl Fn(String) -> Result<Vec<Change>, Refusal>,
         broken: impl Fn(&[Change]) -> Vec<crate::grammar::Fault>,
         route: &Route,
         on: &mut (dyn FnMut(Event<'_>) + Send),
@@ -277,7 +284,7 @@ impl Actions {
             if stop != StopReason::Stop {
                 return Err(Refusal::CutOff.into());
             }
-            let changes = edit(&reply::code(&text, old)?)?;
+            let changes = edit(reply::code(&text, old)?)?;
             let faults = broken(&changes);
             let Some(first) = faults.first() else {
                 return Ok((changes, asked.pieces, usage));

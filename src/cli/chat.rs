@@ -9,6 +9,7 @@ use super::here::{Here, bytes_of, cite, place};
 use super::markdown::Renderer;
 use super::{Exit, Usage, output};
 use crate::chat::attach::{Attached, piece_of};
+use crate::chat::picture::PictureError;
 use crate::chat::{Ask, ChatError, Chats, Event};
 use crate::config::Role;
 use crate::server::Host as _;
@@ -135,7 +136,9 @@ fn attached(here: &Here, args: &Args) -> anyhow::Result<Ask> {
     for path in &args.image {
         match here.attach(path)? {
             Attached::Picture(image) => ask.images.push(image),
-            Attached::Text(_) => bail!(Usage(format!("{} is no picture", path.display()))),
+            Attached::Text(_) => bail!(Usage(
+                PictureError::Unknown(path.display().to_string()).to_string()
+            )),
         }
     }
     Ok(ask)

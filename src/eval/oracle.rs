@@ -9,6 +9,8 @@
 //! token that the KV cache does not hold. A prompt that is given up leaves in the cache what was computed
 //! by then.
 //!
+//! An oracle that [shares](Oracle::sharing) also talks, and computes one thing at a time (`device`).
+//!
 //! Invariants: a place, a future and a seed give one text, whoever asks and however often; a prompt
 //! token counts as computed once the request is polled, whether or not anybody waits for the end.
 

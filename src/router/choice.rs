@@ -173,10 +173,22 @@ pub(super) fn unavailable(
         return format!("no model for {role}: {failure}");
     }
     let is_embedded = |c: &Candidate| c.backend.as_deref() == Some("embedded");
+    // What an Ollama may fetch. A name with a quantization in it is not in its library for every model.
+    let fetched = || {
+        let may = |c: &&Candidate| c.backend.as_deref().is_none_or(|name| name == "ollama");
+        let plain = |c: &&Candidate| !c.model.contains("-q");
+        let mut all = candidates.iter().filter(may);
+        all.clone().find(plain).or_else(|| all.next())
+    };
     let next = if candidates.iter().any(is_embedded) {
-        "run `ghostline models pull qwen2.5-coder-1.5b`"
+        "run `ghostline models pull qwen2.5-coder-1.5b`".to_owned()
+    } else if let Some(candidate) = fetched() {
+        format!(
+            "fetch one with `ghostline models pull {}`, or name another under [roles.{role}]",
+            candidate.model
+        )
     } else {
-        "see `ghostline config`"
+        "see `ghostline config`".to_owned()
     };
     format!("no model for {role}: no backend has one of its candidates; {next}")
 }

@@ -222,7 +222,10 @@ async fn why_nothing_serves_a_role_is_its_own_reason() {
     for (role, says) in [
         (Role::Completion, "cannot load first: no"),
         (Role::Chat, "cannot load first: no"),
-        (Role::Vision, "no backend has one of its candidates"),
+        (
+            Role::Vision,
+            "no backend has one of its candidates; fetch one with `ghostline models pull eye`",
+        ),
     ] {
         let RoleState::Unavailable(message) = router.route(role) else {
             panic!("{role} is served");

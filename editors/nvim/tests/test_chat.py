@@ -58,6 +58,20 @@ def test_an_answer_is_written_anew(vim, ollama):
     assert [m["role"] for m in messages if m["role"] != "system"] == ["user"]
 
 
+def test_search_and_clear_ask_no_model(vim, ollama):
+    (vim.folder / ".ghostline.toml").write_text("[index]\nenabled = true\n")
+    vim.open("a.py", "def zebra():\n    return 1\n")
+    vim.ready()
+    vim.nvim.command("Ghostline chat /search zebra")
+    wait_for_chat(vim, "- `a.py`, lines 1 to 2: `def zebra():`")
+    vim.wait_for("its end", "not require('ghostline.chat').answering()")
+    text = vim.lua(f"return {CHAT}")
+    assert "From:" in text and "*note: found by words alone" in text and "nil" not in text, text
+    vim.type("i/clear<C-s>")
+    vim.wait_for("an empty chat", f"vim.trim({CHAT}) == ''")
+    assert not [event for event in ollama.events if event.kind == "chat"]
+
+
 def test_marked_lines_go_along(vim, ollama):
     vim.open("a.py", "first = 1\nsecond = 2\nthird = 3\n")
     vim.ready()

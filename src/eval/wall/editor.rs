@@ -3,7 +3,7 @@
 //! Reading and writing are tasks of their own, so that nothing a policy does waits for a pipe.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
@@ -37,6 +37,8 @@ struct Shared {
     asked: Mutex<Option<Document>>,
     grown: UnboundedSender<Grown>,
     books: Arc<WallBooks>,
+    /// Of the document as it is.
+    version: AtomicI32,
     /// Who counts what a chat says.
     told: Mutex<Option<Told>>,
 }
@@ -63,6 +65,7 @@ impl Editor {
             asked: Mutex::default(),
             grown,
             books,
+            version: AtomicI32::new(document.version),
             told: Mutex::default(),
         });
         tokio::spawn(write(writer, messages));
@@ -112,6 +115,7 @@ impl Policy for Editor {
             document.apply(edit);
         }
         document.version = after.version;
+        self.shared.version.store(after.version, Ordering::Relaxed);
         let params = json!({
             "textDocument": { "uri": &*document.uri, "version": document.version },
             "contentChanges": changes,
@@ -145,6 +149,10 @@ impl Policy for Editor {
         async move {
             let answer = answer.await.ok()?;
             cancel.is_answered();
+            // The answer and the next key passed each other in the pipes: an editor drops it.
+            if cancel.shared.version.load(Ordering::Relaxed) != document.version {
+                return None;
+            }
             ghost(&document, answer.pointer("/result/0")?)
         }
         .boxed()

@@ -181,6 +181,9 @@ local function on_part(value)
       chat.thinking = false
       append({ '', '' })
     end
+    if chat.running then
+      chat.running.told = true
+    end
     append_text(value.delta)
   end
 end
@@ -200,17 +203,27 @@ function M.ended(token, err, result)
   if not chat or not chat.running or chat.running.token ~= token then
     return
   end
+  local told = chat.running.told
   chat.running = nil
   chat.thinking = false
   if err then
     -- -32800: the person stopped it.
     append({ '', err.code == -32800 and '*stopped*' or ('**%s**'):format(err.message) })
+  elseif result.message == '' and type(result.model) ~= 'string' then
+    -- `/clear`.
+    M.clear()
   else
     chat.conversation, chat.turn = result.conversation, result.turn
+    if not told then
+      -- No model was asked, so nothing came before.
+      append_text(result.message)
+    end
     append(reference_lines(result.references))
-    local usage = result.usage or {}
-    if type(usage.totalMs) == 'number' then
-      append({ '', ('*%s, %.1f s*'):format(result.model, usage.totalMs / 1000) })
+    for _, note in ipairs(result.notes or {}) do
+      append({ '', ('*note: %s*'):format(note) })
+    end
+    if type(result.model) == 'string' then
+      append({ '', ('*%s, %.1f s*'):format(result.model, result.usage.totalMs / 1000) })
     end
   end
   append({ '' })
