@@ -28,7 +28,7 @@ pub(super) const ACTION: Action = Action {
 fn task(scene: &Scene) -> String {
     let words = scene.instruction.as_deref().unwrap_or_default();
     format!(
-        "Complete this code: write what its `todo` or placeholder stands for, and take the placeholder \
-         away. Everything else stays as it is. {words}"
+        "Complete this code: write what its `todo` or placeholder stands for, and take that comment or \
+         placeholder away. Everything else stays as it is. {words}"
     )
 }

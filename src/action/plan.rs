@@ -30,7 +30,7 @@ fn title(scene: &Scene) -> Option<String> {
 fn task(scene: &Scene) -> String {
     let todo = scene.first_lines().find(|line| comment::holds_todo(line));
     let words = match (&scene.instruction, todo) {
-        (Some(words), _) => words.clone(),
+        (Some(words), _) => format!("The change: {words}"),
         (None, Some(todo)) => format!("The change is what this line asks for: `{}`", todo.trim()),
         (None, None) => "The change is what this code seems to need most.".to_owned(),
     };

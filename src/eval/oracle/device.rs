@@ -103,7 +103,7 @@ impl Device {
     ) -> ChunkStream {
         let (device, urgency) = (Arc::clone(self), Arc::clone(urgency));
         let priority = request.priority;
-        let queued = async move { receiving(device.push(oracle, request, urgency)) };
+        let queued = async move { receiving(device.push(oracle, &request, urgency)) };
         in_turn(
             Arc::clone(&self.seat),
             priority,
@@ -114,12 +114,12 @@ impl Device {
     fn push(
         self: &Arc<Self>,
         oracle: Oracle,
-        request: Request,
+        request: &Request,
         urgency: Arc<Urgency>,
     ) -> UnboundedReceiver<Result<Chunk, BackendError>> {
         let (chunks, receiver) = unbounded_channel();
         let writes = match &request.prompt {
-            Prompt::Fim(_) => Writes::Completion(oracle.begin(&request)),
+            Prompt::Fim(_) => Writes::Completion(oracle.begin(request)),
             Prompt::Chat(conversation) => {
                 Writes::Answer(Talk::new(&oracle, conversation, request.max_tokens))
             }
