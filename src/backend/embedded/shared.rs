@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -27,29 +27,39 @@ const QUEUE_CAPACITY: usize = 32;
 /// Where a job's chunks come out.
 pub(super) type ChunkReceiving = mpsc::UnboundedReceiver<Result<Chunk, BackendError>>;
 
-/// How long the engine's thread has worked.
+/// How long the engine's thread has worked, and since when it does. A std mutex, held to read or write both.
 #[derive(Debug, Default)]
-pub(super) struct Busy(AtomicU64);
+pub(super) struct Busy(Mutex<(Duration, Option<Instant>)>);
 
-/// A stretch of work; it counts when it is dropped.
-pub(super) struct Working<'a>(&'a Busy, Instant);
+/// A stretch of work; it ends when it is dropped.
+pub(super) struct Working<'a>(&'a Busy);
 
 impl Busy {
-    /// Work begins.
-    pub(super) fn working(&self) -> Working<'_> {
-        Working(self, Instant::now())
+    fn lock(&self) -> MutexGuard<'_, (Duration, Option<Instant>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All of it, to the end of the last stretch.
+    /// Work begins.
+    pub(super) fn working(&self) -> Working<'_> {
+        self.lock().1 = Some(Instant::now());
+        Working(self)
+    }
+
+    /// All of it up to now: an answer of a chat is one stretch of minutes.
     pub(super) fn total(&self) -> Duration {
-        Duration::from_micros(self.0.load(Ordering::Relaxed))
+        let (done, since) = *self.lock();
+        done + since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 }
 
 impl Drop for Working<'_> {
     fn drop(&mut self) {
-        let micros = u64::try_from(self.1.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.0.0.fetch_add(micros, Ordering::Relaxed);
+        let mut busy = self.0.lock();
+        let elapsed = busy
+            .1
+            .take()
+            .map_or(Duration::ZERO, |since| since.elapsed());
+        busy.0 += elapsed;
     }
 }
 
@@ -241,5 +251,23 @@ impl Shared {
         })?;
         self.interrupt.arrived(priority);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_counts_while_it_goes_on() {
+        let busy = Busy::default();
+        assert_eq!(busy.total(), Duration::ZERO);
+        let working = busy.working();
+        let before = busy.total();
+        while busy.total() == before {}
+        drop(working);
+        let done = busy.total();
+        assert!(done > before);
+        assert_eq!(busy.total(), done);
     }
 }
