@@ -1,6 +1,11 @@
-//! Tells Zed how to start `ghostline`: Zed runs no language server that an extension does not name.
+//! Tells Zed how to start `ghostline`, and with which settings: Zed runs no language server that an
+//! extension does not name. Zed calls the functions below; they read Zed's own settings and keep nothing.
 
-use zed_extension_api::{self as zed, LanguageServerId, Result};
+use zed_extension_api::settings::{CommandSettings, LspSettings};
+use zed_extension_api::{self as zed, serde_json, LanguageServerId, Result};
+
+/// The key of the server's settings in what a client sends.
+const KEY: &str = "ghostline";
 
 struct Ghostline;
 
@@ -11,18 +16,61 @@ impl zed::Extension for Ghostline {
 
     fn language_server_command(
         &mut self,
-        _server: &LanguageServerId,
+        server: &LanguageServerId,
         worktree: &zed::Worktree,
     ) -> Result<zed::Command> {
-        let command = worktree
-            .which("ghostline")
-            .ok_or("ghostline is not on PATH; run `make install` in its folder")?;
+        let CommandSettings {
+            path,
+            arguments,
+            env,
+        } = LspSettings::for_worktree(server.as_ref(), worktree)?
+            .binary
+            .unwrap_or(CommandSettings {
+                path: None,
+                arguments: None,
+                env: None,
+            });
+        let command = path.or_else(|| worktree.which("ghostline")).ok_or(
+            "ghostline is not on PATH; run `make install` in its checkout, or name the program in Zed's \
+             settings: lsp.ghostline.binary.path",
+        )?;
+        let mut variables = worktree.shell_env();
+        variables.extend(env.into_iter().flatten());
         Ok(zed::Command {
             command,
-            args: vec!["serve".to_owned()],
-            env: worktree.shell_env(),
+            args: arguments.unwrap_or_else(|| vec!["serve".to_owned()]),
+            env: variables,
         })
     }
+
+    /// Zed lays `lsp.ghostline.initialization_options` over this by itself.
+    fn language_server_initialization_options(
+        &mut self,
+        server: &LanguageServerId,
+        worktree: &zed::Worktree,
+    ) -> Result<Option<serde_json::Value>> {
+        settings(server, worktree)
+    }
+
+    fn language_server_workspace_configuration(
+        &mut self,
+        server: &LanguageServerId,
+        worktree: &zed::Worktree,
+    ) -> Result<Option<serde_json::Value>> {
+        settings(server, worktree)
+    }
+}
+
+/// `lsp.ghostline.settings` of Zed, whose keys are those of the server's own file, as the server takes them.
+fn settings(
+    server: &LanguageServerId,
+    worktree: &zed::Worktree,
+) -> Result<Option<serde_json::Value>> {
+    let found = LspSettings::for_worktree(server.as_ref(), worktree)?.settings;
+    Ok(found.map(|own| match own.get(KEY) {
+        Some(_) => own,
+        None => serde_json::json!({ KEY: own }),
+    }))
 }
 
 zed::register_extension!(Ghostline);
