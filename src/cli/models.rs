@@ -36,7 +36,7 @@ enum Command {
     List {
         /// One JSON object: `{directory, models: [{name, aliases, backend, installed, path,
         /// size_bytes, partial_bytes, memory_bytes, licence, sha256}], backends: [{name, answers,
-        /// version, message}], roles: [{role, candidates: [{candidate, installed, chosen, why,
+        /// version, message, models}], roles: [{role, candidates: [{candidate, installed, chosen, why,
         /// backend, model, size_bytes, quantization, digest, loaded, loaded_bytes, gpu_bytes,
         /// context_tokens}]}]}`
         #[arg(long)]

@@ -33,6 +33,10 @@ pub(super) const MODEL_VARIABLES: [(Role, &str); 5] = [
 /// Names the user file instead of the usual place.
 const USER_FILE_VARIABLE: &str = "GHOSTLINE_CONFIG";
 
+/// The settings that an editor sends its server, as JSON, for a subcommand that it runs: what the doctor
+/// finds is about what the server does. Without effect on a server, whose editor speaks for itself.
+const EDITOR_VARIABLE: &str = "GHOSTLINE_EDITOR_SETTINGS";
+
 /// Names the folder of all user settings.
 const XDG_VARIABLE: &str = "XDG_CONFIG_HOME";
 
@@ -76,7 +80,12 @@ impl Environment {
     pub fn of_process() -> Self {
         let models = MODEL_VARIABLES.iter().map(|(_, name)| *name);
         let variables = models
-            .chain([OLLAMA_HOST, USER_FILE_VARIABLE, XDG_VARIABLE])
+            .chain([
+                OLLAMA_HOST,
+                USER_FILE_VARIABLE,
+                XDG_VARIABLE,
+                EDITOR_VARIABLE,
+            ])
             .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
             .collect();
         Self {
@@ -131,7 +140,8 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Reads the user file and the files of the workspace at `root`.
+    /// Reads the user file and the files of the workspace at `root`. Without an `editor` the settings
+    /// that one handed to this process count.
     pub fn read(root: Option<&Path>, environment: &Environment, editor: Option<Value>) -> Self {
         let mut problems = Vec::new();
         let user = match environment.user_file() {
@@ -177,6 +187,7 @@ impl Sources {
                 root,
             }
         });
+        let editor = editor.or_else(|| handed_on(environment, &mut problems));
         Self {
             user,
             workspace,
@@ -185,6 +196,21 @@ impl Sources {
             problems,
         }
     }
+}
+
+/// What an editor handed to this process.
+fn handed_on(environment: &Environment, problems: &mut Vec<Problem>) -> Option<Value> {
+    let text = environment.variables.get(EDITOR_VARIABLE)?;
+    serde_json::from_str(text)
+        .map_err(|error| {
+            problems.push(Problem {
+                origin: Origin::Environment {
+                    name: EDITOR_VARIABLE.to_owned(),
+                },
+                message: format!("is not JSON: {error}"),
+            });
+        })
+        .ok()
 }
 
 /// The files that the settings of the workspace at `root` are read from, there or not.

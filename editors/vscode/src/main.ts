@@ -5,14 +5,16 @@ import { Proposals } from "./chat/proposals.ts";
 import { ChatView, VIEW } from "./chat/view.ts";
 import type { Target } from "./client.ts";
 import { tellCopies } from "./copies.ts";
-import { Pages } from "./documents.ts";
 import { Ghosts } from "./ghost.ts";
 import { showMenu } from "./menu.ts";
-import { chooseModel, fetchModel } from "./models.ts";
+import { chooseModel } from "./models/choose.ts";
+import { fetchModel } from "./models/fetch.ts";
+import { doctorPage, type Findings } from "./pages/doctor.ts";
+import { metricsPage } from "./pages/metrics.ts";
+import { Pages } from "./pages/pages.ts";
 import { Pause } from "./pause.ts";
-import { runJson } from "./program.ts";
+import { type Program, runJson } from "./program.ts";
 import { completionUpdated, didChangeConfiguration, metricsRequest, showMarkdown } from "./protocol.ts";
-import { doctorPage, type Findings, metricsPage } from "./reports.ts";
 import { trySample } from "./sample.ts";
 import { locateOrInstall } from "./server/install.ts";
 import { reason } from "./reason.ts";
@@ -34,7 +36,7 @@ export function start(context: vscode.ExtensionContext): void {
     return serverSettings(settingKeys(context), (key) => all.inspect(key), circumstances);
   };
   const proposals = new Proposals();
-  const chat: ChatView = new ChatView(context.extensionUri, () => server.client, context.workspaceState, proposals);
+  const chat: ChatView = new ChatView(context, () => server.client, proposals);
   const server = new Supervisor(context, log, { settings, explain: (target) => void chat.explainTarget(target) });
   supervisor = server;
   let ghosts: Ghosts | undefined;
@@ -68,6 +70,7 @@ export function start(context: vscode.ExtensionContext): void {
     setProgress(phase);
   });
 
+  const asked = (act: Act) => withServer(server, settings, act);
   const commands: Record<string, (...args: never[]) => unknown> = {
     "chat.open": () => chat.open(),
     "chat.new": () => chat.startAnew(),
@@ -78,7 +81,7 @@ export function start(context: vscode.ExtensionContext): void {
     "chat.rejectProposal": () => proposals.reject(),
     explainSelection: () => chat.explain(),
     rewrite: (target: Target) => rewrite(target),
-    menu: () => showMenu(server.phase, pause.now),
+    menu: () => showMenu(server.phase, pause),
     acceptWord: () => vscode.commands.executeCommand("editor.action.inlineSuggest.acceptNextWord"),
     acceptLine: () => vscode.commands.executeCommand("editor.action.inlineSuggest.acceptNextLine"),
     dismiss: () => {
@@ -92,10 +95,10 @@ export function start(context: vscode.ExtensionContext): void {
       const language = vscode.window.activeTextEditor?.document.languageId;
       return language && pause.toggleLanguage(language);
     },
-    chooseModel: () => withServer(server, chooseModel),
-    fetchModel: () => withServer(server, (client) => fetchModel(client)),
-    doctor: () => withServer(server, (_, program) => doctor(program, pages)),
-    showMetrics: () => withServer(server, async (client) => pages.show("metrics", metricsPage(await client.sendRequest(metricsRequest, {})))),
+    chooseModel: () => asked(chooseModel),
+    fetchModel: () => asked(fetchModel),
+    doctor: () => asked((_, program) => doctor(program, pages)),
+    showMetrics: () => asked(async (client) => pages.show("metrics", metricsPage(await client.sendRequest(metricsRequest, {})))),
     showLog: () => log.show(),
     restart: () => server.restart(),
     locateServer: () => locateOrInstall(server.phase.kind === "missing" ? server.phase.why : "The program was found"),
@@ -146,8 +149,10 @@ async function offerOnce(server: Supervisor, context: vscode.ExtensionContext): 
   if (answer === get) await locateOrInstall(server.phase.why);
 }
 
+type Act = (client: LanguageClient, program: Program) => Promise<unknown>;
+
 /** Runs what a person asked for, and says why not when it fails. */
-async function withServer(server: Supervisor, act: (client: LanguageClient, program: string) => Promise<unknown>): Promise<void> {
+async function withServer(server: Supervisor, settings: () => Program["settings"], act: Act): Promise<void> {
   const { client, program } = server;
   if (!client?.isRunning() || !program) {
     const { phase } = server;
@@ -156,7 +161,7 @@ async function withServer(server: Supervisor, act: (client: LanguageClient, prog
     return;
   }
   try {
-    await act(client, program);
+    await act(client, { path: program, settings: settings() });
   } catch (error) {
     void vscode.window.showErrorMessage(`ghostline: ${reason(error)}`);
   }
@@ -169,7 +174,7 @@ async function rewrite(target: Target): Promise<void> {
   if (instruction) await vscode.commands.executeCommand("ghostline.action", { ...target, action: "rewrite", instruction });
 }
 
-async function doctor(program: string, pages: Pages): Promise<void> {
+async function doctor(program: Program, pages: Pages): Promise<void> {
   const options = { location: vscode.ProgressLocation.Notification, title: "ghostline: checking the set-up", cancellable: true };
   const findings = await vscode.window.withProgress(options, (_, token) => runJson<Findings>(program, ["doctor", "--json"], token));
   await pages.show("doctor", doctorPage(findings));

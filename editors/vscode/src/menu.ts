@@ -1,19 +1,20 @@
 /** The menu behind the status bar item. */
 import * as vscode from "vscode";
-import { view } from "./status/view.ts";
+import type { Pause } from "./pause.ts";
 import type { Phase } from "./server/supervisor.ts";
+import { clipped, view } from "./status/view.ts";
 
 interface Entry extends vscode.QuickPickItem {
   command?: string;
 }
 
-export async function showMenu(phase: Phase, paused: "here" | "everywhere" | undefined): Promise<void> {
-  const { title } = view({ phase, paused, latencyMs: undefined });
-  const picked = await vscode.window.showQuickPick(entries(phase, paused), { title: "ghostline", placeHolder: title });
+export async function showMenu(phase: Phase, pause: Pause): Promise<void> {
+  const { title } = view({ phase, paused: pause.now, latencyMs: undefined });
+  const picked = await vscode.window.showQuickPick(entries(phase, pause), { title: "ghostline", placeHolder: clipped(title) });
   if (picked?.command) await vscode.commands.executeCommand(`ghostline.${picked.command}`);
 }
 
-function entries(phase: Phase, paused: "here" | "everywhere" | undefined): Entry[] {
+function entries(phase: Phase, pause: Pause): Entry[] {
   const entry = (label: string, command: string): Entry => ({ label, command });
   const line = (label: string): Entry => ({ label, kind: vscode.QuickPickItemKind.Separator });
   const language = vscode.window.activeTextEditor?.document.languageId;
@@ -23,10 +24,10 @@ function entries(phase: Phase, paused: "here" | "everywhere" | undefined): Entry
   }
   return [
     line("Completions"),
-    ...(paused
+    ...(pause.now
       ? [entry("$(play) Resume", "resume")]
       : [entry("$(debug-pause) Pause in this workspace", "pauseHere"), entry("$(debug-pause) Pause everywhere", "pauseEverywhere")]),
-    ...(language ? [entry(`$(symbol-keyword) Switch on or off for ${language}`, "pauseLanguage")] : []),
+    ...(language ? [entry(`$(symbol-keyword) Switch ${pause.isOff(language) ? "on" : "off"} for ${language}`, "pauseLanguage")] : []),
     line("Models"),
     entry("$(list-selection) Choose models…", "chooseModel"),
     entry("$(cloud-download) Fetch a model…", "fetchModel"),

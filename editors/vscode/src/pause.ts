@@ -38,12 +38,21 @@ export class Pause {
     this.changes.fire();
   }
 
+  /** Whether completions are switched off for a language. */
+  isOff(language: string): boolean {
+    return this.languagesOff.includes(language);
+  }
+
   /** Switches completions off, or on again, for a language. */
   async toggleLanguage(language: string): Promise<void> {
     const settings = vscode.workspace.getConfiguration("ghostline");
-    const off = settings.inspect<string[]>("inline.disabled_languages")?.globalValue ?? [];
+    const off = this.languagesOff;
     const next = off.includes(language) ? off.filter((name) => name !== language) : [...off, language];
     await settings.update("inline.disabled_languages", next.length ? next : undefined, vscode.ConfigurationTarget.Global);
+  }
+
+  private get languagesOff(): string[] {
+    return vscode.workspace.getConfiguration("ghostline").inspect<string[]>("inline.disabled_languages")?.globalValue ?? [];
   }
 
   private async enable(value: boolean | undefined): Promise<void> {

@@ -100,6 +100,13 @@ export interface KeptTurn {
   images?: number;
 }
 
+/** How far a piece of work is. */
+export interface WorkDone {
+  kind: "begin" | "report" | "end";
+  message?: string;
+  percentage?: number;
+}
+
 export const statusRequest = request<object, Status>("ghostline/status");
 export const metricsRequest = request<object, Record<string, unknown>>("ghostline/metrics");
 export const chatRequest = request<ChatParams, ChatAnswer>("ghostline/chat");
@@ -107,6 +114,8 @@ export const conversationsRequest = request<object, ListedConversation[]>("ghost
 export const conversationRequest = request<{ conversation: string }, { turns: KeptTurn[] }>("ghostline/conversation");
 export const deleteConversationRequest = request<{ conversation: string }, unknown>("ghostline/deleteConversation");
 export const chatProgress = {} as ProgressType<ChatPart>;
+export const workDone = {} as ProgressType<WorkDone>;
+export const cancelProgress = notification<{ token: string }>("window/workDoneProgress/cancel");
 export const statusChanged = notification<Status>("ghostline/statusChanged");
 export const completionUpdated = notification<CompletionUpdated>("ghostline/completionUpdated");
 export const showMarkdown = notification<ShowMarkdown>("ghostline/showMarkdown");

@@ -1,13 +1,9 @@
 /** The page of the chat view: draws what the extension tells, and tells what the person does. */
 import type { FromPage, Role, ShownTurn, ToPage } from "../src/chat/messages.ts";
+import { OwnCopy } from "./draft.ts";
 import { TurnElement } from "./turns.ts";
 
-/** What outlives the page: VS Code throws it away while another view is shown. */
-interface Kept {
-  draft: string;
-}
-
-declare function acquireVsCodeApi(): { postMessage(message: FromPage): void; getState(): Kept | undefined; setState(kept: Kept): void };
+declare function acquireVsCodeApi(): { postMessage(message: FromPage): void };
 
 const vscode = acquireVsCodeApi();
 const tell = (message: FromPage) => vscode.postMessage(message);
@@ -27,14 +23,21 @@ const role = byId<HTMLSelectElement>("role");
 const stop = byId<HTMLButtonElement>("stop");
 const send = byId<HTMLButtonElement>("send");
 
+const copy = new OwnCopy(document.body.dataset["place"] ?? "");
 let turns: ShownTurn[] = [];
 let elements: TurnElement[] = [];
 /** The question that is being changed. */
 let editing: number | undefined;
 
+function keepDraft(): void {
+  const typed = { text: message.value, atMs: Date.now() };
+  copy.keep(typed);
+  tell({ type: "draft", typed });
+}
+
 function write(words: string): void {
   message.value = words;
-  vscode.setState({ draft: words });
+  keepDraft();
 }
 
 function edit(index: number | undefined): void {
@@ -114,6 +117,10 @@ function hear(data: ToPage): void {
     case "attachments":
       showAttachments(data.attachments);
       break;
+    case "draft":
+      // What is typed here already is newer.
+      if (message.value === "") message.value = copy.newer(data.typed).text;
+      break;
     case "turn":
       showTurn(data.index, data.turn);
       showRunning(data.running);
@@ -152,7 +159,7 @@ message.addEventListener("keydown", (event) => {
   }
 });
 
-message.addEventListener("input", () => vscode.setState({ draft: message.value }));
+message.addEventListener("input", keepDraft);
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
@@ -195,7 +202,6 @@ message.addEventListener("paste", (event) => {
   }
 });
 
-message.value = vscode.getState()?.draft ?? "";
 // Until here nobody would hear what is typed.
 message.disabled = false;
 tell({ type: "ready" });

@@ -47,6 +47,8 @@ struct BackendRow {
     version: Option<String>,
     /// Why it does not answer.
     message: Option<String>,
+    /// All models it has, whether or not a role names them.
+    models: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -158,6 +160,12 @@ fn backends(survey: &Survey, ollamas: &[OllamaHere], settings: &Settings) -> Vec
             answers: asked.installed.is_ok(),
             version,
             message,
+            models: asked
+                .installed
+                .iter()
+                .flatten()
+                .map(|model| model.name.clone())
+                .collect(),
         }
     });
     let known: Vec<BackendRow> = asked.collect();
@@ -170,6 +178,7 @@ fn backends(survey: &Survey, ollamas: &[OllamaHere], settings: &Settings) -> Vec
             answers: false,
             version: None,
             message: Some("could not be set up; `ghostline config` says why".to_owned()),
+            models: Vec::new(),
         })
         .collect();
     known.into_iter().chain(missing).collect()

@@ -84,6 +84,32 @@ fn the_user_file_is_where_the_environment_says() {
     }
 }
 
+/// What an editor hands to a subcommand counts as what it tells its server, and never for a server.
+#[test]
+fn an_editor_hands_its_settings_on() {
+    let tokens = |text: &str, editor: Option<serde_json::Value>| {
+        let variables = [("GHOSTLINE_EDITOR_SETTINGS".to_owned(), text.to_owned())];
+        let environment = Environment {
+            variables: variables.into(),
+            home: None,
+        };
+        let resolved = resolve(&Sources::read(None, &environment, editor));
+        let problems: Vec<String> = resolved.problems.iter().map(ToString::to_string).collect();
+        (resolved.settings.inline.max_tokens, problems)
+    };
+    let handed = r#"{"inline": {"max_tokens": 7}}"#;
+    assert_eq!(tokens(handed, None), (7, vec![]));
+    let sent = json!({"inline": {"max_tokens": 9}});
+    assert_eq!(tokens(handed, Some(sent)), (9, vec![]));
+    let (default, problems) = tokens("{", None);
+    assert_eq!(default, 64);
+    let expected = "environment GHOSTLINE_EDITOR_SETTINGS: is not JSON";
+    assert!(
+        problems.len() == 1 && problems[0].starts_with(expected),
+        "{problems:?}"
+    );
+}
+
 #[test]
 fn nothing_at_all_is_fine() {
     let dir = TempDir::new().unwrap();

@@ -20,11 +20,19 @@ export interface ShownTurn {
   repeatable: boolean;
 }
 
+/** What is being typed, and when that was, in milliseconds of the clock. */
+export interface Typed {
+  text: string;
+  atMs: number;
+}
+
 export type Role = "auto" | "chat" | "reasoning" | "vision";
 
 export type ToPage =
   | { type: "show"; turns: ShownTurn[]; attachments: string[]; running: boolean; server: string }
   | { type: "attachments"; attachments: string[] }
+  /** What was being typed when the page was last there. */
+  | { type: "draft"; typed: Typed }
   | { type: "turn"; index: number; turn: ShownTurn; running: boolean }
   | { type: "delta"; index: number; text: string }
   | { type: "thinking"; index: number; text: string }
@@ -32,6 +40,7 @@ export type ToPage =
 
 export type FromPage =
   | { type: "ready" }
+  | { type: "draft"; typed: Typed }
   /** `index` is the turn that is asked anew with other words. */
   | { type: "ask"; message: string; role: Role; index?: number }
   | { type: "stop" }

@@ -7,6 +7,7 @@ import { reason } from "../reason.ts";
 import { type Attachment, choose, file, picture, piece, selection } from "./attachments.ts";
 import type { Target } from "../client.ts";
 import { Conversation } from "./conversation.ts";
+import { Draft } from "./draft.ts";
 import type { FromPage, ToPage } from "./messages.ts";
 import { only, place } from "./place.ts";
 import type { Proposals } from "./proposals.ts";
@@ -17,24 +18,25 @@ export class ChatView implements vscode.WebviewViewProvider {
   private view: vscode.WebviewView | undefined;
   private attachments: Attachment[] = [];
   private readonly conversation: Conversation;
+  private readonly draft: Draft;
   /** Runs once the page listens. */
   private atReady: (() => unknown)[] = [];
   private ready = false;
 
   constructor(
-    private readonly extension: vscode.Uri,
+    private readonly context: vscode.ExtensionContext,
     private readonly client: () => LanguageClient | undefined,
-    state: vscode.Memento,
     private readonly proposals: Proposals,
   ) {
-    this.conversation = new Conversation(client, state, (message) => this.post(message));
+    this.conversation = new Conversation(client, context.workspaceState, (message) => this.post(message));
+    this.draft = new Draft(vscode.Uri.joinPath(context.storageUri ?? context.globalStorageUri, "draft.json").fsPath);
   }
 
   resolveWebviewView(view: vscode.WebviewView): void {
     this.view = view;
     this.ready = false;
     const { webview } = view;
-    const roots = ["dist", "media"].map((folder) => vscode.Uri.joinPath(this.extension, folder));
+    const roots = ["dist", "media"].map((folder) => vscode.Uri.joinPath(this.context.extensionUri, folder));
     webview.options = { enableScripts: true, enableCommandUris: false, localResourceRoots: roots };
     webview.onDidReceiveMessage((message: FromPage) => {
       this.on(message).catch(said);
@@ -43,7 +45,7 @@ export class ChatView implements vscode.WebviewViewProvider {
       this.view = undefined;
       this.ready = false;
     });
-    webview.html = page(webview, this.extension);
+    webview.html = page(webview, this.context.extensionUri, this.draft.place);
   }
 
   /** Opens the view; `then` runs when its page listens. */
@@ -127,10 +129,13 @@ export class ChatView implements vscode.WebviewViewProvider {
   private async on(message: FromPage): Promise<void> {
     switch (message.type) {
       case "ready":
+        this.post({ type: "draft", typed: await this.draft.read() });
         this.ready = true;
         this.showAll();
         for (const act of this.atReady.splice(0)) act();
         return;
+      case "draft":
+        return this.draft.change(message.typed);
       case "ask": {
         const attachments = this.attachments;
         this.attachments = [];
@@ -202,7 +207,7 @@ async function insert(code: string): Promise<void> {
 }
 
 /** The page: nothing of it is inline, and it loads nothing from anywhere but the extension. */
-function page(webview: vscode.Webview, extension: vscode.Uri): string {
+function page(webview: vscode.Webview, extension: vscode.Uri, place: string): string {
   const nonce = randomBytes(16).toString("base64url");
   const of = (file: string) => webview.asWebviewUri(vscode.Uri.joinPath(extension, "dist", file)).toString();
   const policy = [
@@ -221,7 +226,7 @@ function page(webview: vscode.Webview, extension: vscode.Uri): string {
 <title>ghostline chat</title>
 <link rel="stylesheet" href="${of("chat.css")}">
 </head>
-<body>
+<body data-place="${place}">
 <main id="turns" role="log" aria-label="Conversation" aria-live="polite" tabindex="0"></main>
 <p id="status" role="status"></p>
 <form id="composer" aria-label="Ask">

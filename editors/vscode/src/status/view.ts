@@ -59,6 +59,18 @@ function running(status: Status, latencyMs: number | undefined): View {
   }
 }
 
+/** What one line of a menu has room for, in characters. */
+const MENU_CHARACTERS = 84;
+
+/** A sentence that fits a menu's line: its first clause, or as many words as there is room for. */
+export function clipped(sentence: string): string {
+  if (sentence.length <= MENU_CHARACTERS) return sentence;
+  const clause = sentence.split(/[,;] /, 1)[0] ?? "";
+  if (clause.length <= MENU_CHARACTERS) return clause;
+  const words = clause.slice(0, MENU_CHARACTERS - 1);
+  return `${words.slice(0, words.lastIndexOf(" "))}…`;
+}
+
 /** What a status bar has room for. */
 const MOST_CHARACTERS = 28;
 

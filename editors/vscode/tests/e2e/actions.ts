@@ -63,6 +63,17 @@ export async function lineIs(page: Page, wanted: RegExp): Promise<void> {
   }
 }
 
+/** Waits until a field has this text. */
+export async function fieldIs(page: Page | Frame, selector: string, text: string): Promise<void> {
+  const until = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const now = await page.locator(selector).inputValue();
+    if (now === text) return;
+    if (Date.now() > until) throw new Error(`the field ${selector} has ${JSON.stringify(now)}, not ${JSON.stringify(text)}`);
+    await page.evaluate(() => new Promise(requestAnimationFrame));
+  }
+}
+
 /** Runs a command of the palette by its title. */
 export async function command(page: Page, title: string): Promise<void> {
   await page.keyboard.press("F1");
@@ -74,7 +85,8 @@ export async function command(page: Page, title: string): Promise<void> {
 
 /** A picture for people to look at. */
 export async function picture(page: Page, name: string): Promise<void> {
-  await page.screenshot({ path: join(outputFolder, `${name}.png`) });
+  // Menus fade in.
+  await page.screenshot({ path: join(outputFolder, `${name}.png`), animations: "disabled" });
 }
 
 /** The page inside a webview that has an element like this. */

@@ -174,6 +174,8 @@ export interface Stage {
   page: Page;
   backend: Backend;
   folder: string;
+  /** Writes other settings of the workspace. */
+  settings: (settings: Record<string, unknown>) => void;
 }
 
 /** Opens a window on a fresh folder, runs `act` and closes it; a failure leaves a picture. */
@@ -189,11 +191,11 @@ export async function onStage(name: string, scene: Scene, act: (stage: Stage) =>
   }
   const backend = await Backend.start(folder, scene.rules ?? [], scene.backendArgs);
   if (!scene.rules) await backend.stop();
-  const settings = {
+  const settings = (own: Record<string, unknown>) => writeFileSync(join(work, ".vscode/settings.json"), JSON.stringify(own));
+  settings({
     "ghostline.backends": { ollama: { kind: "ollama", urls: [backend.url] } },
     ...scene.settings,
-  };
-  writeFileSync(join(work, ".vscode/settings.json"), JSON.stringify(settings));
+  });
   // A test before may have left others, such as another theme.
   setUser(root, scene.user ?? {});
   if (scene.config) setConfig(root, scene.config);
@@ -201,7 +203,7 @@ export async function onStage(name: string, scene: Scene, act: (stage: Stage) =>
   try {
     await page.goto(`http://127.0.0.1:${port}/?folder=${encodeURIComponent(work)}`);
     await page.waitForSelector(".monaco-workbench");
-    await act({ page, backend, folder: work });
+    await act({ page, backend, folder: work, settings });
   } catch (error) {
     await page.screenshot({ path: join(outputFolder, `failed-${name}.png`) }).catch(() => {});
     throw error;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import type { Page } from "playwright-core";
-import { command, openAtEnd, pageWith, picture, statusIs } from "./actions.ts";
+import { command, fieldIs, openAtEnd, pageWith, picture, statusIs } from "./actions.ts";
 import { onStage, stopEditor } from "./editor.ts";
 
 after(stopEditor);
@@ -56,6 +56,7 @@ test("ask, stop, ask again, go on after a reload, forget: no mouse", async () =>
     view = await openChat(page);
     await view.locator(".answer strong", { hasText: "done" }).waitFor();
     assert.equal(await view.locator(".question .words").innerText(), "the first question");
+    await fieldIs(view, "#message", "not sent yet");
     await picture(page, "chat-after-reload");
 
     await command(page, "ghostline: Earlier Conversations");

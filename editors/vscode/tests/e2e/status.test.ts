@@ -1,7 +1,7 @@
 /** What the status bar says, and what is behind it. */
 import { rmSync, symlinkSync } from "node:fs";
 import { after, test } from "node:test";
-import { command, ghostIs, ghostIsGone, openAtEnd, pageWith, picture, statusIs } from "./actions.ts";
+import { command, ghostIs, ghostIsGone, openAtEnd, picture, statusIs } from "./actions.ts";
 import { onStage, stopEditor, withProgram } from "./editor.ts";
 
 after(stopEditor);
@@ -66,15 +66,5 @@ test("pausing here stops ghost text, resuming brings it back", async () => {
     await page.keyboard.press("Control+End");
     await page.keyboard.type("b");
     await ghostIs(page, /^ = 1;$/);
-  });
-});
-
-test("the metrics open as a page", async () => {
-  await onStage("pages", { files: FILES, rules: [{ when: "", steps: [{ text: "1" }] }] }, async ({ page }) => {
-    await statusIs(page, /qwen2\.5-coder/);
-    await command(page, "ghostline: Show Metrics");
-    const shown = await pageWith(page, ".markdown-body");
-    await shown.locator("h2", { hasText: "completions" }).first().waitFor();
-    await picture(page, "metrics");
   });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Status } from "../../src/protocol.ts";
-import { rolesTable, short, view } from "../../src/status/view.ts";
+import { clipped, rolesTable, short, view } from "../../src/status/view.ts";
 
 const completion = { state: "ready" as const, model: "qwen2.5-coder:1.5b-base-q4_K_M", backend: "ollama", fallback: false };
 
@@ -61,4 +61,14 @@ test("short names", () => {
 test("the table of roles keeps a model's name as text", () => {
   const table = rolesTable(status({ roles: { chat: { ...completion, model: "a`b", fallback: true } } }));
   assert.match(table, /\| chat \| ready \| `ab` \(ollama\), not the first choice \|/);
+});
+
+test("a menu's line has the first clause, or the words that fit", () => {
+  const long = "because the first choice, qwen3-coder:1.5b-q4_K_M, is not installed in the Ollama on this machine";
+  const cases = [
+    ["Completions pause everywhere", "Completions pause everywhere"],
+    [`Completions from qwen2.5-coder:1.5b (ollama), ${long}`, "Completions from qwen2.5-coder:1.5b (ollama)"],
+    ["word ".repeat(30).trim(), `${"word ".repeat(16).trim()}…`],
+  ] as const;
+  for (const [sentence, line] of cases) assert.equal(clipped(sentence), line);
 });
