@@ -17,6 +17,7 @@ import os
 import select
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -66,6 +67,8 @@ class ScriptedOllama:
     def __init__(self, port=0):
         self.reply = Reply()
         self.chat_reply = Reply(("An answer.",))
+        #: The lines of the next fetch, with the hold before the last.
+        self.pull = ()
         self.events: list[Event] = []
         self._changed = threading.Condition()
         self._numbers = 0
@@ -212,7 +215,9 @@ def _handler_for(ollama):
 
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
-            if body.get("model", MODEL) != MODEL:
+            if self.path == "/api/pull" and ollama.pull:
+                self._pull(body)
+            elif body.get("model", MODEL) != MODEL:
                 self._send_json(404, {"error": f"model '{body['model']}' not found"})
             elif self.path == "/api/show":
                 ollama.record(self.path, body=body)
@@ -232,6 +237,23 @@ def _handler_for(ollama):
             # What the test scripts is about documents; a warm-up asks for one token of anything.
             reply = Reply(("#",)) if body["prompt"] == "#" else ollama.reply
             self._answer("generate", reply, body)
+
+        def _pull(self, body):
+            ollama.record(self.path, body=body)
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-ndjson")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            *first, last = ollama.pull
+            for line in first:
+                self._send_line(line)
+            # The release at the end finds nobody where the client left.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                if ollama.hold(self.connection):
+                    self._send_line(last)
+                    self.wfile.write(b"0\r\n\r\n")
+                    return
+            self.close_connection = True
 
         def _answer(self, kind, reply, body):
             event = ollama.record(kind, body=body)

@@ -20,6 +20,13 @@ function M.cmd()
   end
 end
 
+--- What a subcommand needs to count with the same settings as the server.
+---@return table<string, string>?
+function M.env()
+  local settings = require('ghostline.config').current.settings
+  return next(settings) and { GHOSTLINE_EDITOR_SETTINGS = vim.json.encode(settings) } or nil
+end
+
 --- What to do where there is no program.
 function M.how_to_install()
   local configured = require('ghostline.config').current.cmd

@@ -2,6 +2,7 @@
 
 local binary = require('ghostline.binary')
 local client = require('ghostline.client')
+local models = require('ghostline.models')
 
 local M = {}
 
@@ -35,15 +36,16 @@ local function in_terminal(arguments)
   vim.cmd('botright 15new')
   local command = vim.list_extend({ cmd[1] }, arguments)
   if vim.fn.has('nvim-0.11') == 1 then
-    vim.fn.jobstart(command, { term = true })
+    vim.fn.jobstart(command, { term = true, env = binary.env() })
   else
-    vim.fn.termopen(command)
+    vim.fn.termopen(command, { env = binary.env() })
   end
 end
 
-local function show_json(title, value)
-  local text = vim.inspect(value)
-  require('ghostline.markdown').float(title, '```lua\n' .. text .. '\n```')
+local function show_metrics(metrics, as_json)
+  local lines = as_json and { vim.json.encode(metrics) } or require('ghostline.metrics').lines(metrics)
+  local fenced = ('```%s\n%s\n```'):format(as_json and 'json' or 'text', table.concat(lines, '\n'))
+  require('ghostline.markdown').float('metrics', fenced)
 end
 
 --- The lines that were marked before the command, from 1.
@@ -56,7 +58,7 @@ local roles = { 'completion', 'chat', 'reasoning', 'vision', 'embedding' }
 ---@class ghostline.Subcommand
 ---@field about string
 ---@field run fun(words: string[], args: table)
----@field words string[]? what may follow
+---@field words (string[]|fun(): string[])[]? what may follow, by its place
 
 ---@type table<string, ghostline.Subcommand>
 M.subcommands = {
@@ -75,13 +77,14 @@ M.subcommands = {
     end,
   },
   metrics = {
-    about = 'counters and latencies of this session',
-    run = function()
+    about = 'counters and latencies of this session, in words or as JSON',
+    words = { { 'json' } },
+    run = function(words)
       local running = server()
       if running then
         client.request(running, 'ghostline/metrics', vim.empty_dict(), function(err, metrics)
           if not report(err) then
-            show_json('metrics', metrics)
+            show_metrics(metrics, words[1] == 'json')
           end
         end)
       end
@@ -132,25 +135,30 @@ M.subcommands = {
   },
   pause = {
     about = 'no ghost texts, everywhere or with `here` in this buffer',
-    words = { 'here' },
+    words = { { 'here' } },
     run = function(words)
       require('ghostline').enable(false, words[1] == 'here')
     end,
   },
   resume = {
     about = 'ghost texts again, everywhere or with `here` in this buffer',
-    words = { 'here' },
+    words = { { 'here' } },
     run = function(words)
       require('ghostline').enable(true, words[1] == 'here')
     end,
   },
   pull = {
-    about = 'fetches a model: a role or a name',
-    words = roles,
+    about = 'fetches a model: a role or a name; `stop` breaks it off',
+    words = { vim.list_extend({ 'stop' }, roles) },
     run = function(words)
       local running = server()
-      if running then
-        client.execute(running, 'ghostline.pullModel', { words[1] or 'completion' }, function(err, got)
+      if running and words[1] == 'stop' then
+        if not models.cancel then
+          return say('nothing is being fetched')
+        end
+        models.cancel()
+      elseif running then
+        models.pull(running, words[1] or 'completion', function(err, got)
           if not report(err) and type(got) == 'table' then
             say(('%s is here'):format(got.model))
           end
@@ -160,7 +168,7 @@ M.subcommands = {
   },
   use = {
     about = 'makes a model the first choice: ROLE [MODEL]',
-    words = roles,
+    words = { roles, models.installed },
     run = function(words)
       local running = server()
       if running then
@@ -219,7 +227,13 @@ end
 --- What may stand next in the command line.
 function M.complete(lead, line)
   local words = vim.split(line:gsub('^.*Ghostline%s+', ''), '%s+')
-  local choices = #words <= 1 and names() or (M.subcommands[words[1]] or {}).words or {}
+  local choices = names()
+  if #words > 1 then
+    choices = ((M.subcommands[words[1]] or {}).words or {})[#words - 1] or {}
+  end
+  if type(choices) == 'function' then
+    choices = choices()
+  end
   return vim.tbl_filter(function(choice)
     return vim.startswith(choice, lead)
   end, choices)

@@ -18,7 +18,7 @@ export async function fetchModel(client: LanguageClient, program: Program): Prom
   const line = (label: string): Line & vscode.QuickPickItem => ({ label, description: "", name: "", kind: vscode.QuickPickItemKind.Separator });
   const other: Line = { label: "Another model…", description: "", name: "" };
   const entries = [
-    line("The best that can be had for"),
+    line("The best for a role"),
     ...roleLines(listing),
     line("Run by ghostline itself"),
     ...weightLines(listing),
@@ -48,13 +48,14 @@ async function fetchNamed(client: LanguageClient, listing: Listing, role?: strin
 /** Fetches a role's best or a model by its name. What is for no role so far is offered to some. */
 async function fetchAs(client: LanguageClient, listing: Listing, name: string, role?: string): Promise<void> {
   const isRole = listing.roles.some((row) => row.role === name);
+  const what = isRole ? `a model for ${name}` : name;
   let model: string | undefined;
   try {
-    model = await pull(client, name, isRole ? `a model for ${name}` : name);
+    model = await pull(client, name, what);
   } catch (error) {
     // With a button the message is shown whole.
     const other = "Another model…";
-    const answer = await vscode.window.showErrorMessage(`ghostline: ${reason(error)}`, other);
+    const answer = await vscode.window.showErrorMessage(`ghostline: ${what} was not fetched: ${reason(error)}`, other);
     if (answer === other) await fetchNamed(client, listing, role);
     return;
   }

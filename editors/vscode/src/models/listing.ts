@@ -33,13 +33,14 @@ const USED_FOR: Record<string, string> = {
   embedding: "search",
 };
 
-/** The roles, each with what serves it now. */
+/** The roles, each with what serves it now, and what it would rather have. */
 export function roleLines({ roles }: Listing): Line[] {
   return roles.map(({ role, candidates }) => {
     const serving = candidates.find(({ chosen }) => chosen);
     const [first] = candidates;
-    const none = first ? `no model; the first choice is ${first.candidate}` : "no model";
-    return { label: role, description: USED_FOR[role] ?? "", detail: serving ? whole(serving) : none, name: role };
+    const now = serving ? `served by ${whole(serving)}` : "no model";
+    const rather = first && first !== serving ? `; the first choice is ${first.candidate}` : "";
+    return { label: role, description: USED_FOR[role] ?? "", detail: now + rather, name: role };
   });
 }
 

@@ -29,7 +29,7 @@ export function metricsPage(metrics: Metrics): string {
   const completions = object(metrics["completions"]);
   const parts = [
     "# ghostline metrics",
-    "Counted since this window's server started. Nothing leaves the machine. Opening the page again counts anew.",
+    "Counted since this window's server started. Nothing leaves the machine. Open the page again for newer numbers.",
     "## Ghost text",
     table(["", "Times"], COUNTED.filter(([key]) => key in completions).map(([key, words]) => [words, number(completions[key])])),
     "## How long it takes",

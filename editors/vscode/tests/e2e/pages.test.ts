@@ -11,6 +11,8 @@ after(stopEditor);
 const FILES = { "cart.js": "function total(prices) {\n" };
 const RULES = [{ when: "const sum", steps: [{ text: " = prices.length;" }] }];
 const backendArgs = ["--model", "qwen2.5-coder:1.5b", "--model", "qwen2.5-coder:7b", "--model", "llama3.1:8b"];
+/** The person's own file: what is chosen is written to it, and forgotten after the test. */
+const OWN = "[inline]\nenabled = true\n";
 const READY = /qwen2\.5-coder:1\.5b/;
 
 const row = (page: Page, text: string | RegExp) => page.locator(".quick-input-list .monaco-list-row", { hasText: text }).first();
@@ -56,14 +58,15 @@ test("the metrics have words and units, and the JSON below", async () => {
     await shown.locator("td", { hasText: "Ghost text answered" }).waitFor();
     await shown.locator("tr", { hasText: "First token after" }).locator("td", { hasText: /\d m?s$/ }).waitFor();
     await bothThemes(page, "metrics");
-    await shown.locator("summary").click();
-    await shown.locator("details[open] code", { hasText: '"requests"' }).waitFor();
+    const again = await pageWith(page, ".markdown-body");
+    await again.locator("summary").click();
+    await again.locator("details[open] code", { hasText: '"requests"' }).waitFor();
     await picture(page, "metrics-json");
   });
 });
 
 test("every installed model can be chosen for a role", async () => {
-  await onStage("choose", { files: FILES, rules: RULES, backendArgs }, async ({ page }) => {
+  await onStage("choose", { files: FILES, rules: RULES, backendArgs, config: OWN }, async ({ page }) => {
     await statusIs(page, READY);
     await command(page, "ghostline: Choose Models");
     await row(page, "ollama/qwen2.5-coder:7b").waitFor();
@@ -72,14 +75,17 @@ test("every installed model can be chosen for a role", async () => {
     await row(page, "llama3.1:8b").waitFor();
     assert.match(await row(page, "serves now").innerText(), /qwen2\.5-coder:1\.5b/);
     await picture(page, "choose-model");
-    await row(page, "ollama/qwen2.5-coder:7b").click();
+    await page.keyboard.type("coder:7b");
+    await row(page, "llama3.1:8b").waitFor({ state: "detached" });
+    await page.keyboard.press("Enter");
+    await page.locator(".statusbar-item", { hasText: "ollama/qwen2.5-coder:7b is the first choice" }).waitFor();
     await statusIs(page, /qwen2\.5-coder:7b/);
     await picture(page, "choose-done");
   });
 });
 
 test("a fetch shows how far it is, can be broken off, fails in words, and its model can be used", async () => {
-  await onStage("fetch", { files: FILES, rules: RULES, backendArgs }, async ({ page, backend, settings }) => {
+  await onStage("fetch", { files: FILES, rules: RULES, backendArgs, config: OWN }, async ({ page, backend, settings }) => {
     const library = await Library.start(backend.url);
     try {
       settings({ "ghostline.backends": { ollama: { kind: "ollama", urls: [library.url] } } });
@@ -91,7 +97,7 @@ test("a fetch shows how far it is, can be broken off, fails in words, and its mo
         await picture(page, "fetch-menu");
         await row(page, "Another model").click();
         await page.locator(".quick-input-widget", { hasText: "Ollama's library" }).waitFor();
-        await page.keyboard.type(name);
+        await page.locator(".quick-input-widget .monaco-inputbox input").fill(name);
         await page.keyboard.press("Enter");
         assert.equal(await library.begun(), name);
       };

@@ -31,7 +31,7 @@ const LISTING: Listing = {
 
 test("a role shows what serves it, or what it would rather have", () => {
   assert.deepEqual(roleLines(LISTING).map(({ label, description, detail }) => [label, description, detail]), [
-    ["completion", "ghost text", "ollama/qwen2.5-coder:1.5b"],
+    ["completion", "ghost text", "served by ollama/qwen2.5-coder:1.5b; the first choice is qwen3-coder:1.5b-q4_K_M"],
     ["vision", "pictures", "no model; the first choice is gemma3:12b"],
   ]);
 });
