@@ -39,18 +39,17 @@ def test_what_may_stand_next(vim, typed, offered):
 
 
 def test_the_metrics_have_words_and_units(vim, ollama):
-    ollama.reply = Reply(("a + b",))
-    vim.open("a.py", "def add(a, b):\n    return \n")
+    ollama.reply = Reply((" sum(prices)",))
+    vim.open("a.py", "prices = [1]\n")
     vim.ready()
-    vim.type("GA")
-    vim.type("<Esc>kA")
-    vim.wait_for_ghost("a + b")
+    vim.type("GA<CR>total =")
+    vim.wait_for_ghost(" sum(prices)")
     vim.type("<Esc>")
     vim.nvim.command("Ghostline metrics")
     shown = vim.wait_for("the metrics", FLOAT)
     assert "Ghost text answered" in shown and " ms, 95 % within " in shown
     assert "fromCache" not in shown
-    vim.type("gg")
+    vim.type("gg0")
     vim.wait_for("that it is closed", f"not {FLOAT}")
     vim.nvim.command("Ghostline metrics json")
     vim.wait_for("the JSON", f"({FLOAT} or ''):find('\"fromCache\"', 1, true)")

@@ -50,8 +50,8 @@ SHELL = {"PATH": "/usr/bin", "LANG": "C"}
         ({SERVER: {"binary": {}}}, ("/usr/bin/ghostline", ["serve"], SHELL)),
         ({SERVER: {"binary": {"path": "/opt/ä b/ghostline"}}}, ("/opt/ä b/ghostline", ["serve"], SHELL)),
         (
-            {SERVER: {"binary": {"arguments": ["serve", "--log-file", "/tmp/log"]}}},
-            ("/usr/bin/ghostline", ["serve", "--log-file", "/tmp/log"], SHELL),
+            {SERVER: {"binary": {"arguments": ["serve", "--log-file", "/var/log/g"]}}},
+            ("/usr/bin/ghostline", ["serve", "--log-file", "/var/log/g"], SHELL),
         ),
         (
             {SERVER: {"binary": {"path": "/x", "env": {"GHOSTLINE_LOG": "debug", "LANG": "de_DE"}}}},
