@@ -63,6 +63,8 @@ async fn a_list_says_who_serves_what_and_why() {
     let backends = listing["backends"].as_array().expect("backends");
     let ollama = backends.iter().find(|b| b["name"] == "ollama").expect("it");
     assert_eq!(ollama["version"], "0.33.0");
+    let installed = ollama["models"].as_array().expect("models");
+    assert!(installed.contains(&json!(CHAT)), "{ollama}");
 
     let text = home.run(&["models", "list"]).await;
     assert!(text.out.contains("* qwen2.5-coder:1.5b"), "{text:?}");

@@ -42,8 +42,12 @@ export function start(context: vscode.ExtensionContext): void {
   let ghosts: Ghosts | undefined;
   let ofClient: vscode.Disposable[] = [];
 
+  const showPause = () => {
+    const language = vscode.window.activeTextEditor?.document.languageId;
+    item.set({ paused: pause.now ?? (language && pause.isOff(language) ? "language" : undefined) });
+  };
   const tellSettings = () => {
-    item.set({ paused: pause.now });
+    showPause();
     const client = server.client;
     if (!client?.isRunning()) return;
     void client.sendNotification(didChangeConfiguration, { settings: { ghostline: settings() } });
@@ -66,7 +70,8 @@ export function start(context: vscode.ExtensionContext): void {
     ofClient = [];
   });
   server.onDidChangePhase((phase) => {
-    item.set({ phase, paused: pause.now });
+    item.set({ phase });
+    showPause();
     setProgress(phase);
   });
 
@@ -121,6 +126,7 @@ export function start(context: vscode.ExtensionContext): void {
     item,
     server,
     pause.onDidChange(tellSettings),
+    vscode.window.onDidChangeActiveTextEditor(showPause),
     vscode.workspace.onDidGrantWorkspaceTrust(tellSettings),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration("ghostline.server")) void server.restart();

@@ -21,10 +21,10 @@ function M.cmd()
 end
 
 --- What a subcommand needs to count with the same settings as the server.
----@return table<string, string>?
+---@return table<string, string>
 function M.env()
   local settings = require('ghostline.config').current.settings
-  return next(settings) and { GHOSTLINE_EDITOR_SETTINGS = vim.json.encode(settings) } or nil
+  return { GHOSTLINE_EDITOR_SETTINGS = next(settings) and vim.json.encode(settings) or '{}' }
 end
 
 --- What to do where there is no program.

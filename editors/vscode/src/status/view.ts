@@ -2,10 +2,15 @@
 import type { Status } from "../protocol.ts";
 import type { Phase } from "../server/supervisor.ts";
 
+/** Where completions pause. */
+export type Paused = "here" | "everywhere" | "language";
+
+const WHERE: Record<Paused, string> = { here: "in this workspace", everywhere: "everywhere", language: "for this language" };
+
 export interface Now {
   phase: Phase;
   /** Whether completions pause here, and why. */
-  paused: "here" | "everywhere" | undefined;
+  paused: Paused | undefined;
   /** How long the last ghost text took the server. */
   latencyMs: number | undefined;
 }
@@ -28,10 +33,7 @@ export function view({ phase, paused, latencyMs }: Now): View {
     case "starting":
       return said("$(loading~spin) ghostline", "ghostline is starting");
     case "running":
-      if (paused) {
-        const where = paused === "here" ? "in this workspace" : "everywhere";
-        return said("$(debug-pause) ghostline", `Completions pause ${where}`);
-      }
+      if (paused) return said("$(debug-pause) ghostline", `Completions pause ${WHERE[paused]}`);
       return running(phase.status, latencyMs);
   }
 }

@@ -66,5 +66,14 @@ test("pausing here stops ghost text, resuming brings it back", async () => {
     await page.keyboard.press("Control+End");
     await page.keyboard.type("b");
     await ghostIs(page, /^ = 1;$/);
+    const pause = page.locator("#ghostline\\.ghostline\\.ghostline\\.status .codicon-debug-pause");
+    await command(page, "ghostline: Switch Completions On or Off for This Language");
+    await pause.waitFor();
+    await page.locator("#ghostline\\.ghostline\\.ghostline\\.status a").click();
+    await page.locator(".quick-input-list .monaco-list-row", { hasText: "Switch on for javascript" }).waitFor();
+    await picture(page, "menu-language-off");
+    await page.keyboard.press("Escape");
+    await command(page, "ghostline: Switch Completions On or Off for This Language");
+    await pause.waitFor({ state: "detached" });
   });
 });

@@ -37,9 +37,11 @@ test("no model is a warning, no program an error", () => {
 });
 
 test("a pause hides the rest", () => {
-  const paused = view({ phase: { kind: "running", status: status() }, paused: "here", latencyMs: 5 });
-  assert.equal(paused.text, "$(debug-pause) ghostline");
-  assert.match(paused.title, /in this workspace/);
+  const cases = [["here", "in this workspace"], ["everywhere", "everywhere"], ["language", "for this language"]] as const;
+  for (const [paused, where] of cases) {
+    const shown = view({ phase: { kind: "running", status: status() }, paused, latencyMs: 5 });
+    assert.deepEqual([shown.text, shown.title], ["$(debug-pause) ghostline", `Completions pause ${where}`]);
+  }
 });
 
 test("a screen reader hears words, no icons", () => {
