@@ -102,6 +102,20 @@ def test_text_of_many_bytes_left_of_the_cursor(vim, ollama, line):
     vim.wait_for("the text", "vim.api.nvim_get_current_line() == ...", line + " name_ß")
 
 
+def test_words_of_many_bytes_are_taken_one_after_the_other(vim, ollama):
+    line = "s = '\U0001f600' +"
+    typing(vim, ollama, "", line, [" 名前 +", " größe\n", "t = “é”"])
+    vim.wait_for_ghost(" 名前 + größe")
+    for taken, left in ((" 名前", " + größe"), (" 名前 +", " größe")):
+        vim.type("<M-Right>")
+        vim.wait_for_ghost(left)
+        assert vim.lines() == [line + taken]
+        assert vim.ghost() == [[0, len((line + taken).encode()), "inline", left]]
+    vim.type("<M-Down>")
+    vim.wait_for("the rest of the line", "vim.api.nvim_get_current_line() == ...", line + " 名前 + größe")
+    assert vim.nvim.current.window.cursor == (1, len((line + " 名前 + größe").encode()))
+
+
 def test_a_closing_bracket_that_stands_there_is_not_doubled(vim, ollama):
     typing(vim, ollama, "", "print()<Left>", ["total", ")"])
     vim.wait_for("a ghost", "require('ghostline.ghost').is_visible()")

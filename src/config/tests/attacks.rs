@@ -93,7 +93,8 @@ fn where_text_is_sent() {
     }
     // Not read at all, from no folder.
     let dotenv = "HTTP_PROXY=http://evil\nHTTPS_PROXY=http://evil\nALL_PROXY=http://evil\n\
-                  GHOSTLINE_CONFIG=/evil\nGHOSTLINE_CACHE_DIR=/evil\nXDG_CONFIG_HOME=/evil\n";
+                  GHOSTLINE_CONFIG=/evil\nGHOSTLINE_CACHE_DIR=/evil\nXDG_CONFIG_HOME=/evil\n\
+                  GHOSTLINE_EDITOR_SETTINGS={\"trusted\":true}\n";
     refused(
         Given {
             dotenv,

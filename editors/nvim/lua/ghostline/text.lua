@@ -80,16 +80,21 @@ function M.covered(part, right)
   return bytes
 end
 
---- The next word of `text` with the white space before it; marks in a row count as a word.
+--- The next word of `text` with the white space before it, as `w` goes: letters, marks in a row, or
+--- characters of one script.
 function M.next_word(text)
   local space = text:match('^%s*')
-  local after = text:sub(#space + 1)
-  if after == '' then
-    return text
+  local class
+  local bytes = #space
+  for _, character in ipairs(vim.fn.split(text:sub(#space + 1), '\\zs')) do
+    local own = vim.fn.charclass(character)
+    class = class or own
+    if own ~= class then
+      break
+    end
+    bytes = bytes + #character
   end
-  -- Letters beyond ASCII are bytes from 128 on.
-  local word = after:match('^[%w_\128-\255]+') or after:match('^[^%w_%s\128-\255]+')
-  return space .. word
+  return text:sub(1, bytes)
 end
 
 --- The next line of `text`: with the line break where it begins with one.
