@@ -42,10 +42,7 @@ export function start(context: vscode.ExtensionContext): void {
   let ghosts: Ghosts | undefined;
   let ofClient: vscode.Disposable[] = [];
 
-  const showPause = () => {
-    const language = vscode.window.activeTextEditor?.document.languageId;
-    item.set({ paused: pause.now ?? (language && pause.isOff(language) ? "language" : undefined) });
-  };
+  const showPause = () => item.set({ paused: pause.shown });
   const tellSettings = () => {
     showPause();
     const client = server.client;
@@ -70,8 +67,7 @@ export function start(context: vscode.ExtensionContext): void {
     ofClient = [];
   });
   server.onDidChangePhase((phase) => {
-    item.set({ phase });
-    showPause();
+    item.set({ phase, paused: pause.shown });
     setProgress(phase);
   });
 

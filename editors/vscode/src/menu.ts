@@ -9,7 +9,7 @@ interface Entry extends vscode.QuickPickItem {
 }
 
 export async function showMenu(phase: Phase, pause: Pause): Promise<void> {
-  const { title } = view({ phase, paused: pause.now, latencyMs: undefined });
+  const { title } = view({ phase, paused: pause.shown, latencyMs: undefined });
   const picked = await vscode.window.showQuickPick(entries(phase, pause), { title: "ghostline", placeHolder: clipped(title) });
   if (picked?.command) await vscode.commands.executeCommand(`ghostline.${picked.command}`);
 }

@@ -3,6 +3,7 @@
  * setting `ghostline.inline.enabled`, which all windows share.
  */
 import * as vscode from "vscode";
+import type { Paused } from "./status/view.ts";
 
 const PAUSED_HERE = "pausedHere";
 const ENABLED = "inline.enabled";
@@ -17,6 +18,12 @@ export class Pause {
     const setting = vscode.workspace.getConfiguration("ghostline").inspect<boolean>(ENABLED);
     if (setting?.globalValue === false) return "everywhere";
     return this.here ? "here" : undefined;
+  }
+
+  /** Whether completions pause in the editor in front, and where else. */
+  get shown(): Paused | undefined {
+    const language = vscode.window.activeTextEditor?.document.languageId;
+    return this.now ?? (language && this.isOff(language) ? "language" : undefined);
   }
 
   get here(): boolean {

@@ -38,8 +38,8 @@ export function roleLines({ roles }: Listing): Line[] {
   return roles.map(({ role, candidates }) => {
     const serving = candidates.find(({ chosen }) => chosen);
     const [first] = candidates;
-    const now = serving ? `served by ${whole(serving)}` : "no model";
-    const rather = first && first !== serving ? `; the first choice is ${first.candidate}` : "";
+    const now = serving ? `now ${whole(serving)}` : "no model";
+    const rather = first && first !== serving ? `; first choice ${first.candidate}` : "";
     return { label: role, description: USED_FOR[role] ?? "", detail: now + rather, name: role };
   });
 }

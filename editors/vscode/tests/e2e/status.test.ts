@@ -71,6 +71,7 @@ test("pausing here stops ghost text, resuming brings it back", async () => {
     await pause.waitFor();
     await page.locator("#ghostline\\.ghostline\\.ghostline\\.status a").click();
     await page.locator(".quick-input-list .monaco-list-row", { hasText: "Switch on for javascript" }).waitFor();
+    await page.locator('.quick-input-widget input[placeholder="Completions pause for this language"]').waitFor();
     await picture(page, "menu-language-off");
     await page.keyboard.press("Escape");
     await command(page, "ghostline: Switch Completions On or Off for This Language");

@@ -31,8 +31,8 @@ const LISTING: Listing = {
 
 test("a role shows what serves it, or what it would rather have", () => {
   assert.deepEqual(roleLines(LISTING).map(({ label, description, detail }) => [label, description, detail]), [
-    ["completion", "ghost text", "served by ollama/qwen2.5-coder:1.5b; the first choice is qwen3-coder:1.5b-q4_K_M"],
-    ["vision", "pictures", "no model; the first choice is gemma3:12b"],
+    ["completion", "ghost text", "now ollama/qwen2.5-coder:1.5b; first choice qwen3-coder:1.5b-q4_K_M"],
+    ["vision", "pictures", "no model; first choice gemma3:12b"],
   ]);
 });
 
