@@ -30,6 +30,8 @@ const WORDS_OF_CHUNK: usize = 60;
 const VOCABULARY: u32 = 50_000;
 /// Words of a question.
 const WORDS_OF_QUERY: usize = 8;
+/// Files that are changed, one after the other.
+const CHANGES: usize = 60;
 /// Files written at once.
 const BATCH: usize = 200;
 /// What the vectors of the costs are kept under.
@@ -94,7 +96,7 @@ pub fn costs(
     }
     let corpus = RwLock::new(corpus);
     let mut refresh_ms = Vec::new();
-    for n in 0..10 {
+    for n in 0..CHANGES {
         let text = include_str!("../index.rs").replace("corpus", &format!("corpus{n}"));
         let _ = std::fs::write(&source, text);
         let since = Instant::now();
