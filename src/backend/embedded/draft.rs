@@ -17,10 +17,11 @@ use std::time::Duration;
 
 use llama_cpp_2::token::LlamaToken;
 
+use super::Drafting;
 use super::speed::Speed;
 
 /// The longest draft, in tokens. From four tokens on llama.cpp's kernels for processors round what they
-/// multiply in another way: the logits differ by up to 0.4 (Qwen2.5-Coder 1.5B, Q4_K_M, AVX2, November
+/// multiply in another way: the logits differ by up to 0.4 (Qwen2.5-Coder 1.5B, `Q4_K_M`, AVX2, November
 /// 2026), and an answer may be another one. Up to three tokens they are the same to the last bit.
 const MOST_TOKENS: usize = 2;
 
@@ -51,21 +52,13 @@ const WEIGHT: f64 = 0.2;
 /// compiler's doing.
 const FORGOTTEN: u64 = 400;
 
-/// Text that stood behind what stands at the end now.
+/// Tokens that stood behind what stands at the end now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Match {
-    /// Where it begins.
-    from: usize,
-    /// Tokens that both ends have in common.
-    len: usize,
-}
-
-impl Match {
-    /// The tokens behind it in `history`, as many as a draft may have.
-    pub(super) fn followed_by(self, history: &[LlamaToken]) -> &[LlamaToken] {
-        let followed = history.get(self.from..).unwrap_or_default();
-        followed.get(..MOST_TOKENS).unwrap_or(followed)
-    }
+pub(super) struct Guess<'h> {
+    /// As many as a draft may have.
+    pub(super) tokens: &'h [LlamaToken],
+    /// Tokens in front of them that both places have in common.
+    matched: usize,
 }
 
 /// What steps with so many tokens take, and when the last one was.
@@ -97,15 +90,35 @@ impl Drafts {
         }
     }
 
-    /// How many of the first `most` tokens behind a match pay as a draft: mostly none.
-    pub(super) fn worth(&self, found: Match, most: usize) -> usize {
+    /// The draft: as much of the guess as pays, mostly nothing, and at most so many tokens as `draftable`
+    /// says of it.
+    pub(super) fn of<'h>(
+        &self,
+        guess: Option<Guess<'h>>,
+        drafting: Drafting,
+        draftable: impl Fn(&[LlamaToken]) -> usize,
+    ) -> &'h [LlamaToken] {
+        let Some(guess) = guess else {
+            return &[];
+        };
+        let most = draftable(guess.tokens);
+        let tokens = match drafting {
+            Drafting::Off => 0,
+            Drafting::Paying => self.worth(guess.matched, most),
+            Drafting::Always => most,
+        };
+        guess.tokens.get(..tokens).unwrap_or_default()
+    }
+
+    /// How many of the first `most` tokens behind a match of so many pay.
+    fn worth(&self, matched: usize, most: usize) -> usize {
         let Some(single_s) = self.seconds(1) else {
             return 0;
         };
         let (mut likely, mut promised) = (1.0, 1.0);
         let mut best = (WORTH, 0);
         for tokens in 1..=most {
-            likely *= self.share(found.len + tokens - 1);
+            likely *= self.share(matched + tokens - 1);
             promised += likely;
             let step_s = self.seconds(tokens + 1).unwrap_or(f64::INFINITY);
             let worth = promised * single_s / step_s;
@@ -149,10 +162,13 @@ impl Drafts {
         taken.at = at;
     }
 
-    /// These tokens came where those behind the match were the guess, drafted or not.
-    pub(super) fn learn(&mut self, found: Match, guess: &[LlamaToken], came: &[LlamaToken]) {
-        for (at, (guess, token)) in guess.iter().zip(came).enumerate() {
-            let Some((right, all)) = self.seen.get_mut(kind(found.len + at)) else {
+    /// These tokens came where there was a guess, drafted or not.
+    pub(super) fn learn(&mut self, guess: Option<Guess<'_>>, came: &[LlamaToken]) {
+        let Some(Guess { tokens, matched }) = guess else {
+            return;
+        };
+        for (at, (guess, token)) in tokens.iter().zip(came).enumerate() {
+            let Some((right, all)) = self.seen.get_mut(kind(matched + at)) else {
                 return;
             };
             let kept = 1.0 - 1.0 / REMEMBERED;
@@ -165,24 +181,30 @@ impl Drafts {
     }
 }
 
-/// The latest of the places before the end of `history` where most of its last tokens stand too.
-pub(super) fn find(history: &[LlamaToken]) -> Option<Match> {
+/// What followed at the latest of the places before the end of `history` where most of its last tokens
+/// stand too.
+pub(super) fn guess(history: &[LlamaToken]) -> Option<Guess<'_>> {
     let (_, before) = history.split_last()?;
-    let mut best = None;
+    let mut best = (0, 0);
     for from in (1..=before.len()).rev() {
         let common = before.get(..from)?.iter().rev().zip(history.iter().rev());
-        let len = common
+        let matched = common
             .take(LONGEST_MATCH)
             .take_while(|(then, now)| then == now)
             .count();
-        if len > best.map_or(0, |best: Match| best.len) {
-            best = Some(Match { from, len });
-            if len == LONGEST_MATCH {
+        if matched > best.0 {
+            best = (matched, from);
+            if matched == LONGEST_MATCH {
                 break;
             }
         }
     }
-    best
+    let (matched, from) = best;
+    let followed = history.get(from..)?;
+    (matched > 0).then_some(Guess {
+        tokens: followed.get(..MOST_TOKENS).unwrap_or(followed),
+        matched,
+    })
 }
 
 fn kind(matched: usize) -> usize {
@@ -201,7 +223,7 @@ mod tests {
 
     use llama_cpp_2::token::LlamaToken;
 
-    use super::{Drafts, MOST_TOKENS, Match, find};
+    use super::{Drafts, Guess, MOST_TOKENS, guess};
     use crate::backend::embedded::speed::Speed;
 
     /// One token for each character.
@@ -229,8 +251,7 @@ mod tests {
         ];
         for (history, expect) in cases {
             let history = tokens(history);
-            let found = find(&history);
-            let found = found.map(|found| (found.len, found.followed_by(&history).to_vec()));
+            let found = guess(&history).map(|guess| (guess.matched, guess.tokens.to_vec()));
             let expect = expect.map(|(len, text)| (len, tokens(text)));
             assert_eq!(found, expect);
         }
@@ -242,10 +263,6 @@ mod tests {
         let mut drafts = Drafts::new(Speed::measured(prompt_tokens_per_second as usize, second));
         drafts.stepped(1, Duration::from_millis(single_ms));
         drafts
-    }
-
-    fn matched(len: usize) -> Match {
-        Match { from: 1, len }
     }
 
     #[test]
@@ -261,42 +278,37 @@ mod tests {
         ];
         for ((len, speed, single_ms), expect) in cases {
             let drafts = machine(speed, single_ms);
-            assert_eq!(
-                drafts.worth(matched(len), MOST_TOKENS),
-                expect,
-                "{len} {speed}"
-            );
+            assert_eq!(drafts.worth(len, MOST_TOKENS), expect, "{len} {speed}");
         }
         let unknown = Drafts::new(Speed::measured(512, Duration::from_millis(9)));
-        assert_eq!(
-            unknown.worth(matched(16), MOST_TOKENS),
-            0,
-            "no step was seen"
-        );
+        assert_eq!(unknown.worth(16, MOST_TOKENS), 0, "no step was seen");
     }
 
     #[test]
     fn what_drafts_came_to_and_took_is_learned() {
-        let guess = tokens("kl");
-        let found = matched(10);
+        let behind = tokens("kl");
+        let guess = Some(Guess {
+            tokens: &behind,
+            matched: 10,
+        });
         let mut drafts = machine(50, 45);
-        assert_eq!(drafts.worth(found, 2), 2);
-        assert_eq!(drafts.worth(found, 1), 1);
+        assert_eq!(drafts.worth(10, 2), 2);
+        assert_eq!(drafts.worth(10, 1), 1);
 
         for _ in 0..100 {
-            drafts.learn(found, &guess, &tokens("x"));
+            drafts.learn(guess, &tokens("x"));
         }
-        assert_eq!(drafts.worth(found, 2), 0, "always wrong");
+        assert_eq!(drafts.worth(10, 2), 0, "always wrong");
         for _ in 0..200 {
-            drafts.learn(found, &guess, &tokens("kl"));
+            drafts.learn(guess, &tokens("kl"));
         }
-        assert_eq!(drafts.worth(found, 2), 2, "always right");
+        assert_eq!(drafts.worth(10, 2), 2, "always right");
 
         drafts.stepped(3, Duration::from_secs(10));
-        assert_eq!(drafts.worth(found, 2), 1, "dear");
+        assert_eq!(drafts.worth(10, 2), 1, "dear");
         for _ in 0..=super::FORGOTTEN {
             drafts.stepped(1, Duration::from_millis(45));
         }
-        assert_eq!(drafts.worth(found, 2), 2, "forgotten");
+        assert_eq!(drafts.worth(10, 2), 2, "forgotten");
     }
 }

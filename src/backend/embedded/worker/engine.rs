@@ -12,7 +12,7 @@ use llama_cpp_2::vocab::LlamaVocab;
 
 use super::super::cache::{Extended, Refreshed};
 use super::super::chat::Chat;
-use super::super::draft::{self, Drafts, Match};
+use super::super::draft::{self, Drafts, Guess};
 use super::super::embedder::Embedder;
 use super::super::healing::Pieces;
 use super::super::job::{Accepted, Job};
@@ -184,17 +184,10 @@ impl<'a> Engine<'a> {
             }
             let chunk_tokens = job.pace.chunk_tokens(self.speed);
             let guess = guess_at(job).filter(|_| drafting != Drafting::Off);
-            let draft = match guess {
-                Some((found, guess)) if !undecided => {
-                    let most = job.draftable(&self.vocab, guess);
-                    let tokens = match drafting {
-                        Drafting::Always => most,
-                        _ => self.drafts.worth(found, most),
-                    };
-                    guess.get(..tokens).unwrap_or_default()
-                }
-                _ => &[],
-            };
+            let guess_if_decided = guess.filter(|_| !undecided);
+            let draft = self.drafts.of(guess_if_decided, drafting, |guess| {
+                job.draftable(&self.vocab, guess)
+            });
             let before = cache.computed_tokens();
             let started = Instant::now();
             let choose = |logits: &[f32]| job.choose(self.pieces.as_ref(), logits);
@@ -208,9 +201,7 @@ impl<'a> Engine<'a> {
             if let Extended::Next(next) = &step {
                 undecided = next.undecided;
                 self.shared.count_drafted(draft.len(), next.tokens.len());
-                if let Some((found, guess)) = guess {
-                    self.drafts.learn(found, guess, &next.tokens);
-                }
+                self.drafts.learn(guess, &next.tokens);
                 if job.is_answering() && computed == 1 + draft.len() as u64 {
                     self.drafts.stepped(1 + draft.len(), elapsed);
                 }
@@ -314,11 +305,7 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// What may come next in an answer that is begun, and by what match.
-fn guess_at(job: &Job) -> Option<(Match, &[LlamaToken])> {
-    if !job.is_answering() {
-        return None;
-    }
-    let found = draft::find(&job.history)?;
-    Some((found, found.followed_by(&job.history)))
+/// What may come next in an answer that is begun.
+fn guess_at(job: &Job) -> Option<Guess<'_>> {
+    job.is_answering().then(|| draft::guess(&job.history))?
 }
