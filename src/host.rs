@@ -115,6 +115,7 @@ impl Host for LocalHost {
                 backends,
                 candidates,
                 addresses: speeds::addresses(settings),
+                elsewhere: speeds::elsewhere(settings),
                 calibration: Some(self.calibration.get_or_init(speeds::calibration).clone()),
             },
             problems,

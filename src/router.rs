@@ -5,7 +5,7 @@
 //! model, the one that was measured to be clearly quicker serves; see [`calibrate`]. Features only read:
 //! [`Router::route`] is a lock-free look, [`Router::ready`] waits while a model loads.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -84,6 +84,8 @@ pub struct Choices {
     pub candidates: BTreeMap<Role, Vec<Candidate>>,
     /// Where the backends are, by name, without names and passwords; nothing for one in this process.
     pub addresses: BTreeMap<String, String>,
+    /// Backends that are not on this machine: none of them serves only because it is quicker.
+    pub elsewhere: BTreeSet<String>,
     /// What is known of speeds here. Without it the first backend serves. The same in all choices of a
     /// router.
     pub calibration: Option<Arc<Calibration>>,
@@ -275,7 +277,8 @@ impl Router {
         let usable = |backend: &dyn Backend, model: &Installed| {
             !failed.contains_key(&(backend.name().to_owned(), model.name.clone()))
         };
-        let places = options(role, candidates, all, &contents, usable);
+        let elsewhere = &choices.elsewhere;
+        let places = options(role, candidates, all, &contents, elsewhere, usable);
         let quickest = places.get(choices.quickest(role, &places));
         let quickest = quickest.map(|found| found.route.clone());
         if role == Role::Completion {
@@ -328,9 +331,14 @@ impl Router {
         let is_best = |backend: &dyn Backend, model: &Installed| {
             backend.name() == best.backend.name() && model.name == best.model
         };
-        let next = options(role, candidates, all, &contents, |backend, model| {
-            usable(backend, model) && !is_best(backend, model)
-        });
+        let next = options(
+            role,
+            candidates,
+            all,
+            &contents,
+            elsewhere,
+            |backend, model| usable(backend, model) && !is_best(backend, model),
+        );
         let goes_on = matches!(&now, RoleState::Ready(serving)
             if next.iter().any(|next| serving.is_to_same(&next.route))
                 && !Arc::ptr_eq(&serving.backend, &best.backend));

@@ -80,7 +80,9 @@ const IMPORTS: &[&str] = &[
 /// `old` is what the code replaces; what stands there may stay.
 pub(super) fn without_known_imports(code: String, old: &str, document: &str) -> String {
     let known = |line: &str| {
-        let imports = IMPORTS.iter().any(|start| line.starts_with(start));
+        // Without its end a longer one would be torn.
+        let is_whole = !line.trim_end().ends_with(['(', '{', ',', '\\']);
+        let imports = is_whole && IMPORTS.iter().any(|start| line.starts_with(start));
         let is = |other: &str| other.trim_end() == line.trim_end();
         imports && !old.lines().any(is) && document.lines().any(is)
     };
@@ -149,8 +151,14 @@ mod tests {
 
     #[test]
     fn imports_that_are_there_do_not_come_again() {
-        let document = "import a\nfrom b import c\n\ndef f():\n    import d\n";
+        let document =
+            "import a\nfrom b import c\nfrom m import (\n    g,\n)\n\ndef f():\n    import d\n";
         for (code, expected) in [
+            // One of many lines is not torn.
+            (
+                "from m import (\n    g,\n)\ndef f():\n",
+                "from m import (\n    g,\n)\ndef f():\n",
+            ),
             ("import a\n\ndef f():\n", "def f():\n"),
             ("import a\nfrom b import c\ndef f():\n", "def f():\n"),
             ("import a\nimport e\ndef f():\n", "import e\ndef f():\n"),

@@ -13,7 +13,7 @@
 //! | `worker/caches` | a small context for what is typed, a large one for what is talked about |
 //! | `chat` | a conversation laid out by the model's own template |
 //! | `embedder` | texts to vectors |
-//! | [`queue`](super::queue) | who goes first |
+//! | `super::queue` | who goes first |
 //! | `job` | one generation, resumable between any two steps |
 //! | `cache`, `slots` | the context and the books of what it holds |
 //! | `kept` | cached prompts on disk |

@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn a_line_is_repetitive_where_half_of_it_stands_elsewhere() {
         for (other, line, expect) in [
-            ("Kind::A => 1,", "    Kind::B => 2,", true),
+            ("let a = read(b)?;", "    let a = read(c)?;", true),
             ("let a = 1;", "for b in c {", false),
             ("    }", "}", true),
             ("", "x", false),

@@ -15,7 +15,7 @@
 //! what comes after accepting is taken from the second.
 //!
 //! With [`Options::chat`] the engine is replayed once more beside a chat: the oracle has one device then,
-//! on which a real conversation ([`talk`]) asks for one answer after the other by way of the same router.
+//! on which a real conversation (`talk`) asks for one answer after the other by way of the same router.
 
 use std::sync::Arc;
 use std::time::Duration;

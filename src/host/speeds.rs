@@ -1,10 +1,10 @@
 //! What measured speeds belong to: this machine, the addresses of its backends, a file in the cache.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;
 
-use crate::backend::ollama::base_url;
+use crate::backend::ollama::{base_url, is_loopback};
 use crate::config::Settings;
 use crate::eval::machine::Machine;
 use crate::router::calibrate::Calibration;
@@ -74,18 +74,27 @@ pub(super) fn addresses(settings: &Settings) -> BTreeMap<String, String> {
     all.collect()
 }
 
+/// The backends that are not on this machine.
+pub(super) fn elsewhere(settings: &Settings) -> BTreeSet<String> {
+    let is_here = |url: &String| base_url(url).is_ok_and(|url| is_loopback(&url));
+    let all = settings.backends.iter();
+    let elsewhere = all.filter(|(_, backend)| !backend.urls.iter().all(is_here));
+    elsewhere.map(|(name, _)| name.clone()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn addresses_hold_no_secrets() {
+    fn addresses_hold_no_secrets_and_tell_who_is_elsewhere() {
         let mut settings = Settings::default();
         let ollama = settings.backends.get_mut("ollama").expect("a default");
         ollama.urls = vec![
             "http://anna:secret@gpu.example:1234/ollama/".to_owned(),
             "127.0.0.1".to_owned(),
         ];
+        assert_eq!(elsewhere(&settings), BTreeSet::from(["ollama".to_owned()]));
         let addresses = addresses(&settings);
         assert_eq!(
             addresses["ollama"],

@@ -115,6 +115,9 @@ impl Workspace {
                 if let Some(inside) = files::look_inside(folder, path, &rules, &self.settings) {
                     let unknown = inside.iter().filter(|f| !is_known(corpus, number, f));
                     new.extend(unknown.filter_map(|found| self.record(folder, found)));
+                    // Another folder of that name may have stood there.
+                    let known = below(corpus, number, folder, path).into_iter();
+                    gone.extend(known.filter(|name| !folder.join(name.1.as_ref()).exists()));
                     continue;
                 }
                 match files::look(folder, path, &rules, &self.settings) {

@@ -175,7 +175,8 @@ pub(super) fn unavailable(
     let is_embedded = |c: &Candidate| c.backend.as_deref() == Some("embedded");
     // What an Ollama may fetch. A name with a quantization in it is not in its library for every model.
     let fetched = || {
-        let may = |c: &&Candidate| c.backend.as_deref().is_none_or(|name| name == "ollama");
+        let of_ollama = |c: &Candidate| c.backend.as_deref().is_none_or(|name| name == "ollama");
+        let may = |c: &&Candidate| of_ollama(c) && !c.is_pattern();
         let plain = |c: &&Candidate| !c.model.contains("-q");
         let mut all = candidates.iter().filter(may);
         all.clone().find(plain).or_else(|| all.next())

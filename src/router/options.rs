@@ -2,8 +2,10 @@
 //!
 //! A candidate that names its backend has one place. One that names none has every backend that lists the
 //! same model, unless the person's list names that backend for it further back: their order stands. In the
-//! list of somebody who set nothing such names are ours, and stand for the last resort only.
+//! list of somebody who set nothing such names are ours, and stand for the last resort only. Text goes to
+//! another machine because somebody chose it, never because it is quicker there.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use super::choice::{All, Contents, can, find, is_same, route, same_content};
@@ -47,6 +49,7 @@ pub(super) fn options(
     candidates: &[Candidate],
     all: &All,
     contents: &Contents,
+    elsewhere: &BTreeSet<String>,
     usable: impl Fn(&dyn Backend, &Installed) -> bool,
 ) -> Vec<Found> {
     let Some((rank, backend, model)) = find(role, candidates, all, contents, &usable) else {
@@ -69,7 +72,8 @@ pub(super) fn options(
         .roles
         .get(&role)
         .is_some_and(|ours| ours.candidates == candidates);
-    for (other, models) in all.iter().filter(|(other, _)| !Arc::ptr_eq(other, backend)) {
+    let others = all.iter().filter(|(other, _)| !Arc::ptr_eq(other, backend));
+    for (other, models) in others.filter(|(other, _)| !elsewhere.contains(other.name())) {
         let means = |candidate: &Candidate, model: &Installed| {
             candidate.matches(&model.name) || is_same(candidate, model, contents)
         };

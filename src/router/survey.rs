@@ -131,7 +131,8 @@ fn places(
     all: &All,
     contents: &Contents,
 ) -> Vec<Place> {
-    let options = options(role, candidates, all, contents, |_, _| true);
+    let elsewhere = &choices.elsewhere;
+    let options = options(role, candidates, all, contents, elsewhere, |_, _| true);
     let quickest = choices.quickest(role, &options);
     let place = |(index, found): (usize, Found)| Place {
         speed: choices.speed(&found),

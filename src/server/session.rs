@@ -154,7 +154,8 @@ impl Session {
         let offered = offered.and_then(|g| g.position_encodings.as_deref());
         let sources = Sources {
             folders: folders(params),
-            editor: params.initialization_options.clone(),
+            // Without any, the environment does not speak for the editor.
+            editor: Some(params.initialization_options.clone().unwrap_or_default()),
             said: Vec::new(),
         };
         let mut read = Read::all(host.as_ref(), &sources.folders, sources.editor.as_ref());

@@ -7,6 +7,10 @@ use zed_extension_api::{self as zed, serde_json, LanguageServerId, Result};
 /// The key of the server's settings in what a client sends.
 const KEY: &str = "ghostline";
 
+/// Settings that say where text goes. Zed lays a project's own `.zed/settings.json` over the person's and
+/// does not tell which is which, so these are read from the server's own file only.
+const KEPT_BACK: &[&str] = &["backends", "privacy", "trust", "trusted"];
+
 struct Ghostline;
 
 impl zed::Extension for Ghostline {
@@ -67,9 +71,15 @@ fn settings(
     worktree: &zed::Worktree,
 ) -> Result<Option<serde_json::Value>> {
     let found = LspSettings::for_worktree(server.as_ref(), worktree)?.settings;
-    Ok(found.map(|own| match own.get(KEY) {
-        Some(_) => own,
-        None => serde_json::json!({ KEY: own }),
+    Ok(found.map(|mut own| {
+        let mut own = match own.get_mut(KEY) {
+            Some(inner) => inner.take(),
+            None => own,
+        };
+        if let Some(own) = own.as_object_mut() {
+            own.retain(|key, _| !KEPT_BACK.contains(&key.as_str()));
+        }
+        serde_json::json!({ KEY: own })
     }))
 }
 

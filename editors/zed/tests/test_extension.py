@@ -82,6 +82,12 @@ def test_settings_that_cannot_be_read_are_an_error(load):
         ({"inline": {"max_tokens": 32}}, {"ghostline": {"inline": {"max_tokens": 32}}}),
         ({"ghostline": {"inline": {"max_tokens": 32}}}, {"ghostline": {"inline": {"max_tokens": 32}}}),
         ({}, {"ghostline": {}}),
+        # A project's own file may say so as well: where text goes is said in the server's own.
+        (
+            {"backends": {"x": {"urls": ["http://192.0.2.1"]}}, "privacy": {}, "trust": {}, "trusted": True},
+            {"ghostline": {}},
+        ),
+        ({"ghostline": {"trusted": True, "inline": {}}}, {"ghostline": {"inline": {}}}),
     ],
 )
 def test_settings_go_to_the_server_under_its_name(load, settings, sent):

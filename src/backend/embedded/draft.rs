@@ -4,7 +4,7 @@
 //! is. So what followed the last tokens when they stood there before is computed together with the next
 //! token, in one step that reads the weights once; where the model would have chosen the same, several
 //! tokens come for the time of a step (prompt lookup decoding: speculation without a second model).
-//! Called by the worker. [`super::cache`] computes and checks: a draft changes when a text comes, never
+//! Called by the worker. [`super::cache`] computes and checks: a draft changes when a text comes, not
 //! which.
 //!
 //! A step with a draft takes longer: with two tokens 1.7 times as long as with one, with three 2.3 times

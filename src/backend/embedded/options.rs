@@ -48,7 +48,8 @@ pub enum Splicing {
     Unrefreshed,
 }
 
-/// Guesses at the next tokens. They change when an answer comes, never what it is.
+/// Guesses at the next tokens. They change when an answer comes, and on processors never what it is; on a
+/// graphics device, where nobody measured it, sums in another order may decide between near equals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Drafting {
     /// One token after the other.

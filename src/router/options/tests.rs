@@ -61,7 +61,8 @@ fn check(role: Role, candidates: &[Candidate], listed: &[Listed<'_>], expect: &[
     let all = all(listed);
     let mut contents = Contents::default();
     contents.learn(&all);
-    let got: Vec<String> = options(role, candidates, &all, &contents, |_, _| true)
+    let elsewhere = BTreeSet::from(["far".to_owned()]);
+    let got: Vec<String> = options(role, candidates, &all, &contents, &elsewhere, |_, _| true)
         .iter()
         .map(|found| format!("{}/{}", found.route.backend.name(), found.route.model))
         .collect();
@@ -127,7 +128,21 @@ fn speed_decides_between_places_of_one_model() {
             ],
             &["ollama/m:1", "embedded/m:1"],
         ),
-        // Nobody's text leaves the machine because it is quicker elsewhere.
+        // Nobody's text leaves the machine because it is quicker elsewhere; what was chosen stands.
+        (
+            &["m:1"],
+            &[
+                ("ollama/m:1", "", 0),
+                ("far/m:1", "", 0),
+                ("team/m:1", "", 0),
+            ],
+            &["ollama/m:1", "team/m:1"],
+        ),
+        (
+            &["m:1"],
+            &[("far/m:1", "", 0), ("team/m:1", "", 0)],
+            &["far/m:1", "team/m:1"],
+        ),
         (
             &["m:cloud"],
             &[("ollama/m:cloud", "", 0), ("team/m:cloud", "", 0)],

@@ -22,9 +22,13 @@ end
 function M.pull(running, name, done)
   number = number + 1
   local token = 'ghostline/fetch/' .. number
+  local cancel
   local function ended()
     client.progress[token] = nil
-    M.cancel = nil
+    -- Another fetch may have begun since.
+    if M.cancel == cancel then
+      M.cancel = nil
+    end
   end
   local cancelled = false
   client.progress[token] = function(value)
@@ -43,10 +47,11 @@ function M.pull(running, name, done)
     done(err, got)
   end)
   --- Breaks the fetch off; the next one carries on. nil where none is under way.
-  M.cancel = function()
+  cancel = function()
     cancelled = true
     client.notify(running, 'window/workDoneProgress/cancel', { token = token })
   end
+  M.cancel = cancel
 end
 
 --- The models that are installed anywhere, as `backend/model`; asks the program.

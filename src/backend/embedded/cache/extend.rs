@@ -76,10 +76,17 @@ impl Cache<'_> {
         let is_last = held + chunk.len() == history.len();
         let drafts = is_last && chunk.len() == 1 && self.divisible;
         let draft = if drafts { draft } else { &[] };
-        chunk.extend(draft);
         if !self.make_room(slot, chunk.len())? {
             return Ok(Extended::Full);
         }
+        // Nothing gives way to a guess.
+        let free = self.capacity_tokens.saturating_sub(self.cells_in_use());
+        let draft = if chunk.len() + draft.len() <= free {
+            draft
+        } else {
+            &[]
+        };
+        chunk.extend(draft);
         let with_logits = if is_last { 1 + draft.len() } else { 0 };
         let decoded = self.decode(slot, held, &chunk, with_logits);
         if self.or_forget(decoded)? == Decoded::Interrupted {

@@ -184,10 +184,8 @@ impl<'a> Engine<'a> {
             }
             let chunk_tokens = job.pace.chunk_tokens(self.speed);
             let guess = guess_at(job).filter(|_| drafting != Drafting::Off);
-            let guess_if_decided = guess.filter(|_| !undecided);
-            let draft = self.drafts.of(guess_if_decided, drafting, |guess| {
-                job.draftable(&self.vocab, guess)
-            });
+            let draftable = |guess: &[LlamaToken]| job.draftable(&self.vocab, guess);
+            let draft = (self.drafts).of(guess.filter(|_| !undecided), drafting, draftable);
             let before = cache.computed_tokens();
             let started = Instant::now();
             let choose = |logits: &[f32]| job.choose(self.pieces.as_ref(), logits);
@@ -200,10 +198,13 @@ impl<'a> Engine<'a> {
             }
             if let Extended::Next(next) = &step {
                 undecided = next.undecided;
-                self.shared.count_drafted(draft.len(), next.tokens.len());
                 self.drafts.learn(guess, &next.tokens);
-                if job.is_answering() && computed == 1 + draft.len() as u64 {
-                    self.drafts.stepped(1 + draft.len(), elapsed);
+                // One token, and the draft where there was one; more where it was put aside before.
+                let step_tokens = usize::try_from(computed).unwrap_or(usize::MAX);
+                if job.is_answering() && (step_tokens == 1 || step_tokens == 1 + draft.len()) {
+                    self.shared
+                        .count_drafted(step_tokens - 1, next.tokens.len());
+                    self.drafts.stepped(step_tokens, elapsed);
                 }
             }
             if computed == 1 {
