@@ -23,9 +23,11 @@ pub mod calibrate;
 mod choice;
 mod options;
 mod route;
+mod state;
 pub mod survey;
 
 pub use self::route::Route;
+pub use self::state::RoleState;
 
 /// How often backends are asked again: soon enough that a freshly started Ollama or a model that was
 /// just fetched is found before somebody looks for the reason.
@@ -37,40 +39,6 @@ const AFTER_FAILED_LOAD: Duration = Duration::from_mins(1);
 /// How often in a row a backend may be too slow to say what it has, as one may be that reads 20 GB or
 /// computes on all cores, before it is taken to have nothing.
 const MOST_SLOW_PROBES: u32 = 2;
-
-/// How a role stands.
-#[derive(Debug, Clone, Default)]
-pub enum RoleState {
-    /// Nobody was asked yet.
-    #[default]
-    Starting,
-    /// The model is being loaded.
-    Loading(Arc<Route>),
-    /// Requests are served.
-    Ready(Arc<Route>),
-    /// No candidate is there; the sentence says what to do.
-    Unavailable(String),
-}
-
-impl RoleState {
-    /// `starting`, `loading`, `ready` or `unavailable`.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Loading(_) => "loading",
-            Self::Ready(_) => "ready",
-            Self::Unavailable(_) => "unavailable",
-        }
-    }
-
-    /// The route, loaded or not.
-    pub fn route(&self) -> Option<&Arc<Route>> {
-        match self {
-            Self::Loading(route) | Self::Ready(route) => Some(route),
-            Self::Starting | Self::Unavailable(_) => None,
-        }
-    }
-}
 
 /// How every role stands.
 pub type Roles = BTreeMap<Role, RoleState>;
