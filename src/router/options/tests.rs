@@ -30,7 +30,7 @@ impl Backend for Named {
 type Listed<'a> = (&'a str, &'a str, u64);
 
 fn all(listed: &[Listed<'_>]) -> Vec<(Arc<dyn Backend>, Vec<Installed>)> {
-    ["ollama", "team", "embedded"]
+    ["ollama", "far", "team", "embedded"]
         .map(|name| {
             let of = listed.iter().filter_map(|(text, quantization, megabytes)| {
                 let (backend, model) = text.split_once('/')?;
