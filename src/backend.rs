@@ -22,6 +22,8 @@ mod events;
 mod failure;
 mod http;
 pub mod llama_server;
+#[cfg(test)]
+pub(crate) mod named;
 pub mod ollama;
 pub mod openai;
 mod permits;

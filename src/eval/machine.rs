@@ -23,6 +23,18 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// In a few words: how this program was built, processor and load.
+    pub fn summary(&self) -> String {
+        format!(
+            "{} build, {} × {}, load {}",
+            self.build,
+            self.cores,
+            self.cpu.as_deref().unwrap_or(self.arch),
+            self.load_1min
+                .map_or_else(|| "?".to_owned(), |load| load.to_string()),
+        )
+    }
+
     /// This machine, now.
     pub fn here() -> Self {
         Self {

@@ -32,7 +32,11 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
 
 fn show(report: &Report) {
     let lines = report.repetitive.lines + report.others.lines;
-    output::line(&splice::heading(&report.model, lines, &report.machine));
+    output::line(&format!(
+        "{}, {lines} lines, {}",
+        report.model,
+        report.machine.summary()
+    ));
     output::line(&format!("{:<40}{:>12}{:>12}", "", "repetitive", "others"));
     let row = |name: &str, figure: &dyn Fn(&Figures) -> String| {
         let (repetitive, others) = (figure(&report.repetitive), figure(&report.others));

@@ -77,19 +77,13 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
 }
 
 fn show(report: &Report) {
-    let machine = &report.machine;
     output::line(&format!(
-        "{}, chat by {}, {} requests, {} threads, {} build, {} × {}, load {}",
+        "{}, chat by {}, {} requests, {} threads, {}",
         report.model,
         report.chat_model,
         report.requests,
         report.threads,
-        machine.build,
-        machine.cores,
-        machine.cpu.as_deref().unwrap_or(machine.arch),
-        machine
-            .load_1min
-            .map_or_else(|| "?".to_owned(), |load| load.to_string()),
+        report.machine.summary(),
     ));
     let row = |name: &str, quantiles: &Quantiles| {
         let figure = |figure: Option<f64>| figure.map_or("-".to_owned(), |ms| format!("{ms:.1}"));

@@ -6,7 +6,6 @@ use anyhow::Context;
 use serde::Serialize;
 
 use crate::cli::{Exit, Usage, output};
-use crate::eval::machine::Machine;
 use crate::eval::splice::{self, Options, Report, Variant};
 use crate::models::Store;
 use crate::prompt::fim::{self, Family};
@@ -77,19 +76,6 @@ pub(super) fn write(json: Option<&Path>, report: &impl Serialize) -> anyhow::Res
     Ok(())
 }
 
-/// One line: which model, on how many lines, and where.
-pub(super) fn heading(model: &str, lines: usize, machine: &Machine) -> String {
-    format!(
-        "{model}, {lines} lines, {} build, {} × {}, load {}",
-        machine.build,
-        machine.cores,
-        machine.cpu.as_deref().unwrap_or(machine.arch),
-        machine
-            .load_1min
-            .map_or_else(|| "?".to_owned(), |load| load.to_string()),
-    )
-}
-
 /// The file of an installed model.
 pub(super) fn installed(model: &str) -> anyhow::Result<PathBuf> {
     let store = Store::open_default()?;
@@ -104,7 +90,12 @@ pub(super) fn installed(model: &str) -> anyhow::Result<PathBuf> {
 }
 
 fn show(report: &Report) {
-    output::line(&heading(&report.model, report.lines, &report.machine));
+    output::line(&format!(
+        "{}, {} lines, {}",
+        report.model,
+        report.lines,
+        report.machine.summary()
+    ));
     output::line(&format!("{:<40}{:>12}{:>12}", "", "computed", "moved"));
     let row = |name: &str, figure: &dyn Fn(&Variant) -> f64, digits: usize| {
         let (full, spliced) = (figure(&report.full), figure(&report.spliced));

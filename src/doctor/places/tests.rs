@@ -2,34 +2,12 @@
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-
 use super::*;
-use crate::backend::{Backend, BackendError, ChunkStream, Installed, PromptBudget, Request};
+use crate::backend::Installed;
+use crate::backend::named::Named;
 use crate::router::Route;
 use crate::router::calibrate::Speed;
 use crate::router::survey::Found;
-
-#[derive(Debug)]
-struct Named(&'static str);
-
-impl Backend for Named {
-    fn name(&self) -> &str {
-        self.0
-    }
-    fn probe(&self) -> BoxFuture<'_, Result<Vec<Installed>, BackendError>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
-    }
-    fn warm_up(&self, _: &str) -> BoxFuture<'static, Result<(), BackendError>> {
-        Box::pin(std::future::ready(Ok(())))
-    }
-    fn stream(&self, _: Request) -> ChunkStream {
-        Box::pin(futures_util::stream::empty())
-    }
-    fn prompt_budget(&self) -> PromptBudget {
-        PromptBudget::UNMEASURED
-    }
-}
 
 /// A backend, its measured speeds, and whether it serves.
 type Row = (&'static str, Option<(f64, f64)>, bool);

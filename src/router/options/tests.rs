@@ -1,30 +1,7 @@
 //! What is installed where, the candidates, and who is asked between whom.
 
-use futures_util::future::BoxFuture;
-
 use super::*;
-use crate::backend::{BackendError, ChunkStream, PromptBudget, Request};
-
-#[derive(Debug)]
-struct Named(&'static str);
-
-impl Backend for Named {
-    fn name(&self) -> &str {
-        self.0
-    }
-    fn probe(&self) -> BoxFuture<'_, Result<Vec<Installed>, BackendError>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
-    }
-    fn warm_up(&self, _: &str) -> BoxFuture<'static, Result<(), BackendError>> {
-        Box::pin(std::future::ready(Ok(())))
-    }
-    fn stream(&self, _: Request) -> ChunkStream {
-        Box::pin(futures_util::stream::empty())
-    }
-    fn prompt_budget(&self) -> PromptBudget {
-        PromptBudget::UNMEASURED
-    }
-}
+use crate::backend::named::Named;
 
 /// What is installed: `backend/model`, quantisation, size in megabytes, 0 where nobody tells.
 type Listed<'a> = (&'a str, &'a str, u64);
