@@ -4,6 +4,7 @@
 //! simple: a backend that tokenises in process encodes each kind as what it is, and a backend that
 //! takes a string gets one in which the person's text cannot imitate a sentinel.
 
+pub mod anchor;
 mod block;
 mod comment;
 pub mod instruct;

@@ -1,10 +1,11 @@
-//! What moving cached text is worth and what it costs: source files are written line by line, with and
-//! without it, on real weights.
+//! What moving cached text, and what keeping the anchor, is worth and what it costs: source files are
+//! written line by line, with and without them, on real weights.
 //!
 //! A block in the middle of each file is taken out and put back line by line, as a person writes it. For
-//! each line the in-process engine is asked as inline completion asks it, once with everything behind the
-//! common prefix computed and once with it moved; nothing is refreshed in between, so that a run is the
-//! same each time but for the clock. What was answered is compared with the line that stands in the file.
+//! each line the in-process engine is asked as inline completion asks it: with each line in front of the
+//! text below as soon as it is finished, once with everything behind the common prefix computed and once
+//! with it moved; and with finished lines kept where they were typed. Nothing is refreshed in between, so
+//! that a run is the same each time but for the clock. What was answered is compared with the line that stands in the file.
 //!
 //! Called by `cli/bench/splice`.
 
@@ -19,8 +20,9 @@ use super::block::Block;
 use super::machine::Machine;
 use crate::backend::embedded::{Embedded, EmbeddedModel, EngineOptions, Splicing};
 use crate::backend::{Backend, BackendError, Chunk, Priority, Request};
+use crate::prompt::anchor::Anchor;
 use crate::prompt::fim::Family;
-use crate::prompt::window;
+use crate::prompt::window::{self, Window};
 
 /// The most tokens of an answer: one line of code is compared.
 const LINE_TOKENS: u32 = 24;
@@ -53,12 +55,12 @@ pub struct Report {
     pub full: Variant,
     /// What stands elsewhere moved.
     pub spliced: Variant,
-    /// Lines for which both answered the same.
-    pub same: usize,
+    /// Finished lines kept where they were typed, and what stands elsewhere moved when they no longer are.
+    pub anchored: Variant,
 }
 
 /// The figures of one way to compute.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Variant {
     /// Prompt tokens computed per line.
     pub computed_tokens: Quantiles,
@@ -68,10 +70,12 @@ pub struct Variant {
     pub agreement: f64,
     /// Lines that the answer has to the last character.
     pub whole_lines: usize,
+    /// Lines for which it answered as with everything computed.
+    pub same: usize,
 }
 
 /// Of one figure over all lines.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Quantiles {
     /// The middle.
     pub p50: f64,
@@ -96,30 +100,30 @@ struct Answer {
 /// When a file cannot be read or is too short, or the engine fails.
 pub async fn measure(options: &Options, family: &Family) -> anyhow::Result<Report> {
     let machine = Machine::here();
-    let mut full = Vec::new();
-    let mut spliced = Vec::new();
-    for (splicing, answers) in [
-        (Splicing::Off, &mut full),
-        (Splicing::Unrefreshed, &mut spliced),
+    let mut figures = Vec::new();
+    for (splicing, keeps_anchor) in [
+        (Splicing::Off, false),
+        (Splicing::Unrefreshed, false),
+        (Splicing::Unrefreshed, true),
     ] {
         let engine = engine(options, splicing);
         engine.warm_up(&options.model).await?;
+        let mut answers = Vec::new();
         for file in &options.files {
-            answers.extend(write(&engine, options, family, file).await?);
+            answers.extend(write(&engine, options, family, file, keeps_anchor).await?);
         }
+        figures.push(answers);
     }
-    let same = full
-        .iter()
-        .zip(&spliced)
-        .filter(|(full, spliced)| full.text == spliced.text)
-        .count();
+    let full = figures.first().map_or(&[][..], Vec::as_slice);
+    let mut variants = figures.iter().map(|answers| variant(answers, full));
+    let mut next = || variants.next().unwrap_or_default();
     Ok(Report {
         machine,
         model: options.model.clone(),
         lines: full.len(),
-        full: variant(&full),
-        spliced: variant(&spliced),
-        same,
+        full: next(),
+        spliced: next(),
+        anchored: next(),
     })
 }
 
@@ -152,8 +156,10 @@ async fn write(
     options: &Options,
     family: &Family,
     file: &Path,
+    keeps_anchor: bool,
 ) -> anyhow::Result<Vec<Answer>> {
     let block = Block::read(file, options.lines)?;
+    let mut anchor = Anchor::default();
     let mut answers = Vec::new();
     for at in block.range.clone() {
         let line = block.line(at);
@@ -165,29 +171,31 @@ async fn write(
         let (typed, wanted) = line.split_at(indent);
         let document = Rope::from_str(&format!("{above}{typed}\n{below}"));
         let offset_bytes = above.len() + typed.len();
-        let request = request(engine, options, family, &document, offset_bytes);
+        let mut window = window_at(engine, &document, offset_bytes);
+        if keeps_anchor {
+            window = anchor.keep(window);
+            anchor = Anchor::of(&window);
+        }
+        let request = request(options, family, window);
         answers.push(ask(engine, request, wanted).await?);
     }
-    // The first is computed whole by both.
+    // The first is computed whole by all.
     Ok(answers.into_iter().skip(1).collect())
 }
 
-/// As inline completion asks, which leaves the indentation to the model.
-fn request(
-    engine: &Embedded,
-    options: &Options,
-    family: &Family,
-    document: &Rope,
-    offset_bytes: usize,
-) -> Request {
+fn window_at(engine: &Embedded, document: &Rope, offset_bytes: usize) -> Window {
     let budget = engine.prompt_budget();
-    let mut window = window::cut(
+    window::cut(
         document,
         offset_bytes,
         budget.prefix_tokens,
         budget.suffix_tokens,
-    );
-    window.typed.truncate(window.typed.trim_end().len());
+    )
+}
+
+/// As inline completion asks, which leaves the indentation to the model.
+fn request(options: &Options, family: &Family, window: Window) -> Request {
+    let window = window.without_blanks_at_cursor();
     Request {
         model: options.model.clone(),
         prompt: family
@@ -233,7 +241,7 @@ async fn ask(engine: &Embedded, request: Request, wanted: &str) -> Result<Answer
     Ok(answer)
 }
 
-fn variant(answers: &[Answer]) -> Variant {
+fn variant(answers: &[Answer], full: &[Answer]) -> Variant {
     let share = |answer: &Answer| {
         let wanted = answer.wanted.chars();
         let same = wanted.zip(answer.text.chars()).take_while(|(a, b)| a == b);
@@ -241,6 +249,7 @@ fn variant(answers: &[Answer]) -> Variant {
     };
     let shares: Vec<f64> = answers.iter().map(share).collect();
     let whole = |answer: &&Answer| answer.text.trim_end() == answer.wanted.trim_end();
+    let pairs = answers.iter().zip(full);
     Variant {
         computed_tokens: quantiles(
             answers
@@ -251,6 +260,7 @@ fn variant(answers: &[Answer]) -> Variant {
         first_token_ms: quantiles(answers.iter().map(|answer| answer.first_token_ms).collect()),
         agreement: shares.iter().sum::<f64>() / ratio(shares.len().max(1), 1),
         whole_lines: answers.iter().filter(whole).count(),
+        same: pairs.filter(|(answer, full)| answer.text == full.text).count(),
     }
 }
 

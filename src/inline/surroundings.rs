@@ -26,6 +26,7 @@ use super::trigger::Files;
 use crate::config::{Role, Settings};
 use crate::context::{Active, Context, Gatherer, Seen};
 use crate::document::Document;
+use crate::prompt::anchor::Anchor;
 use crate::prompt::window::{self, Window};
 use crate::prompt::{Block, Segment};
 use crate::router::{RoleState, Route, Router};
@@ -66,7 +67,7 @@ struct Shared {
     touched: Notify,
     /// The last prompt that went to a backend: what it has cached. A std mutex, held for an exchange or
     /// a comparison.
-    sent: Mutex<Vec<Segment>>,
+    sent: Mutex<LaidOut>,
     /// Where the last window began that was cut short. A std mutex, held for an exchange.
     short: Mutex<Option<Short>>,
     /// How fast the backend begins to answer. A std mutex, held for a few sums.
@@ -203,33 +204,11 @@ impl Surroundings {
     }
 }
 
-/// Cuts the window that a backend is given where nothing hurries, and lays it out.
-fn lay_out(
-    route: &Route,
-    document: &Document,
-    offset_bytes: usize,
-    block: Option<&Block>,
-) -> Vec<Segment> {
-    let budget = route.backend.prompt_budget();
-    let window = window::cut(
-        &document.text,
-        offset_bytes,
-        budget.prefix_tokens,
-        budget.suffix_tokens,
-    );
-    lay_out_window(route, block, window)
-}
-
-/// Lays a window out behind the block. Text is cut before it is laid out, so no sentinel is ever cut.
-fn lay_out_window(route: &Route, block: Option<&Block>, mut window: Window) -> Vec<Segment> {
-    let most = route.backend.prompt_budget().context_tokens;
-    // A block made for a faster backend is too much for this one.
-    let block = block.filter(|block| block.tokens() <= most);
-    window.typed.truncate(window.typed.trim_end().len());
-    let block = block.map(|block| block.beside(&window));
-    route
-        .family
-        .lay_out_with(block.as_deref(), window.above, window.typed, window.after)
+/// A prompt, and where it is parted.
+#[derive(Debug, Default)]
+struct LaidOut {
+    segments: Vec<Segment>,
+    anchor: Anchor,
 }
 
 impl Shared {
@@ -290,19 +269,56 @@ impl Shared {
         live.as_ref().is_some_and(Live::is_running)
     }
 
+    /// Cuts the window that a backend is given where nothing hurries, and lays it out.
+    fn lay_out(
+        &self,
+        route: &Route,
+        document: &Document,
+        offset_bytes: usize,
+        block: Option<&Block>,
+    ) -> LaidOut {
+        let budget = route.backend.prompt_budget();
+        let window = window::cut(
+            &document.text,
+            offset_bytes,
+            budget.prefix_tokens,
+            budget.suffix_tokens,
+        );
+        self.lay_out_window(route, block, window)
+    }
+
+    /// Lays a window out behind the block, parted where the last one was if it can be. Text is cut before
+    /// it is laid out, so no sentinel is ever cut.
+    fn lay_out_window(&self, route: &Route, block: Option<&Block>, window: Window) -> LaidOut {
+        let most = route.backend.prompt_budget().context_tokens;
+        // A block made for a faster backend is too much for this one.
+        let block = block.filter(|block| block.tokens() <= most);
+        let block = block.map(|block| block.beside(&window));
+        let window = self.sent().anchor.keep(window).without_blanks_at_cursor();
+        let anchor = Anchor::of(&window);
+        let segments = route.family.lay_out_with(
+            block.as_deref(),
+            window.above,
+            window.typed,
+            window.after,
+        );
+        LaidOut { segments, anchor }
+    }
+
     /// The prompt for a place, which the caller sends.
     fn prompt(&self, route: &Route, document: &Document, offset_bytes: usize) -> Vec<Segment> {
         let block = self.block(&document.uri);
         let prompt = self.soonest(route, document, offset_bytes, block.as_deref());
-        self.sent().clone_from(&prompt);
-        prompt
+        let segments = prompt.segments.clone();
+        *self.sent() = prompt;
+        segments
     }
 
     fn block(&self, uri: &Arc<str>) -> Option<Arc<Block>> {
         self.blocks.get(uri).map(|block| block.clone())
     }
 
-    fn sent(&self) -> MutexGuard<'_, Vec<Segment>> {
+    fn sent(&self) -> MutexGuard<'_, LaidOut> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -20,9 +20,10 @@ const LONGEST_CHAR_BYTES: usize = 4;
 /// The three parts of a prompt, line ends as `\n`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
-    /// Whole lines above the cursor's line.
+    /// Whole lines above what was typed.
     pub above: String,
-    /// The cursor's line up to the cursor.
+    /// What was typed: the cursor's line up to the cursor, and finished lines where an
+    /// [`Anchor`](super::anchor::Anchor) keeps them there.
     pub typed: String,
     /// From the cursor on.
     pub after: String,
@@ -108,6 +109,18 @@ fn starting_at(text: &Rope, offset_char: usize, most_bytes: usize) -> String {
     out
 }
 
+impl Window {
+    /// Without the blanks in front of the cursor, which a model does better to write itself: with the
+    /// next word they are one token.
+    #[must_use]
+    pub fn without_blanks_at_cursor(mut self) -> Self {
+        let line = self.typed.rfind('\n').map_or(0, |at| at + 1);
+        let blank_from = self.typed.trim_end().len();
+        self.typed.truncate(blank_from.max(line));
+        self
+    }
+}
+
 fn with_plain_line_ends(text: String) -> String {
     if text.contains('\r') {
         text.replace("\r\n", "\n").replace('\r', "\n")
@@ -159,6 +172,25 @@ mod tests {
             window.above.lines().count()
         };
         assert!((40..100).all(|line| (32..=38).contains(&lines_above(line))));
+    }
+
+    #[test]
+    fn blanks_at_the_cursor_go_and_line_ends_stay() {
+        for (typed, expect) in [
+            ("let a = ", "let a ="),
+            ("let a", "let a"),
+            ("  ", ""),
+            ("a;\n  ", "a;\n"),
+            ("a;\n  b ", "a;\n  b"),
+            ("a; \n\n", "a; \n\n"),
+        ] {
+            let window = Window {
+                above: String::new(),
+                typed: typed.into(),
+                after: String::new(),
+            };
+            assert_eq!(window.without_blanks_at_cursor().typed, expect, "{typed:?}");
+        }
     }
 
     #[test]

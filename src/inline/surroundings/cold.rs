@@ -11,9 +11,9 @@
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::warmth::tokens_of;
-use super::{Shared, lay_out, lay_out_window};
+use super::{LaidOut, Shared};
 use crate::document::Document;
-use crate::prompt::{BYTES_PER_TOKEN, Block, Segment, window};
+use crate::prompt::{BYTES_PER_TOKEN, Block, window};
 use crate::router::Route;
 
 /// The fewest tokens of a short window: some five lines of code. With 40 the real 1.5B was right less often
@@ -44,10 +44,10 @@ impl Shared {
         document: &Document,
         offset_bytes: usize,
         block: Option<&Block>,
-    ) -> Vec<Segment> {
-        let usual = lay_out(route, document, offset_bytes, block);
-        let cost = self.tokens_to_compute(route, &usual);
-        let is_cold = cost * COLD_SHARE >= tokens_of(&usual);
+    ) -> LaidOut {
+        let usual = self.lay_out(route, document, offset_bytes, block);
+        let cost = self.tokens_to_compute(route, &usual.segments);
+        let is_cold = cost * COLD_SHARE >= tokens_of(&usual.segments);
         let budget = route.backend.prompt_budget();
         let soon = self.tokens_in_time(budget);
         let Some(soon) = soon.filter(|&soon| is_cold && soon < cost) else {
@@ -64,9 +64,9 @@ impl Shared {
                 return None;
             }
             let window = window::cut_from(text, offset_bytes, line, tokens / SUFFIX_SHARE);
-            let prompt = lay_out_window(route, block, window);
+            let prompt = self.lay_out_window(route, block, window);
             let (part, whole) = CHEAPER;
-            let is_cheap = self.tokens_to_compute(route, &prompt) * whole <= cost * part;
+            let is_cheap = self.tokens_to_compute(route, &prompt.segments) * whole <= cost * part;
             is_cheap.then_some((line, prompt))
         };
         let before = self

@@ -19,7 +19,7 @@ use futures_util::StreamExt;
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
-use super::{Shared, lay_out};
+use super::Shared;
 use crate::backend::{Chunk, ChunkStream, Priority, PromptBudget, Request};
 use crate::config::Role;
 use crate::context::Active;
@@ -161,14 +161,14 @@ impl Shared {
             if !rests || self.is_busy() || self.is_warming() {
                 continue;
             }
-            if !self.serves(&active.document) || self.sent().is_empty() {
+            if !self.serves(&active.document) || self.sent().segments.is_empty() {
                 continue;
             }
             let active = next_place(active);
             let block = self.block(&active.document.uri);
             let (document, offset) = (&active.document, active.offset_bytes);
-            let prompt = lay_out(&route, document, offset, block.as_deref());
-            if self.is_late(&route, &prompt) {
+            let prompt = self.lay_out(&route, document, offset, block.as_deref());
+            if self.is_late(&route, &prompt.segments) {
                 self.warm(&active, &route);
             }
         }
@@ -192,9 +192,9 @@ impl Shared {
     pub(super) fn tokens_to_compute(&self, route: &Route, prompt: &[Segment]) -> usize {
         let sent = self.sent();
         let cached = if route.backend.capabilities().moves_cached {
-            bytes_moved(prompt, &sent)
+            bytes_moved(prompt, &sent.segments)
         } else {
-            bytes_in_front(prompt, &sent)
+            bytes_in_front(prompt, &sent.segments)
         };
         tokens_of(prompt).saturating_sub(cached / BYTES_PER_TOKEN)
     }
@@ -210,11 +210,11 @@ impl Shared {
             return;
         }
         let block = self.block(&document.uri);
-        let prompt = lay_out(route, document, *offset_bytes, block.as_deref());
+        let prompt = self.lay_out(route, document, *offset_bytes, block.as_deref());
         let at_work = self.parts.router.at_work();
         let stream = route.backend.stream(Request {
             model: route.model.clone(),
-            prompt: prompt.clone().into(),
+            prompt: prompt.segments.clone().into(),
             max_tokens: 1,
             stop: Vec::new(),
             priority: Priority::WarmUp,
