@@ -57,6 +57,21 @@ pub struct Report {
     pub spliced: Variant,
     /// Finished lines kept where they were typed, and what stands elsewhere moved when they no longer are.
     pub anchored: Variant,
+    /// What was answered to each line.
+    pub answers: Vec<Line>,
+}
+
+/// A line of a file and what each way made of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    /// What stands in the file.
+    pub wanted: String,
+    /// Everything computed.
+    pub full: String,
+    /// Moved.
+    pub spliced: String,
+    /// With the anchor kept.
+    pub anchored: String,
 }
 
 /// The figures of one way to compute.
@@ -124,7 +139,22 @@ pub async fn measure(options: &Options, family: &Family) -> anyhow::Result<Repor
         full: next(),
         spliced: next(),
         anchored: next(),
+        answers: lines(&figures),
     })
+}
+
+fn lines(figures: &[Vec<Answer>]) -> Vec<Line> {
+    let [full, spliced, anchored] = figures else {
+        return Vec::new();
+    };
+    let rows = full.iter().zip(spliced).zip(anchored);
+    rows.map(|((full, spliced), anchored)| Line {
+        wanted: full.wanted.clone(),
+        full: full.text.clone(),
+        spliced: spliced.text.clone(),
+        anchored: anchored.text.clone(),
+    })
+    .collect()
 }
 
 fn engine(options: &Options, splicing: Splicing) -> Embedded {
@@ -260,7 +290,9 @@ fn variant(answers: &[Answer], full: &[Answer]) -> Variant {
         first_token_ms: quantiles(answers.iter().map(|answer| answer.first_token_ms).collect()),
         agreement: shares.iter().sum::<f64>() / ratio(shares.len().max(1), 1),
         whole_lines: answers.iter().filter(whole).count(),
-        same: pairs.filter(|(answer, full)| answer.text == full.text).count(),
+        same: pairs
+            .filter(|(answer, full)| answer.text == full.text)
+            .count(),
     }
 }
 

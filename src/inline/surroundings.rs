@@ -296,12 +296,10 @@ impl Shared {
         let block = block.map(|block| block.beside(&window));
         let window = self.sent().anchor.keep(window).without_blanks_at_cursor();
         let anchor = Anchor::of(&window);
-        let segments = route.family.lay_out_with(
-            block.as_deref(),
-            window.above,
-            window.typed,
-            window.after,
-        );
+        let segments =
+            route
+                .family
+                .lay_out_with(block.as_deref(), window.above, window.typed, window.after);
         LaidOut { segments, anchor }
     }
 

@@ -2,9 +2,9 @@
 //!
 //! After Enter, an edit above the cursor or a step of the window, most of a prompt is text that is
 //! cached a few positions further up or down. [`runs`] finds those parts; [`super::cache`] moves their
-//! cells. Called by [`super::slots`] alone. Invariants: runs are in order in both sequences, but for the
-//! line that was typed, and do not overlap; none holds a token that must not move, such as a sentinel, which is worthless behind other
-//! text: with the old middle sentinel 8 % of the next line was reproduced instead of 42 %, with a new
+//! cells. Called by [`super::slots`] alone. Invariants: runs are in order in both sequences, but for what was
+//! typed, and do not overlap; none holds a token that must not move, such as a sentinel, which is worthless
+//! behind other text: with the old middle sentinel 8 % of the next line was reproduced instead of 42 %, with a new
 //! one as much as by computing everything (Qwen2.5-Coder 1.5B, November 2026).
 
 use std::collections::HashMap;
@@ -36,8 +36,8 @@ pub(super) struct Run {
     pub(super) len: usize,
 }
 
-/// The longest runs behind the first `start` tokens, which both have in common, in order. A run holds
-/// no cached token of which `stays` is true.
+/// The longest runs behind the first `start` tokens, which both have in common, in the order of the wanted
+/// sequence. A run holds no cached token of which `stays` is true.
 pub(super) fn runs(
     cached: &[LlamaToken],
     wanted: &[LlamaToken],
@@ -45,40 +45,26 @@ pub(super) fn runs(
     stays: impl Fn(usize) -> bool,
 ) -> Vec<Run> {
     let stays: Vec<bool> = (0..cached.len()).map(stays).collect();
+    let last = stays.iter().skip(start).rposition(|&stays| stays);
     let texts = Texts {
         cached,
         wanted,
         stays,
     };
-    let mut found = Vec::new();
-    texts.find(start..cached.len(), start..wanted.len(), &mut found);
-    found.sort_by_key(|run| std::cmp::Reverse(run.len));
-    found.truncate(MOST_RUNS);
-    found.sort_by_key(|run| run.to);
-    found
-}
-
-/// The line that was typed behind the last token that `stays`, where the wanted sequence has it in front of
-/// everything that moves, right behind the first `start` tokens: after Enter it is a line like those above.
-/// Its cells have seen the text below, which now comes after it.
-pub(super) fn typed_line(
-    cached: &[LlamaToken],
-    wanted: &[LlamaToken],
-    start: usize,
-    stays: impl Fn(usize) -> bool,
-    runs: &[Run],
-) -> Option<Run> {
-    let first = runs.first().filter(|_| runs.len() < MOST_RUNS)?;
-    let from = (start..cached.len()).rev().find(|&at| stays(at))? + 1;
-    let typed = cached.get(from..)?.iter();
-    let line = wanted.get(start..first.to)?.iter();
-    let len = typed.zip(line).take_while(|(a, b)| a == b).count();
-    let last = runs.iter().map(|run| run.from + run.len).max()?;
-    (len >= SHORTEST_LINE_TOKENS && last <= from).then_some(Run {
-        from,
-        to: start,
-        len,
-    })
+    let in_order = texts.in_order(start..cached.len(), start);
+    let Some(last) = last.map(|at| start + at) else {
+        return in_order;
+    };
+    let mut around = texts.in_order(start..last, start);
+    if let Some((at, typed)) = texts.typed(last + 1, start, &around) {
+        around.insert(at, typed);
+    }
+    let tokens = |runs: &[Run]| runs.iter().map(|run| run.len).sum::<usize>();
+    if tokens(&around) > tokens(&in_order) {
+        around
+    } else {
+        in_order
+    }
 }
 
 struct Texts<'a> {
@@ -88,6 +74,34 @@ struct Texts<'a> {
 }
 
 impl Texts<'_> {
+    /// The longest runs of these cached tokens behind the first `start` wanted ones, as they stand.
+    fn in_order(&self, cached: Range<usize>, start: usize) -> Vec<Run> {
+        let mut found = Vec::new();
+        self.find(cached, start..self.wanted.len(), &mut found);
+        found.sort_by_key(|run| std::cmp::Reverse(run.len));
+        found.truncate(MOST_RUNS);
+        found.sort_by_key(|run| run.to);
+        found
+    }
+
+    /// What was typed, from cached token `from` on, where the wanted sequence has it in front of one of
+    /// `runs`: lines that are finished are like those above. Its cells have seen the text below, which now
+    /// comes after it. With which of `runs` that is.
+    fn typed(&self, from: usize, start: usize, runs: &[Run]) -> Option<(usize, Run)> {
+        if runs.len() >= MOST_RUNS {
+            return None;
+        }
+        let ends = runs.iter().map(|run| run.to + run.len);
+        let gaps = std::iter::once(start).chain(ends).zip(runs);
+        let typed = gaps.enumerate().map(|(at, (to, next))| {
+            let len = self.matching(from..self.cached.len(), to..next.to);
+            (at, Run { from, to, len })
+        });
+        typed
+            .max_by_key(|(_, run)| run.len)
+            .filter(|(_, run)| run.len >= SHORTEST_LINE_TOKENS)
+    }
+
     /// The longest run of two ranges, then those of what is left and right of it.
     fn find(&self, cached: Range<usize>, wanted: Range<usize>, found: &mut Vec<Run>) {
         let Some(run) = self.longest(&cached, &wanted) else {
@@ -161,7 +175,7 @@ mod tests {
     use llama_cpp_2::token::LlamaToken;
     use proptest::prelude::*;
 
-    use super::{MOST_RUNS, Run, SHORTEST_RUN_TOKENS, runs, typed_line};
+    use super::{MOST_RUNS, Run, SHORTEST_LINE_TOKENS, SHORTEST_RUN_TOKENS, runs};
 
     /// One letter is one token; `^` never moves.
     fn tokens(text: &str) -> Vec<LlamaToken> {
@@ -171,30 +185,43 @@ mod tests {
     }
 
     #[test]
-    fn a_typed_line_is_found_in_front() {
+    fn what_was_typed_is_found_in_front() {
         let abc = "abcdefghijklmnopqrstuvwxyz";
-        // (typed, its end as the new prompt has it; tokens of it that move)
-        for (typed, line, expect) in [
-            ("let a = 1;", "let a = 1;\n", Some(10)),
-            ("let a = 1", "let a = 1;\n", Some(9)),
+        let digits = "0123456789ABCDEFGHIJ";
+        let written = "KLMNOPQRSTUVWXYZ,;.:-_#'+*~!";
+        let run = |from, to, len| Run { from, to, len };
+        // (cached, wanted, runs)
+        let cases: &[(String, String, &[Run])] = &[
+            (
+                format!("^above^{abc}^let a = 1;"),
+                format!("^above|let a = 1;|^{abc}^"),
+                &[run(7, 19, 26)],
+            ),
+            (
+                format!("^above^{abc}^let a = 1;"),
+                format!("^abovelet a = 1;|^{abc}^"),
+                &[run(34, 6, 10), run(7, 18, 26)],
+            ),
             // What was generated behind it is not what was typed.
-            ("let a = 1;", "let a = 23;\n", Some(8)),
-            ("let", "let\n", None),
-            ("other", "let a = 1;\n", None),
-        ] {
-            let cached = tokens(&format!("^above^{abc}^{typed}"));
-            let wanted = tokens(&format!("^above{line}^{abc}^"));
-            let stays = |at: usize| cached[at] == LlamaToken(i32::from(b'^'));
-            let runs = runs(&cached, &wanted, 6, stays);
-            assert_eq!(runs.len(), 1);
-            let found = typed_line(&cached, &wanted, 6, stays, &runs);
-            let expect = expect.map(|len| Run {
-                from: 34,
-                to: 6,
-                len,
-            });
-            assert_eq!(found, expect, "{typed} {line}");
-            assert_eq!(typed_line(&cached, &wanted, 6, stays, &[]), None);
+            (
+                format!("^above^{abc}^let a = 1;"),
+                format!("^abovelet a = 23;|^{abc}^"),
+                &[run(34, 6, 8), run(7, 19, 26)],
+            ),
+            (
+                format!("^above^{abc}^let"),
+                format!("^abovelet|^{abc}^"),
+                &[run(7, 11, 26)],
+            ),
+            // The window's first line goes, and what was typed is longer than the text below.
+            (
+                format!("^x{digits}^{abc}^{written}"),
+                format!("^{digits}{written}|^{abc}^"),
+                &[run(2, 1, 20), run(50, 21, 28), run(23, 51, 26)],
+            ),
+        ];
+        for (cached, wanted, expect) in cases {
+            assert_eq!(found(cached, wanted), *expect, "{cached} {wanted}");
         }
     }
 
@@ -266,14 +293,24 @@ mod tests {
             let wanted = format!("{above}{inserted}{below}");
             let found = found(&cached, &wanted);
             prop_assert!(found.len() <= MOST_RUNS);
-            let (mut from_end, mut to_end) = (0, 0);
-            for run in found {
-                prop_assert!(run.len >= SHORTEST_RUN_TOKENS);
-                prop_assert!(run.from >= from_end && run.to >= to_end);
-                (from_end, to_end) = (run.from + run.len, run.to + run.len);
-                let moved = cached.get(run.from..from_end);
+            let mut to_end = 0;
+            for run in &found {
+                prop_assert!(run.to >= to_end);
+                to_end = run.to + run.len;
+                let moved = cached.get(run.from..run.from + run.len);
                 prop_assert_eq!(moved, wanted.get(run.to..to_end));
                 prop_assert!(!moved.unwrap().contains('^'));
+            }
+            let typed_from = cached.rfind('^').map(|at| at + 1);
+            let mut from = found.clone();
+            from.sort_by_key(|run| run.from);
+            let mut from_end = 0;
+            for (run, in_order) in from.iter().zip(&found) {
+                let is_typed = typed_from == Some(run.from);
+                prop_assert!(run.from >= from_end);
+                prop_assert!(run.len >= SHORTEST_RUN_TOKENS || is_typed && run.len >= SHORTEST_LINE_TOKENS);
+                prop_assert!(run == in_order || from.iter().any(|run| typed_from == Some(run.from)));
+                from_end = run.from + run.len;
             }
         }
     }

@@ -128,10 +128,7 @@ impl Slots {
             times_moved.get(at).is_none_or(|&times| times >= MOST_MOVES)
                 || tokens.get(at).is_none_or(|&token| stays(token))
         };
-        let mut runs = splice::runs(&tokens, keepable, keep, stays);
-        if let Some(line) = splice::typed_line(&tokens, keepable, keep, stays, &runs) {
-            runs.insert(0, line);
-        }
+        let runs = splice::runs(&tokens, keepable, keep, stays);
         let moved = runs.iter().map(|run| run.len).sum();
         if moved < WORTH_TOKENS {
             return fit(keep, Rest::Dropped, 0);
