@@ -11,12 +11,12 @@
 
 mod extend;
 mod keep;
+mod measure;
 mod place;
 mod refresh;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use llama_cpp_2::DecodeError;
 use llama_cpp_2::context::LlamaContext;
@@ -34,7 +34,7 @@ use super::Splicing;
 use super::interrupt::Interrupt;
 use super::recall::Recall;
 use super::slots::Slots;
-use super::speed::{BATCH_TOKENS, Speed};
+use super::speed::BATCH_TOKENS;
 use super::splice::MOST_RUNS;
 
 /// Sequences kept at once: two or three files in turn, and a chat. They share the context's cells,
@@ -47,13 +47,6 @@ const SPARE_SEQUENCES: usize = 2 * MOST_RUNS;
 
 /// The sequence in which a prompt is computed anew.
 const REFRESH_SEQUENCE: usize = SEQUENCES + SPARE_SEQUENCES;
-
-/// Tokens of the batch that is timed. Enough for the batched kernels, and little enough that a slow
-/// CPU (52 tokens per second: 1.5B, one thread) spends well under a second on it.
-const TIMED_TOKENS: usize = 16;
-
-/// A timed batch under this is mostly overhead: a GPU. Then a full batch is timed.
-const FAST: Duration = Duration::from_millis(20);
 
 /// What llama.cpp said when it failed.
 pub(super) type Failure = String;
@@ -166,64 +159,6 @@ impl<'model> Cache<'model> {
     /// Tokens of cached prompts that have not seen what is in front of them now.
     pub(super) fn stale_tokens(&self) -> usize {
         self.slots.stale_tokens()
-    }
-
-    /// Times a batch of prompt, and leaves nothing behind. The first batch reads the weights from
-    /// disk, so it is not the one that counts.
-    pub(super) fn measure(&mut self) -> Result<Speed, Failure> {
-        let token = LlamaToken::new(0);
-        let mut speed = None;
-        for tokens in [
-            1,
-            TIMED_TOKENS,
-            TIMED_TOKENS,
-            BATCH_TOKENS.min(self.capacity_tokens),
-        ] {
-            if tokens > TIMED_TOKENS && speed.is_none_or(|(_, fastest)| fastest > FAST) {
-                break;
-            }
-            let started = Instant::now();
-            let decoded = self.decode(0, 0, &vec![token; tokens], 1);
-            self.or_forget(decoded)?;
-            self.context.synchronize();
-            let elapsed = started.elapsed();
-            self.remove(0, 0)?;
-            // The first is not counted; of the others the last or the fastest of its size.
-            if tokens > 1 && speed.is_none_or(|(size, fastest)| tokens > size || elapsed < fastest)
-            {
-                speed = Some((tokens, elapsed));
-            }
-        }
-        let (tokens, elapsed) = speed.unwrap_or((TIMED_TOKENS, Duration::from_secs(1)));
-        Ok(Speed::measured(tokens, elapsed))
-    }
-
-    /// Counts how often the context asks while it turns keys: by so many questions a step that does has
-    /// more than one that does not. Each layer has as many of them; where that is not so, as on a graphics
-    /// device, nothing is known. Leaves nothing behind.
-    pub(super) fn count_asks(&mut self) -> Result<(), Failure> {
-        if self.splicing == Splicing::Off {
-            return Ok(());
-        }
-        let mut asks = [0; 2];
-        for (at, asks) in asks.iter_mut().enumerate() {
-            if at == 1 {
-                let moved = self.context.kv_cache_seq_add(0, None, None, 1);
-                self.or_forget(moved.map_err(|error| error.to_string()))?;
-            }
-            let before = self.interrupt.times_asked();
-            let decoded = self.decode(0, 2 * at, &[LlamaToken::new(0)], 1);
-            self.or_forget(decoded)?;
-            self.context.synchronize();
-            *asks = self.interrupt.times_asked() - before;
-        }
-        self.remove(0, 0)?;
-        let [without, with] = asks;
-        let layers = u64::from(self.model.n_layer());
-        let more = with.checked_sub(without);
-        self.asks_while_turning = more.filter(|&more| more > 0 && more % layers.max(1) == 0);
-        tracing::debug!(without, with, layers, "questions of a step");
-        Ok(())
     }
 
     /// Gives up sequences until `tokens` more fit. `false` when they do not fit beside `slot` alone.

@@ -20,10 +20,9 @@ use llama_cpp_2::token::LlamaToken;
 use super::Drafting;
 use super::speed::Speed;
 
-/// The longest draft, in tokens. From four tokens on llama.cpp's kernels for processors round what they
-/// multiply in another way: the logits differ by up to 0.4 (Qwen2.5-Coder 1.5B, `Q4_K_M`, AVX2, November
-/// 2026), and an answer may be another one. Up to three tokens they are the same to the last bit.
-const MOST_TOKENS: usize = 2;
+/// The longest draft of any machine, in tokens. Graphics devices compute eight tokens with the kernels of
+/// one (llama.cpp's `MMVQ_MAX_BATCH_SIZE`).
+pub(super) const MOST_TOKENS: usize = 7;
 
 /// Tokens of the step that a prompt's speed was measured with, about.
 const PROMPT_STEP_TOKENS: f64 = 16.0;
@@ -78,6 +77,8 @@ pub(super) struct Drafts {
     /// What each token of a prompt takes, in seconds.
     prompt_token_s: f64,
     steps: u64,
+    /// The longest draft here.
+    most_tokens: usize,
 }
 
 impl Drafts {
@@ -87,6 +88,7 @@ impl Drafts {
             taken: BTreeMap::new(),
             prompt_token_s: 1.0 / speed.prompt_tokens_per_second.max(1.0),
             steps: 0,
+            most_tokens: speed.draft_tokens,
         }
     }
 
@@ -101,7 +103,7 @@ impl Drafts {
         let Some(guess) = guess else {
             return &[];
         };
-        let most = draftable(guess.tokens);
+        let most = draftable(guess.tokens).min(self.most_tokens);
         let tokens = match drafting {
             Drafting::Off => 0,
             Drafting::Paying => self.worth(guess.matched, most),
@@ -242,11 +244,11 @@ mod tests {
             ("ab", None),
             ("aba", Some((1, "ba"))),
             ("a1a2a", Some((1, "2a"))),
-            ("xa1a2xa", Some((2, "1a"))),
+            ("xa1a2xa", Some((2, "1a2xa"))),
             ("aaaa", Some((3, "a"))),
             (
                 "0123456789abcdefg!xbcdefg?0123456789abcdefg",
-                Some((16, "!x")),
+                Some((16, "!xbcdef")),
             ),
         ];
         for (history, expect) in cases {
@@ -272,9 +274,9 @@ mod tests {
             // Two cores: a step with 16 tokens takes as long as 7 with one.
             ((1, 50, 45), 0),
             ((3, 50, 45), 0),
-            ((16, 50, 45), 2),
+            ((16, 50, 45), 3),
             // A graphics card: as long as one.
-            ((1, 20_000, 4), 2),
+            ((1, 20_000, 4), 7),
         ];
         for ((len, speed, single_ms), expect) in cases {
             let drafts = machine(speed, single_ms);

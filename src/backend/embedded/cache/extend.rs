@@ -11,9 +11,8 @@ use llama_cpp_2::token::LlamaToken;
 use super::{BATCH_TOKENS, Cache, Decoded, Failure};
 
 /// By how much, in logits, the chosen token must lead the next one for a step with several tokens to
-/// decide. On processors the logits of steps with up to three tokens are the same to the last bit; another
-/// order of the sums would change them by some thousandths.
-const SURE_LEAD: f32 = 0.05;
+/// decide: no two logits of a step that may be drafted are further off ([`measure`](super::measure)).
+pub(super) const SURE_LEAD: f32 = 0.05;
 
 /// What one call of [`Cache::extend`] came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
