@@ -67,7 +67,8 @@
 //! - **backend**: what runs models: an Ollama, another server, or the engine in this process.
 //!   **role**: what a model is used for. **candidate**: a model that a role may use. **route**: the candidate that serves now.
 //! - **prefix, suffix, middle**: the text before, after and in the gap; **FIM**: models trained to fill
-//!   it. **line anchor**: the typed part of the line goes after the middle token.
+//!   it. **line anchor**: what was typed goes after the middle token: the part of the line, and the lines finished
+//!   before it since the last jump, up to sixteen.
 //! - **place**: a cursor with the surroundings that decide whether a completion belongs there.
 //!   **type-through**: typing what the ghost text says. **origin**: the place a text was generated for.
 //! - **snippet**: a piece of other text that helps with this one. **block**: the snippets in front of a

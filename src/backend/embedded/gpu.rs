@@ -39,6 +39,13 @@ pub(super) fn layers_that_fit(free_bytes: u64, sizes: &Sizes) -> u32 {
     sizes.layers + u32::from(left >= sizes.output_bytes)
 }
 
+/// What of the `needed_bytes` of a model is left to this machine's memory when so much is on the device.
+pub(super) fn left_to_host(needed_bytes: u64, on_device: u32, sizes: &Sizes) -> u64 {
+    let all = u64::from(sizes.layers) + 1;
+    let left = all.saturating_sub(u64::from(on_device));
+    needed_bytes / all * left
+}
+
 /// What is said when not all of a model is on the device; `None` when all is.
 pub(super) fn remark(on_device: u32, sizes: &Sizes, free_bytes: u64) -> Option<String> {
     let free_mib = free_bytes >> 20;
@@ -122,6 +129,13 @@ mod tests {
             let layers = layers_that_fit(free_mib * MIB, &SIZES);
             assert!(layers >= before, "{free_mib}");
             before = layers;
+        }
+    }
+
+    #[test]
+    fn what_is_on_the_device_needs_no_other_memory() {
+        for (on_device, expect) in [(0, 2900), (1, 2800), (28, 100), (29, 0)] {
+            assert_eq!(left_to_host(2900, on_device, &SIZES), expect, "{on_device}");
         }
     }
 

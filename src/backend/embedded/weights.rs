@@ -73,9 +73,6 @@ impl Plan {
     /// # Errors
     /// How much is missing and what to do.
     pub(super) fn check(&self, used: &Used, limit_bytes: Option<u64>) -> Result<(), String> {
-        if self.on_device > 0 {
-            return Ok(());
-        }
         let free = available_memory_bytes().map(|free| free.saturating_sub(used.files_bytes));
         let allowed = limit_bytes.map(|limit| limit.saturating_sub(used.bytes));
         let available_bytes = match (free, allowed) {
@@ -144,6 +141,7 @@ pub(super) fn plan(path: &Path, context_tokens: u32) -> Result<Plan, String> {
         let free_bytes = gpu::free_device_bytes().unwrap_or(0);
         plan.on_device = gpu::layers_that_fit(free_bytes, &sizes);
         plan.remark = gpu::remark(plan.on_device, &sizes, free_bytes);
+        plan.needed_bytes = gpu::left_to_host(plan.needed_bytes, plan.on_device, &sizes);
     }
     Ok(plan)
 }
