@@ -60,10 +60,11 @@ pub(super) struct Guess<'h> {
     matched: usize,
 }
 
-/// What steps with so many tokens take, and when the last one was.
+/// How many times as long as one with a single token a longer step takes, and when the last one was. Not
+/// how long: a compiler beside it makes all of them longer.
 #[derive(Debug, Clone, Copy)]
 struct Taken {
-    seconds: f64,
+    times: f64,
     at: u64,
 }
 
@@ -72,6 +73,8 @@ struct Taken {
 pub(super) struct Drafts {
     /// By kind: tokens of drafts that were right, and all that were looked at.
     seen: [(f64, f64); KINDS],
+    /// What a step with one token takes, in seconds.
+    single_s: Option<f64>,
     /// By tokens in the step.
     taken: BTreeMap<usize, Taken>,
     /// What each token of a prompt takes, in seconds.
@@ -85,6 +88,7 @@ impl Drafts {
     pub(super) fn new(speed: Speed) -> Self {
         Self {
             seen: FIRST_SHARES.map(|share| (share * FIRST_WEIGHT, FIRST_WEIGHT)),
+            single_s: None,
             taken: BTreeMap::new(),
             prompt_token_s: 1.0 / speed.prompt_tokens_per_second.max(1.0),
             steps: 0,
@@ -114,7 +118,7 @@ impl Drafts {
 
     /// How many of the first `most` tokens behind a match of so many pay.
     fn worth(&self, matched: usize, most: usize) -> usize {
-        let Some(single_s) = self.seconds(1) else {
+        let Some(single_s) = self.single_s else {
             return 0;
         };
         let (mut likely, mut promised) = (1.0, 1.0);
@@ -122,8 +126,7 @@ impl Drafts {
         for tokens in 1..=most {
             likely *= self.share(matched + tokens - 1);
             promised += likely;
-            let step_s = self.seconds(tokens + 1).unwrap_or(f64::INFINITY);
-            let worth = promised * single_s / step_s;
+            let worth = promised / self.times(tokens + 1, single_s);
             if worth > best.0 {
                 best = (worth, tokens);
             }
@@ -137,30 +140,38 @@ impl Drafts {
         right / all
     }
 
-    /// What a step with so many tokens takes: as was seen, or between a step with one and a prompt's.
-    /// `None` before any step was seen.
-    fn seconds(&self, tokens: usize) -> Option<f64> {
+    /// How many times as long as one with a single token, which takes `single_s`, a step with so many takes:
+    /// as was seen, or between that and a prompt's.
+    fn times(&self, tokens: usize, single_s: f64) -> f64 {
         let known = self.taken.get(&tokens);
         let known = known.filter(|taken| self.steps - taken.at <= FORGOTTEN);
         if let Some(taken) = known {
-            return Some(taken.seconds);
+            return taken.times;
         }
-        let single_s = self.taken.get(&1)?.seconds;
         #[expect(clippy::cast_precision_loss, reason = "a draft is short")]
         let share = tokens.saturating_sub(1) as f64 / (PROMPT_STEP_TOKENS - 1.0);
-        let most_s = self.prompt_token_s * PROMPT_STEP_TOKENS;
-        Some(single_s + share * (most_s - single_s).max(0.0))
+        let most = self.prompt_token_s * PROMPT_STEP_TOKENS / single_s.max(1e-6);
+        1.0 + share * (most - 1.0).max(0.0)
     }
 
     /// A step with so many tokens took so long.
     pub(super) fn stepped(&mut self, tokens: usize, elapsed: Duration) {
         self.steps += 1;
-        let (seconds, at) = (elapsed.as_secs_f64(), self.steps);
-        let taken = self.taken.entry(tokens).or_insert(Taken { seconds, at });
-        if at - taken.at > FORGOTTEN && tokens > 1 {
-            taken.seconds = seconds;
+        let seconds = elapsed.as_secs_f64();
+        if tokens == 1 {
+            let single_s = self.single_s.get_or_insert(seconds);
+            *single_s += WEIGHT * (seconds - *single_s);
+            return;
         }
-        taken.seconds += WEIGHT * (seconds - taken.seconds);
+        let Some(single_s) = self.single_s else {
+            return;
+        };
+        let (times, at) = (seconds / single_s.max(1e-6), self.steps);
+        let taken = self.taken.entry(tokens).or_insert(Taken { times, at });
+        if at - taken.at > FORGOTTEN {
+            taken.times = times;
+        }
+        taken.times += WEIGHT * (times - taken.times);
         taken.at = at;
     }
 
@@ -306,7 +317,15 @@ mod tests {
         }
         assert_eq!(drafts.worth(10, 2), 2, "always right");
 
-        drafts.stepped(3, Duration::from_secs(10));
+        for _ in 0..20 {
+            drafts.stepped(1, Duration::from_millis(450));
+        }
+        drafts.stepped(3, Duration::from_millis(900));
+        assert_eq!(drafts.worth(10, 2), 2, "a compiler runs");
+
+        for _ in 0..20 {
+            drafts.stepped(3, Duration::from_secs(10));
+        }
         assert_eq!(drafts.worth(10, 2), 1, "dear");
         for _ in 0..=super::FORGOTTEN {
             drafts.stepped(1, Duration::from_millis(45));
