@@ -1,0 +1,121 @@
+//! What the machine can do, found out once per load.
+
+use std::time::{Duration, Instant};
+
+use llama_cpp_2::token::LlamaToken;
+
+use super::extend::SURE_LEAD;
+use super::{BATCH_TOKENS, Cache, Failure};
+use crate::backend::embedded::Splicing;
+use crate::backend::embedded::draft::MOST_TOKENS;
+use crate::backend::embedded::speed::Speed;
+
+/// Tokens of the batch that is timed. Enough for the batched kernels, and little enough that a slow
+/// CPU (52 tokens per second: 1.5B, one thread) spends well under a second on it.
+const TIMED_TOKENS: usize = 16;
+
+/// A timed batch under this is mostly overhead: a GPU. Then a full batch is timed.
+const FAST: Duration = Duration::from_millis(20);
+
+impl Cache<'_> {
+    /// Times a batch of prompt, and leaves nothing behind. The first batch reads the weights from
+    /// disk, so it is not the one that counts.
+    pub(in crate::backend::embedded) fn measure(&mut self) -> Result<Speed, Failure> {
+        let token = LlamaToken::new(0);
+        let mut speed = None;
+        for tokens in [
+            1,
+            TIMED_TOKENS,
+            TIMED_TOKENS,
+            BATCH_TOKENS.min(self.capacity_tokens),
+        ] {
+            if tokens > TIMED_TOKENS && speed.is_none_or(|(_, fastest)| fastest > FAST) {
+                break;
+            }
+            let started = Instant::now();
+            let decoded = self.decode(0, 0, &vec![token; tokens], 1);
+            self.or_forget(decoded)?;
+            self.context.synchronize();
+            let elapsed = started.elapsed();
+            self.remove(0, 0)?;
+            // The first is not counted; of the others the last or the fastest of its size.
+            if tokens > 1 && speed.is_none_or(|(size, fastest)| tokens > size || elapsed < fastest)
+            {
+                speed = Some((tokens, elapsed));
+            }
+        }
+        let (tokens, elapsed) = speed.unwrap_or((TIMED_TOKENS, Duration::from_secs(1)));
+        let speed = Speed::measured(tokens, elapsed);
+        let is_fast = tokens > TIMED_TOKENS && self.capacity_tokens > MOST_TOKENS;
+        Ok(Speed {
+            draft_tokens: if is_fast {
+                self.draftable_tokens()?
+            } else {
+                speed.draft_tokens
+            },
+            ..speed
+        })
+    }
+
+    /// The most tokens behind one that a step may have for its logits to be, but for so little that it
+    /// decides nothing, those of steps with one token each. Leaves nothing behind.
+    fn draftable_tokens(&mut self) -> Result<usize, Failure> {
+        let vocabulary = self.model.n_vocab().max(1);
+        let tokens: Vec<_> = (0..)
+            .take(1 + MOST_TOKENS)
+            .map(|at| LlamaToken::new(at * 37 % vocabulary))
+            .collect();
+        let mut single = Vec::with_capacity(tokens.len());
+        for (at, &token) in tokens.iter().enumerate() {
+            let decoded = self.decode(0, at, &[token], 1);
+            self.or_forget(decoded)?;
+            single.push(self.context.get_logits_ith(0).to_vec());
+        }
+        self.remove(0, 0)?;
+        for len in 2..=tokens.len() {
+            let step = tokens.get(..len).unwrap_or_default();
+            let decoded = self.decode(0, 0, step, len);
+            self.or_forget(decoded)?;
+            let differ = (0..).zip(single.iter().take(len)).flat_map(|(at, single)| {
+                let together = self.context.get_logits_ith(at).iter();
+                together.zip(single).map(|(a, b)| (a - b).abs())
+            });
+            // Not a number is no agreement either.
+            let agrees = differ.into_iter().all(|differ| differ <= SURE_LEAD / 2.0);
+            self.remove(0, 0)?;
+            if !agrees {
+                tracing::debug!(tokens = len, "a longer step rounds otherwise");
+                return Ok(len - 2);
+            }
+        }
+        Ok(MOST_TOKENS)
+    }
+
+    /// Counts how often the context asks while it turns keys: by so many questions a step that does has
+    /// more than one that does not. Each layer has as many of them; where that is not so, as on a graphics
+    /// device, nothing is known. Leaves nothing behind.
+    pub(in crate::backend::embedded) fn count_asks(&mut self) -> Result<(), Failure> {
+        if self.splicing == Splicing::Off {
+            return Ok(());
+        }
+        let mut asks = [0; 2];
+        for (at, asks) in asks.iter_mut().enumerate() {
+            if at == 1 {
+                let moved = self.context.kv_cache_seq_add(0, None, None, 1);
+                self.or_forget(moved.map_err(|error| error.to_string()))?;
+            }
+            let before = self.interrupt.times_asked();
+            let decoded = self.decode(0, 2 * at, &[LlamaToken::new(0)], 1);
+            self.or_forget(decoded)?;
+            self.context.synchronize();
+            *asks = self.interrupt.times_asked() - before;
+        }
+        self.remove(0, 0)?;
+        let [without, with] = asks;
+        let layers = u64::from(self.model.n_layer());
+        let more = with.checked_sub(without);
+        self.asks_while_turning = more.filter(|&more| more > 0 && more % layers.max(1) == 0);
+        tracing::debug!(without, with, layers, "questions of a step");
+        Ok(())
+    }
+}
