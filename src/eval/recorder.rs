@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 
 use crate::backend::{
-    Backend, BackendError, Capabilities, Chunk, ChunkStream, Finish, Installed, PromptBudget,
-    Request,
+    Backend, BackendError, Capabilities, Chunk, ChunkStream, Finish, Installed, Priority,
+    PromptBudget, Request,
 };
 
 /// Fits every published problem whole. A constant, so that a slow machine asks the same as a fast one.
@@ -36,7 +36,7 @@ pub struct Recording {
 #[derive(Debug)]
 pub struct Recorder {
     inner: Arc<dyn Backend>,
-    /// What was generated since it was taken last. A std mutex, held for a push.
+    /// What was generated since it was taken last, warm-ups left out. A std mutex, held for a push.
     recorded: Arc<Mutex<Vec<Result<Recording, BackendError>>>>,
 }
 
@@ -71,6 +71,9 @@ impl Backend for Recorder {
 
     fn stream(&self, request: Request) -> ChunkStream {
         let inner = self.inner.stream(request.clone());
+        if request.priority == Priority::WarmUp {
+            return inner;
+        }
         let recorded = self.recorded.clone();
         let whole = async move {
             let (recording, chunks) = to_the_end(request, inner).await;
@@ -116,4 +119,29 @@ pub(super) async fn to_the_end(
         }
     }
     (Ok(recording), chunks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::oracle::{Oracle, OracleOptions};
+    use crate::prompt::Segment;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_only_warmed_is_not_recorded() {
+        let recorder = Recorder::new(Arc::new(Oracle::new(OracleOptions::default(), 1)));
+        for priority in [Priority::WarmUp, Priority::Completion] {
+            let request = Request {
+                model: "qwen2.5-coder".into(),
+                prompt: vec![Segment::Text("fn main() {".into())].into(),
+                max_tokens: 4,
+                stop: Vec::new(),
+                priority,
+            };
+            recorder.stream(request).count().await;
+        }
+        let recorded = recorder.take().into_iter().map(Result::unwrap);
+        let priorities: Vec<_> = recorded.map(|r| r.request.priority).collect();
+        assert_eq!(priorities, [Priority::Completion]);
+    }
 }

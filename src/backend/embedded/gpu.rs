@@ -62,6 +62,16 @@ pub(super) fn remark(on_device: u32, sizes: &Sizes, free_bytes: u64) -> Option<S
     })
 }
 
+/// What is said where a build for graphics devices finds none.
+pub(super) fn remark_without_device() -> Option<String> {
+    let is_meant = cfg!(any(feature = "cuda", feature = "metal", feature = "vulkan"));
+    is_meant.then(|| {
+        "runs on the processor: this build can use a graphics device, but finds none; see what the driver's own \
+         tool (`nvidia-smi`, `vulkaninfo`) says"
+            .to_owned()
+    })
+}
+
 /// Free memory of the graphics device that has the most; `None` when there is none.
 pub(super) fn free_device_bytes() -> Option<u64> {
     list_llama_ggml_backend_devices()

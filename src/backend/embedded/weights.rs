@@ -132,7 +132,7 @@ pub(super) fn plan(path: &Path, context_tokens: u32) -> Result<Plan, String> {
     let mut plan = Plan {
         path: path.to_owned(),
         on_device: 0,
-        remark: None,
+        remark: gpu::remark_without_device(),
         needed_bytes: needed_bytes(&gguf, context_tokens),
         gguf,
     };

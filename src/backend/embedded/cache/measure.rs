@@ -18,8 +18,8 @@ const TIMED_TOKENS: usize = 16;
 const FAST: Duration = Duration::from_millis(20);
 
 impl Cache<'_> {
-    /// Times a batch of prompt, and leaves nothing behind. The first batch reads the weights from
-    /// disk, so it is not the one that counts.
+    /// Times a batch of prompt, and leaves nothing behind. The first batch reads the weights from disk, and on
+    /// a graphics device the first of its size sets up kernels, so those are not the ones that count.
     pub(in crate::backend::embedded) fn measure(&mut self) -> Result<Speed, Failure> {
         let token = LlamaToken::new(0);
         let mut speed = None;
@@ -27,6 +27,7 @@ impl Cache<'_> {
             1,
             TIMED_TOKENS,
             TIMED_TOKENS,
+            BATCH_TOKENS.min(self.capacity_tokens),
             BATCH_TOKENS.min(self.capacity_tokens),
         ] {
             if tokens > TIMED_TOKENS && speed.is_none_or(|(_, fastest)| fastest > FAST) {
