@@ -140,8 +140,8 @@ mod tests {
             };
             recorder.stream(request).count().await;
         }
-        let recorded = recorder.take().into_iter().map(Result::unwrap);
-        let priorities: Vec<_> = recorded.map(|r| r.request.priority).collect();
+        let taken = recorder.take().into_iter().map(Result::unwrap);
+        let priorities: Vec<_> = taken.map(|r| r.request.priority).collect();
         assert_eq!(priorities, [Priority::Completion]);
     }
 }

@@ -75,6 +75,8 @@ pub(super) struct Drafts {
     seen: [(f64, f64); KINDS],
     /// What a step with one token takes, in seconds.
     single_s: Option<f64>,
+    /// What it took when the machine was least busy.
+    least_s: f64,
     /// By tokens in the step.
     taken: BTreeMap<usize, Taken>,
     /// What each token of a prompt takes, in seconds.
@@ -89,6 +91,7 @@ impl Drafts {
         Self {
             seen: FIRST_SHARES.map(|share| (share * FIRST_WEIGHT, FIRST_WEIGHT)),
             single_s: None,
+            least_s: f64::INFINITY,
             taken: BTreeMap::new(),
             prompt_token_s: 1.0 / speed.prompt_tokens_per_second.max(1.0),
             steps: 0,
@@ -118,15 +121,15 @@ impl Drafts {
 
     /// How many of the first `most` tokens behind a match of so many pay.
     fn worth(&self, matched: usize, most: usize) -> usize {
-        let Some(single_s) = self.single_s else {
+        if self.single_s.is_none() {
             return 0;
-        };
+        }
         let (mut likely, mut promised) = (1.0, 1.0);
         let mut best = (WORTH, 0);
         for tokens in 1..=most {
             likely *= self.share(matched + tokens - 1);
             promised += likely;
-            let worth = promised / self.times(tokens + 1, single_s);
+            let worth = promised / self.times(tokens + 1);
             if worth > best.0 {
                 best = (worth, tokens);
             }
@@ -140,9 +143,9 @@ impl Drafts {
         right / all
     }
 
-    /// How many times as long as one with a single token, which takes `single_s`, a step with so many takes:
-    /// as was seen, or between that and a prompt's.
-    fn times(&self, tokens: usize, single_s: f64) -> f64 {
+    /// How many times as long as one with a single token a step with so many takes: as was seen, or between
+    /// that and a prompt's.
+    fn times(&self, tokens: usize) -> f64 {
         let known = self.taken.get(&tokens);
         let known = known.filter(|taken| self.steps - taken.at <= FORGOTTEN);
         if let Some(taken) = known {
@@ -150,7 +153,7 @@ impl Drafts {
         }
         #[expect(clippy::cast_precision_loss, reason = "a draft is short")]
         let share = tokens.saturating_sub(1) as f64 / (PROMPT_STEP_TOKENS - 1.0);
-        let most = self.prompt_token_s * PROMPT_STEP_TOKENS / single_s.max(1e-6);
+        let most = self.prompt_token_s * PROMPT_STEP_TOKENS / self.least_s.max(1e-6);
         1.0 + share * (most - 1.0).max(0.0)
     }
 
@@ -161,6 +164,7 @@ impl Drafts {
         if tokens == 1 {
             let single_s = self.single_s.get_or_insert(seconds);
             *single_s += WEIGHT * (seconds - *single_s);
+            self.least_s = self.least_s.min(*single_s);
             return;
         }
         let Some(single_s) = self.single_s else {
