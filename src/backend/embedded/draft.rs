@@ -20,8 +20,9 @@ use llama_cpp_2::token::LlamaToken;
 use super::Drafting;
 use super::speed::Speed;
 
-/// The longest draft of any machine, in tokens. Graphics devices compute eight tokens with the kernels of
-/// one (llama.cpp's `MMVQ_MAX_BATCH_SIZE`).
+/// The longest draft of any machine, in tokens: llama.cpp's kernels for graphics devices multiply up to eight
+/// tokens like one (`MMVQ_MAX_BATCH_SIZE`). They do not attend like it on every device: on an H100 a step with
+/// two tokens rounds otherwise, so there none is drafted (Qwen2.5-Coder 1.5B, November 2026).
 pub(super) const MOST_TOKENS: usize = 7;
 
 /// Tokens of the step that a prompt's speed was measured with, about.
