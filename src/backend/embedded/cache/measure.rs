@@ -17,6 +17,9 @@ const TIMED_TOKENS: usize = 16;
 /// A timed batch under this is mostly overhead: a GPU. Then a full batch is timed.
 const FAST: Duration = Duration::from_millis(20);
 
+/// A full batch that takes longer is not timed again: setting up kernels is a small part of it.
+const SET_UP: Duration = Duration::from_millis(250);
+
 impl Cache<'_> {
     /// Times a batch of prompt, and leaves nothing behind. The first batch reads the weights from disk, and on
     /// a graphics device the first of its size sets up kernels, so those are not the ones that count.
@@ -30,7 +33,12 @@ impl Cache<'_> {
             BATCH_TOKENS.min(self.capacity_tokens),
             BATCH_TOKENS.min(self.capacity_tokens),
         ] {
-            if tokens > TIMED_TOKENS && speed.is_none_or(|(_, fastest)| fastest > FAST) {
+            let long = match speed {
+                Some((TIMED_TOKENS, fastest)) => fastest > FAST,
+                Some((_, fastest)) => fastest > SET_UP,
+                None => true,
+            };
+            if tokens > TIMED_TOKENS && long {
                 break;
             }
             let started = Instant::now();
