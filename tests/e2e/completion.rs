@@ -364,13 +364,40 @@ async fn the_line_after_an_accepted_one_is_there_at_once() {
     assert!(
         prefetched
             .prompt()
-            .contains("    let a = 1;\n<|fim_suffix|>")
+            .ends_with("<|fim_middle|>    let a = 1;\n")
     );
     server.insert((1, 14), "\n    ").await;
     prefetched.say("    let c = 2;\n");
     prefetched.dropped().await;
     let id = server.ask((2, 4)).await;
     assert_eq!(server.ghost(&id).await.as_deref(), Some("let c = 2;"));
+    server.finish().await;
+}
+
+/// What a backend computed of a prompt serves it after Enter too.
+#[tokio::test]
+async fn after_enter_the_prompt_goes_on_where_it_was() {
+    let mut server = TestServer::ready().await;
+    server.open("fn f() {\n    let a = \n    b();\n}\n").await;
+    let id = server.ask((1, 12)).await;
+    let first = server.script.next().await.prompt();
+    server.insert((1, 12), "2;\n    ").await;
+    assert_eq!(server.ghost(&id).await, None);
+    let id = server.ask((2, 4)).await;
+    let second = server.script.next().await.prompt();
+    assert_eq!(second, format!("{first} 2;\n"));
+    // Text below that changed is computed anew in any case.
+    server.insert((3, 5), "c").await;
+    assert_eq!(server.ghost(&id).await, None);
+    let id = server.ask((2, 4)).await;
+    let running = server.script.next().await;
+    let third = running.prompt();
+    assert!(
+        third.starts_with("<|fim_prefix|>fn f() {\n    let a = 2;\n<|fim_suffix|>"),
+        "{third}"
+    );
+    running.say("    d();\n");
+    assert_eq!(server.ghost(&id).await.as_deref(), Some("d();"));
     server.finish().await;
 }
 
