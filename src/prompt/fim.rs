@@ -21,7 +21,7 @@ pub enum Layout {
         prefix: &'static str,
         /// Before the text after the cursor.
         suffix: &'static str,
-        /// Before the typed part of the line.
+        /// Before what was typed.
         middle: &'static str,
     },
     /// `suffix` S `prefix` P and the typed part.
@@ -285,8 +285,7 @@ impl Family {
         }
     }
 
-    /// Lays a prompt out: the lines `above`, the `typed` part of the current line, the text `after`
-    /// the cursor. The typed part stands last wherever the family allows, so that a keystroke adds
+    /// Lays a prompt out: the lines `above`, what was `typed` below them, the text `after` the cursor. The typed part stands last wherever the family allows, so that a keystroke adds
     /// tokens at the end and changes none before (the *line anchor*).
     pub fn lay_out(&self, above: String, typed: String, after: String) -> Vec<Segment> {
         self.lay_out_with(None, above, typed, after)
