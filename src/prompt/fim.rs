@@ -285,8 +285,9 @@ impl Family {
         }
     }
 
-    /// Lays a prompt out: the lines `above`, what was `typed` below them, the text `after` the cursor. The typed part stands last wherever the family allows, so that a keystroke adds
-    /// tokens at the end and changes none before (the *line anchor*).
+    /// Lays a prompt out: the lines `above`, what was `typed` below them, the text `after` the cursor. What
+    /// was typed stands last wherever the family allows, so that a keystroke adds tokens at the end and
+    /// changes none before (the *line anchor*).
     pub fn lay_out(&self, above: String, typed: String, after: String) -> Vec<Segment> {
         self.lay_out_with(None, above, typed, after)
     }
