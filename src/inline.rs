@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::Priority;
-use crate::config::{Role, Settings};
+use crate::config::{MultiLine, Role, Settings};
 use crate::metrics::Metrics;
 use crate::router::Router;
 
@@ -189,7 +189,8 @@ impl Engine {
             other => other.map(|()| None).map_err(Nothing::Skipped)?,
         };
         let wait = lock(&self.rhythm).key(&place, explicit, inline.debounce);
-        if let Some(completion) = self.cached(&place, &target) {
+        let wants_lines = explicit && inline.multi_line != MultiLine::Never && place.at_line_end();
+        if let Some(completion) = self.cached(&place, &target, wants_lines) {
             let completion = self.shown(completion, &place, explicit)?;
             self.prefetch_end_of(&place, &target, &completion, &settings);
             return Ok(completion);
@@ -203,7 +204,7 @@ impl Engine {
         } else {
             started + inline.deadline
         };
-        if let Some(mut watch) = self.join(&place, skip.is_none()) {
+        if let Some(mut watch) = self.join(&place, skip.is_none(), wants_lines) {
             let joined = (&mut watch, &place, &target, Source::Joined);
             match self.first_shown(joined, deadline).await {
                 Err(Waited::Diverged) => {}
@@ -225,7 +226,7 @@ impl Engine {
             .ready(Role::Completion)
             .await
             .ok_or(Nothing::NoBackend)?;
-        let mut watch = self.generate(&route, origin, &target, &settings, None);
+        let mut watch = self.generate(&route, origin, &target, &settings, explicit, None);
         // The request goes out first; the parser works while the model does.
         tokio::time::sleep(SENDING).await;
         while self.syntax.prepare(&target.document, target.offset_bytes) {
@@ -313,8 +314,8 @@ impl Engine {
         }
     }
 
-    fn cached(&self, place: &Place, target: &Target) -> Option<Completion> {
-        let (entry, typed) = lock(&self.cache).find(place)?;
+    fn cached(&self, place: &Place, target: &Target, wants_lines: bool) -> Option<Completion> {
+        let (entry, typed) = lock(&self.cache).find(place, wants_lines)?;
         let text = entry.text.get(typed..)?.to_owned();
         let rest = Rest {
             text,
@@ -325,10 +326,13 @@ impl Engine {
     }
 
     /// The generation in flight, if what was typed since agrees with it; where no completion is `asked`
-    /// for, only if it is ahead of the person already.
-    fn join(&self, place: &Place, asked: bool) -> Option<Watch> {
+    /// for, only if it is ahead of the person already. Who wants lines is not given the rest of one.
+    fn join(&self, place: &Place, asked: bool, wants_lines: bool) -> Option<Watch> {
         let live = lock(&self.live);
         let live = live.as_ref()?;
+        if wants_lines && !live.multi_line {
+            return None;
+        }
         match live.fit(place)? {
             (Fit::Typed(_), ahead) if asked || ahead => {}
             (Fit::Ahead | Fit::Correcting, _) if asked => {}

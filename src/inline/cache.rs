@@ -24,17 +24,8 @@ pub(super) struct Entry {
     /// Whether the person has been where it belongs. A text generated ahead of need belongs further on
     /// in the line, which looks as if the line had been shortened.
     pub(super) reached: bool,
-}
-
-impl Entry {
-    pub(super) fn new(text: &str, trace: Trace, reached: bool) -> Self {
-        let text = text.into();
-        Self {
-            text,
-            trace,
-            reached,
-        }
-    }
+    /// Whether it might have had several lines.
+    pub(super) multi_line: bool,
 }
 
 #[derive(Debug)]
@@ -66,15 +57,19 @@ impl Cache {
         }
     }
 
-    /// The entry that continues `now`, with the number of its bytes typed already. Entries for a line
-    /// that was since shortened below their start are dropped: the person did not want them.
-    pub(super) fn find(&mut self, now: &Place) -> Option<(Entry, usize)> {
+    /// The entry that continues `now`, with the number of its bytes typed already; who wants lines is not
+    /// given the rest of one. Entries for a line that was since shortened below their start are dropped:
+    /// the person did not want them.
+    pub(super) fn find(&mut self, now: &Place, wants_lines: bool) -> Option<(Entry, usize)> {
         let mut unwanted = None;
         let found =
             self.entries
                 .iter()
                 .find_map(|(origin, entry)| match fit(origin, &entry.text, now) {
-                    Fit::Typed(bytes) if bytes < entry.text.len() => Some((origin.clone(), bytes)),
+                    Fit::Typed(bytes) if bytes < entry.text.len() => {
+                        let answers = entry.multi_line || !wants_lines;
+                        answers.then(|| (origin.clone(), bytes))
+                    }
                     Fit::Correcting
                         if entry.reached && origin.line_prefix.starts_with(&now.line_prefix) =>
                     {
@@ -130,6 +125,7 @@ mod tests {
                 stop: StopReason::Stop,
             },
             reached: true,
+            multi_line: false,
         }
     }
 
@@ -158,9 +154,27 @@ mod tests {
                 ..entry(3)
             };
             cache.insert(ahead.clone(), entry);
-            assert!(cache.find(&here).is_none());
+            assert!(cache.find(&here, false).is_none());
             assert_eq!(cache.knows(&ahead), kept, "{reached}");
         }
+    }
+
+    #[test]
+    fn who_wants_lines_is_not_given_the_rest_of_one() {
+        let mut cache = Cache::default();
+        let at = place("let a|");
+        cache.insert(at.clone(), entry(3));
+        assert!(cache.find(&at, true).is_none());
+        assert!(cache.find(&at, false).is_some());
+        let multi_line = true;
+        cache.insert(
+            at.clone(),
+            Entry {
+                multi_line,
+                ..entry(3)
+            },
+        );
+        assert!(cache.find(&at, true).is_some());
     }
 
     #[test]
@@ -170,7 +184,7 @@ mod tests {
         assert!(!cache.knows(&at));
         cache.insert(at.clone(), entry(0));
         assert!(cache.knows(&at) && cache.is_barren(&at));
-        assert!(cache.find(&at).is_none());
+        assert!(cache.find(&at, false).is_none());
         assert!(!cache.is_barren(&place("let ab|")));
     }
 }

@@ -12,7 +12,7 @@ use super::target::Target;
 use super::wanted::Prediction;
 use super::{Engine, lock, wrapped};
 use crate::backend::{Priority, Request, StopReason, Urgency};
-use crate::config::Settings;
+use crate::config::{MultiLine, Settings};
 use crate::router::Route;
 
 impl Engine {
@@ -23,11 +23,15 @@ impl Engine {
         origin: Place,
         target: &Target,
         settings: &Settings,
+        explicit: bool,
         predicted: Option<Prediction>,
     ) -> Watch {
-        let prompt = self
-            .surroundings
-            .prompt(route, &target.document, target.offset_bytes);
+        let Target {
+            document,
+            offset_bytes,
+            ..
+        } = target;
+        let prompt = (self.surroundings).prompt(route, document, *offset_bytes, explicit);
         let request = Request {
             model: route.model.clone(),
             prompt: prompt.into(),
@@ -50,10 +54,12 @@ impl Engine {
             stop: StopReason::Cut,
         };
         let router = self.router.clone();
-        let scene = self
-            .syntax
-            .scene(&target.document, target.offset_bytes, &origin);
-        let multi_line = settings.inline.multi_line;
+        let scene = self.syntax.scene(document, *offset_bytes, &origin);
+        // Who asks by hand wants more than the rest of a line, wherever there is room for it.
+        let multi_line = match settings.inline.multi_line {
+            MultiLine::Auto if explicit => MultiLine::Always,
+            setting => setting,
+        };
         let shape = Shape::of(&origin, &scene, multi_line, route.family.stops);
         let urgency = Urgency::new(request.priority);
         self.router.asked();
@@ -69,7 +75,7 @@ impl Engine {
         drop(slot.take());
         let notice = self.generations.clone().map(|to| Notice {
             to,
-            version: target.document.version,
+            version: document.version,
             prefetch: predicted.is_some(),
         });
         let start = Start {

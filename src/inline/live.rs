@@ -49,6 +49,8 @@ pub(super) struct Live {
     wanted: Arc<Wanted>,
     /// Rises when a person waits for what was a guess.
     pub(super) urgency: Arc<Urgency>,
+    /// Whether it may have several lines.
+    pub(super) multi_line: bool,
 }
 
 /// What a generation begins with.
@@ -124,6 +126,7 @@ impl Live {
         };
         let (sender, progress) = watch::channel(first);
         let wanted = Arc::new(Wanted::new(origin.clone(), predicted));
+        let multi_line = shape.multi_line;
         let reader = Reader {
             stream,
             origin: origin.clone(),
@@ -144,6 +147,7 @@ impl Live {
             task,
             wanted,
             urgency,
+            multi_line,
         }
     }
 

@@ -96,7 +96,8 @@ impl Engine {
                 place: now.clone(),
                 text: text.to_owned(),
             };
-            self.generate(&route, place.origin(), &next, settings, Some(predicted));
+            let predicted = Some(predicted);
+            self.generate(&route, place.origin(), &next, settings, false, predicted);
         }
     }
 

@@ -51,8 +51,8 @@ fn is_unmistakable(stop: &str) -> bool {
 pub(super) struct Shape {
     /// Whether several lines are wanted.
     pub(super) multi_line: bool,
-    /// Columns of the line that opened the block: a line no deeper ends it.
-    base_columns: usize,
+    /// Columns that a line must have to belong to the block that opens at the place, where one does.
+    block_columns: Option<usize>,
     /// Whether a fence is part of the text: in Markdown, in comments and in strings.
     pub(super) fences_are_text: bool,
     /// Texts of the model's family that end a generation.
@@ -70,14 +70,20 @@ impl Shape {
         setting: MultiLine,
         stops: &'static [&'static str],
     ) -> Self {
-        let opener = if place.on_blank_start() {
-            &place.previous_line
-        } else {
-            &place.line_prefix
+        let opened = scene.block_columns.or_else(|| {
+            let opener = opener_of(place);
+            let opens = opens_block(opener, scene.colon_opens) && block_is_empty(place);
+            opens.then(|| indent_of(opener))
+        });
+        let multi_line = match setting {
+            MultiLine::Never => false,
+            _ if !place.at_line_end() => false,
+            MultiLine::Always => true,
+            MultiLine::Auto => opened.is_some() && !scene.in_text,
         };
         Self {
-            multi_line: wants_lines(place, scene, setting),
-            base_columns: scene.block_columns.unwrap_or_else(|| indent_of(opener)),
+            multi_line,
+            block_columns: opened.map(|columns| columns + 1),
             fences_are_text: scene.fences_are_text,
             stops,
             below: scene.below.clone(),
@@ -85,22 +91,12 @@ impl Shape {
     }
 }
 
-/// Whether several lines may be generated at `place`.
-fn wants_lines(place: &Place, scene: &Scene, setting: MultiLine) -> bool {
-    match setting {
-        MultiLine::Never => false,
-        _ if !place.at_line_end() => false,
-        MultiLine::Always => true,
-        MultiLine::Auto if scene.in_text => false,
-        MultiLine::Auto if scene.block_columns.is_some() => true,
-        MultiLine::Auto => {
-            let opener = if place.on_blank_start() {
-                &place.previous_line
-            } else {
-                &place.line_prefix
-            };
-            opens_block(opener, scene.colon_opens) && block_is_empty(place)
-        }
+/// The line that would open the block at `place`.
+fn opener_of(place: &Place) -> &str {
+    if place.on_blank_start() {
+        &place.previous_line
+    } else {
+        &place.line_prefix
     }
 }
 
@@ -220,7 +216,7 @@ impl Lines<'_> {
             if !self.shape.multi_line {
                 return line.ends_with('\n').then_some(line_end);
             }
-            let closes = n > 0 && indent_of(line) <= self.shape.base_columns && is_end(trimmed);
+            let closes = n > 0 && !self.is_in_block(line) && is_end(trimmed);
             if closes && line.ends_with('\n') {
                 return Some(line_end);
             }
@@ -245,11 +241,11 @@ impl Lines<'_> {
         None
     }
 
-    /// Whether the line stands outside the block that was opened; one closer, or a branch of the same
-    /// statement, still belongs to it, unless it stands below already.
+    /// Whether the line stands outside the block; one closer, or a branch of the same statement, still
+    /// belongs to it, unless it stands below already.
     fn leaves_block(&self, n: usize, any: bool, line: &str, whole: bool) -> bool {
         let first_line = n == 0 || !any && self.origin.on_blank_start();
-        if !self.shape.multi_line || first_line || indent_of(line) > self.shape.base_columns {
+        if !self.shape.multi_line || first_line || self.is_in_block(line) {
             return false;
         }
         let trimmed = line.trim();
@@ -263,6 +259,31 @@ impl Lines<'_> {
             }
             _ => true,
         }
+    }
+
+    fn is_in_block(&self, line: &str) -> bool {
+        indent_of(line)
+            >= self
+                .shape
+                .block_columns
+                .unwrap_or_else(|| self.own_columns())
+    }
+
+    /// Indentation of the first line with the text on it. Behind a finished line it may be less than
+    /// that line's: the block has ended.
+    fn own_columns(&self) -> usize {
+        let mut lines = self.text.lines().skip_while(|line| line.trim().is_empty());
+        let first = lines.next().map_or(0, indent_of);
+        if self.origin.on_blank_start() {
+            return first;
+        }
+        let own = indent_of(&self.origin.line_prefix);
+        let goes_on = self
+            .text
+            .split('\n')
+            .next()
+            .is_some_and(|rest| !rest.trim().is_empty());
+        if goes_on { own } else { own.min(first) }
     }
 
     fn closes_already(&self, closer: &str) -> bool {

@@ -163,14 +163,16 @@ impl Surroundings {
         self.shared.blocks.clear();
     }
 
-    /// The prompt for a document and a cursor, with the block that is ready.
+    /// The prompt for a document and a cursor, with the block that is ready. Who asks by hand waits for
+    /// the usual window.
     pub(super) fn prompt(
         &self,
         route: &Route,
         document: &Document,
         offset_bytes: usize,
+        explicit: bool,
     ) -> Vec<Segment> {
-        self.shared.prompt(route, document, offset_bytes)
+        self.shared.prompt(route, document, offset_bytes, explicit)
     }
 
     /// A generation's `first` token came after that time.
@@ -304,9 +306,19 @@ impl Shared {
     }
 
     /// The prompt for a place, which the caller sends.
-    fn prompt(&self, route: &Route, document: &Document, offset_bytes: usize) -> Vec<Segment> {
+    fn prompt(
+        &self,
+        route: &Route,
+        document: &Document,
+        offset_bytes: usize,
+        explicit: bool,
+    ) -> Vec<Segment> {
         let block = self.block(&document.uri);
-        let prompt = self.soonest(route, document, offset_bytes, block.as_deref());
+        let prompt = if explicit {
+            self.lay_out(route, document, offset_bytes, block.as_deref())
+        } else {
+            self.soonest(route, document, offset_bytes, block.as_deref())
+        };
         let segments = prompt.segments.clone();
         *self.sent() = prompt;
         segments

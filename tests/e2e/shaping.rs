@@ -129,13 +129,18 @@ async fn accepted(case: &Case, chunk_chars: usize) -> Option<String> {
         Arc::new(Settings::default()),
         Arc::<Metrics>::default(),
     ));
-    let ask = Ask {
+    let ask = |explicit| Ask {
         document: document.clone(),
         offset_bytes,
-        explicit: true,
+        explicit,
         selected: None,
     };
-    let completion = engine.complete(ask).await.ok()?;
+    let completion = match engine.complete(ask(false)).await {
+        // Not asked for while typing.
+        Err(Nothing::Skipped(_)) => engine.complete(ask(true)).await,
+        answer => answer,
+    };
+    let completion = completion.ok()?;
     document.apply(&Edit {
         range_bytes: Some(completion.range_bytes),
         text: completion.insert_text,
@@ -189,11 +194,40 @@ async fn a_later_block_gets_many_lines_as_the_first_did() {
         let ask = Ask {
             document: document.clone(),
             offset_bytes: at - n * '█'.len_utf8(),
-            explicit: true,
+            explicit: false,
             selected: None,
         };
         let completion = engine.complete(ask).await.unwrap();
         assert_eq!(completion.insert_text, *expected, "place {n}");
+    }
+}
+
+/// Also when the rest of the line is known already; and what was asked for by hand goes on being shown.
+#[tokio::test(start_paused = true)]
+async fn who_asks_by_hand_gets_lines_where_there_is_room() {
+    let lines = "d();\n    e();";
+    for (text, typing, by_hand) in [
+        ("fn b() {\n    let x = █\n}\n", "d();", lines),
+        ("fn b() {\n    let x = █;\n}\n", "d()", "d()"),
+        ("fn b() {\n    let x = █\n    e();\n}\n", "d();", "d();"),
+    ] {
+        let chunks = vec!["d();\n".to_owned(), "    e();\n".to_owned(), "}".to_owned()];
+        let engine = Arc::new(Engine::new(
+            Router::fixed(Arc::new(Streaming { chunks }), MODEL),
+            Arc::new(Settings::default()),
+            Arc::<Metrics>::default(),
+        ));
+        let plain = text.replace('█', "");
+        for (explicit, expected) in [(false, typing), (true, by_hand), (false, by_hand)] {
+            let ask = Ask {
+                document: Document::new("file:///project/x.rs", 1, "rust", &plain),
+                offset_bytes: text.find('█').unwrap(),
+                explicit,
+                selected: None,
+            };
+            let completion = engine.complete(ask).await.unwrap();
+            assert_eq!(completion.insert_text, expected, "{text:?} {explicit}");
+        }
     }
 }
 

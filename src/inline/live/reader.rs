@@ -124,6 +124,7 @@ impl Reader {
         let Self {
             stream,
             origin,
+            shape,
             wanted,
             sender,
             cache,
@@ -140,7 +141,12 @@ impl Reader {
             return;
         }
         let text = if text.trim().is_empty() { "" } else { &text };
-        let entry = Entry::new(text, trace, !wanted.is_speculative());
+        let entry = Entry {
+            text: text.into(),
+            trace,
+            reached: !wanted.is_speculative(),
+            multi_line: shape.multi_line,
+        };
         let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.insert(origin.as_ref().clone(), entry);
     }

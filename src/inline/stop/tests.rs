@@ -12,10 +12,14 @@ fn scene() -> Scene {
     }
 }
 
-fn shape(origin: &Place) -> Shape {
+fn shape(origin: &Place, setting: MultiLine) -> Shape {
     let mut scene = scene();
     scene.below = vec![origin.next_line.clone()];
-    Shape::of(origin, &scene, MultiLine::Auto, &[])
+    Shape::of(origin, &scene, setting, &[])
+}
+
+fn wants_lines(at: &str, scene: &Scene, setting: MultiLine) -> bool {
+    Shape::of(&place(at), scene, setting, &[]).multi_line
 }
 
 #[test]
@@ -30,13 +34,12 @@ fn lines_are_wanted_where_an_empty_block_begins() {
         ("fn a(|) {", false),
         ("|", false),
     ] {
-        let wanted = wants_lines(&place(text), &scene(), MultiLine::Auto);
+        let wanted = wants_lines(text, &scene(), MultiLine::Auto);
         assert_eq!(wanted, expected, "{text:?}");
     }
-    let at = place("fn a() {|\n}");
-    assert!(!wants_lines(&at, &scene(), MultiLine::Never));
-    let at = place("let a = |");
-    assert!(wants_lines(&at, &scene(), MultiLine::Always));
+    assert!(!wants_lines("fn a() {|\n}", &scene(), MultiLine::Never));
+    assert!(wants_lines("let a = |", &scene(), MultiLine::Always));
+    assert!(!wants_lines("f(|) {", &scene(), MultiLine::Always));
 }
 
 #[test]
@@ -47,7 +50,7 @@ fn a_colon_begins_a_block_only_where_the_language_says_so() {
         ("    case 1:|", true),
         ("  default:|", true),
     ] {
-        let wanted = wants_lines(&place(text), &braces, MultiLine::Auto);
+        let wanted = wants_lines(text, &braces, MultiLine::Auto);
         assert_eq!(wanted, expected, "{text:?}");
     }
 }
@@ -99,17 +102,52 @@ const ENDS: &[(&str, &str, Option<&str>)] = &[
     ("if a do|\nz", "\n  b\nending = 1\n", Some("\n  b")),
 ];
 
-#[test]
-fn a_generation_ends_at_the_line_the_block_or_what_is_no_code() {
-    for (origin, text, kept) in ENDS {
+/// The same where lines are wanted although no block begins.
+const ENDS_OF_LINES: &[(&str, &str, Option<&str>)] = &[
+    ("  a = |", "1\n  b = 2\nc = 3", Some("1\n  b = 2")),
+    ("  a = |", "1\n  if b:\n    c\n  d", None),
+    ("  a = f|", "(\n    1,\n  )\n  b", None),
+    ("  |", "  a\n  b\nc = 1", Some("  a\n  b")),
+    ("|", "    a\n    b\n  c = 1\n", Some("    a\n    b")),
+    ("  a = |\n  z()", "1\n  z()\n", Some("1")),
+    ("  a = |\n}", "1\n}\n", Some("1")),
+    ("  a = |\nz()", "1\n}\nb\n", Some("1\n}")),
+    ("f(|)", "1\n2\n", Some("1")),
+    // Behind a finished line, the next one may be of the block around.
+    (
+        "    return a|",
+        "\n  b\n    c\nd = 1\n",
+        Some("\n  b\n    c"),
+    ),
+    ("    return a|", "\n    b\n  c = 1\n", Some("\n    b")),
+];
+
+fn check(ends: &[(&str, &str, Option<&str>)], setting: MultiLine) {
+    for (origin, text, kept) in ends {
         let origin = place(origin);
-        let end = end_of(text, &origin, &shape(&origin));
+        let shape = shape(&origin, setting);
+        let end = end_of(text, &origin, &shape);
         assert_eq!(
             end.and_then(|e| text.get(..e)),
             *kept,
             "{origin:?} {text:?}"
         );
+        let whole = streamed(text, usize::MAX, &origin, &shape);
+        for size in [1, 2, 3, 7] {
+            let pieces = streamed(text, size, &origin, &shape);
+            assert_eq!(pieces, whole, "{text:?} in {size}");
+        }
     }
+}
+
+#[test]
+fn a_generation_ends_at_the_line_the_block_or_what_is_no_code() {
+    check(ENDS, MultiLine::Auto);
+}
+
+#[test]
+fn lines_without_a_block_end_with_the_one_around() {
+    check(ENDS_OF_LINES, MultiLine::Always);
 }
 
 /// What remains of `text` when it arrives in pieces of `size` characters.
@@ -129,22 +167,6 @@ fn streamed(text: &str, size: usize, origin: &Place, shape: &Shape) -> String {
     got
 }
 
-#[test]
-fn chunks_do_not_matter_to_the_table() {
-    for (origin, text, _) in ENDS {
-        let origin = place(origin);
-        let shape = shape(&origin);
-        let whole = streamed(text, usize::MAX, &origin, &shape);
-        for size in [1, 2, 3, 7] {
-            assert_eq!(
-                streamed(text, size, &origin, &shape),
-                whole,
-                "{text:?} in {size}"
-            );
-        }
-    }
-}
-
 proptest! {
     #[test]
     fn chunks_never_matter(
@@ -156,10 +178,11 @@ proptest! {
             "<", "<|endoftext|>", "<think>", "<|fim_", "prefix|>", "[1, 2],", "\t", "ending", "ü", "y", "\r\n",
         ]), 0..24),
         size in 1_usize..9,
+        setting in prop::sample::select(vec![MultiLine::Auto, MultiLine::Always]),
     ) {
         let text = pieces.concat();
         let origin = place(origin);
-        let shape = shape(&origin);
+        let shape = shape(&origin, setting);
         let whole = streamed(&text, usize::MAX, &origin, &shape);
         prop_assert_eq!(streamed(&text, size, &origin, &shape), whole);
     }

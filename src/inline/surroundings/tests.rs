@@ -55,7 +55,11 @@ async fn a_place_where_the_cursor_rests_is_warmed_where_a_cold_prompt_is_late() 
         let cold = first + Duration::from_millis(34);
         engine.surroundings.answered(&trace(400), cold);
         let place = |line: usize| document.text.line_to_byte(line) + 4;
-        drop(engine.surroundings.prompt(&route, &document, place(10)));
+        drop(
+            engine
+                .surroundings
+                .prompt(&route, &document, place(10), false),
+        );
         // A held arrow key passes places by.
         for line in 200..210 {
             engine.cursor_moved(&document, place(line));
@@ -76,8 +80,9 @@ async fn a_cold_window_is_short_and_grows_until_the_cursor_rests() {
     let (oracle, route, engine, document) = over_400_lines();
     let place = |line: usize| document.text.line_to_byte(line) + 4;
     // Lines of the prompt at a line, with what stands there; the first of them.
-    let window = |line: usize| {
-        let prompt = engine.surroundings.prompt(&route, &document, place(line));
+    let window_of = |line: usize, explicit: bool| {
+        let surroundings = &engine.surroundings;
+        let prompt = surroundings.prompt(&route, &document, place(line), explicit);
         let text: String = prompt.iter().map(Segment::as_str).collect();
         let first = text
             .lines()
@@ -86,6 +91,7 @@ async fn a_cold_window_is_short_and_grows_until_the_cursor_rests() {
             .to_owned();
         (text.matches("let a").count(), first)
     };
+    let window = |line| window_of(line, false);
     let usual = window(10).0;
     let (long, _) = window(200);
     assert!(
@@ -116,6 +122,8 @@ async fn a_cold_window_is_short_and_grows_until_the_cursor_rests() {
     // Elsewhere it is cold again, and begins elsewhere.
     assert_ne!(window(100).1, first);
     assert!(window(100).0 < long / 2);
+    // Who asks by hand waits for what the model does better with.
+    assert!(window_of(30, true).0 > long / 2);
 }
 
 /// Run with `cargo test --release --lib surroundings::tests::cost -- --ignored --nocapture`.
@@ -168,7 +176,9 @@ async fn cost() {
             surroundings.touched(document, offset);
         });
         time("and the prompt", &mut |document, offset| {
-            drop(black_box(surroundings.prompt(&route, document, offset)));
+            drop(black_box(
+                surroundings.prompt(&route, document, offset, false),
+            ));
         });
         let full: Block = block(
             (0..5)
@@ -180,7 +190,9 @@ async fn cost() {
             .blocks
             .insert("file:///a.rs".into(), Arc::new(full));
         time("and the prompt with a block", &mut |document, offset| {
-            drop(black_box(surroundings.prompt(&route, document, offset)));
+            drop(black_box(
+                surroundings.prompt(&route, document, offset, false),
+            ));
         });
     }
 }
