@@ -133,9 +133,9 @@ pub enum Debounce {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MultiLine {
-    /// Where a block begins.
+    /// Where a block begins, and where one asks by hand.
     Auto,
-    /// Everywhere.
+    /// Wherever nothing stands right of the cursor.
     Always,
     /// Nowhere.
     Never,

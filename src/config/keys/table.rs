@@ -155,7 +155,7 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         path: "inline.multi_line",
-        doc: "Whether a completion may have several lines.",
+        doc: "Whether a completion may have several lines; with `auto`, where a block begins or one asks by hand.",
         shape: Shape::Choice(&["auto", "always", "never"]),
         reach: Reach::Free,
         get: |s, _| Some(json!(s.inline.multi_line)),
