@@ -17,53 +17,45 @@ const TIMED_TOKENS: usize = 16;
 /// A timed batch under this is mostly overhead: a GPU. Then a full batch is timed.
 const FAST: Duration = Duration::from_millis(20);
 
-/// A full batch that takes longer is not timed again: setting up kernels is a small part of it.
+/// A full batch that takes longer, and is no slower a token than the small one, is not timed again: setting
+/// up kernels is a small part of it.
 const SET_UP: Duration = Duration::from_millis(250);
 
 impl Cache<'_> {
-    /// Times a batch of prompt, and leaves nothing behind. The first batch reads the weights from disk, and on
+    /// Times batches of prompt, and leaves nothing behind. The first batch reads the weights from disk, and on
     /// a graphics device the first of its size sets up kernels, so those are not the ones that count.
     pub(in crate::backend::embedded) fn measure(&mut self) -> Result<Speed, Failure> {
-        let token = LlamaToken::new(0);
-        let mut speed = None;
-        for tokens in [
-            1,
-            TIMED_TOKENS,
-            TIMED_TOKENS,
-            BATCH_TOKENS.min(self.capacity_tokens),
-            BATCH_TOKENS.min(self.capacity_tokens),
-        ] {
-            let long = match speed {
-                Some((TIMED_TOKENS, fastest)) => fastest > FAST,
-                Some((_, fastest)) => fastest > SET_UP,
-                None => true,
-            };
-            if tokens > TIMED_TOKENS && long {
-                break;
-            }
-            let started = Instant::now();
-            let decoded = self.decode(0, 0, &vec![token; tokens], 1);
-            self.or_forget(decoded)?;
-            self.context.synchronize();
-            let elapsed = started.elapsed();
-            self.remove(0, 0)?;
-            // The first is not counted; of the others the last or the fastest of its size.
-            if tokens > 1 && speed.is_none_or(|(size, fastest)| tokens > size || elapsed < fastest)
-            {
-                speed = Some((tokens, elapsed));
-            }
+        self.timed(1)?;
+        let small = self.timed(TIMED_TOKENS)?.min(self.timed(TIMED_TOKENS)?);
+        let full_tokens = BATCH_TOKENS.min(self.capacity_tokens);
+        if small > FAST || full_tokens <= TIMED_TOKENS {
+            return Ok(Speed::measured(TIMED_TOKENS, small));
         }
-        let (tokens, elapsed) = speed.unwrap_or((TIMED_TOKENS, Duration::from_secs(1)));
-        let speed = Speed::measured(tokens, elapsed);
-        let is_fast = tokens > TIMED_TOKENS && self.capacity_tokens > MOST_TOKENS;
+        let mut full = self.timed(full_tokens)?;
+        if full <= SET_UP || is_slower(full, full_tokens, small) {
+            full = full.min(self.timed(full_tokens)?);
+        }
+        let speed = Speed::measured(full_tokens, full);
+        let draft_tokens = if self.capacity_tokens > MOST_TOKENS {
+            self.draftable_tokens()?
+        } else {
+            speed.draft_tokens
+        };
         Ok(Speed {
-            draft_tokens: if is_fast {
-                self.draftable_tokens()?
-            } else {
-                speed.draft_tokens
-            },
+            draft_tokens,
             ..speed
         })
+    }
+
+    /// How long a batch of so many tokens takes.
+    fn timed(&mut self, tokens: usize) -> Result<Duration, Failure> {
+        let started = Instant::now();
+        let decoded = self.decode(0, 0, &vec![LlamaToken::new(0); tokens], 1);
+        self.or_forget(decoded)?;
+        self.context.synchronize();
+        let elapsed = started.elapsed();
+        self.remove(0, 0)?;
+        Ok(elapsed)
     }
 
     /// The most tokens behind one that a step may have for its logits to be, but for so little that it
@@ -127,4 +119,10 @@ impl Cache<'_> {
         tracing::debug!(without, with, layers, "questions of a step");
         Ok(())
     }
+}
+
+/// Whether a token of the full batch took longer than one of the small batch.
+fn is_slower(full: Duration, full_tokens: usize, small: Duration) -> bool {
+    let each = |batch: Duration, tokens: usize| batch.as_nanos() / tokens.max(1) as u128;
+    each(full, full_tokens) > each(small, TIMED_TOKENS)
 }

@@ -121,7 +121,7 @@ impl<'a> Engine<'a> {
         drop((step, working));
         match refreshed {
             Ok(Refreshed::Chunk) => {
-                self.refresh_pace.speed_up();
+                self.refresh_pace.speed_up(false);
                 let computed = cache.computed_tokens() - before;
                 self.shared.count_refreshed(computed);
                 self.show_stale();
@@ -214,8 +214,11 @@ impl<'a> Engine<'a> {
             self.show_stale();
             match step {
                 Extended::Partly => {
-                    job.pace.speed_up();
-                    self.given_up_pace.speed_up();
+                    // A graphics device does not ask within a step, a processor in each layer.
+                    let layers = u64::from(self.weights.n_layer());
+                    job.pace
+                        .speed_up(self.shared.interrupt.times_asked() >= layers);
+                    self.given_up_pace.speed_up(false);
                 }
                 Extended::Interrupted => {
                     job.pace.slow_down();
