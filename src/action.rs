@@ -143,7 +143,9 @@ pub enum Refusal {
     )]
     Chat,
     /// An end is missing.
-    #[error("the model's reply was cut off; nothing was changed. Select less")]
+    #[error(
+        "the model's reply was cut off; nothing was changed. Select less, or let a larger model do it"
+    )]
     CutOff,
     /// Nothing in it, or nothing new.
     #[error("the model's reply is empty or changes nothing")]

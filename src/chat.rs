@@ -9,6 +9,7 @@
 //!
 #![doc = include_str!("chat/recorded.md")]
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -176,6 +177,7 @@ impl Chats {
                 Delta::Text(text) => Event::Delta(text),
                 Delta::Thinking(text) => Event::Thinking(text),
             });
+            ControlFlow::Continue(())
         };
         let max_tokens = budget.answer_tokens;
         let written = generate(router, route, asked, max_tokens, redact_secrets, &mut write).await;

@@ -25,6 +25,16 @@ pub(super) fn code(reply: &str, old: &str) -> Result<String, Refusal> {
     Err(Refusal::Chat)
 }
 
+/// Whether a reply that goes on has the code that counts: its first fenced block is closed.
+pub(super) fn has_whole_code(reply: &str) -> bool {
+    let whole_lines = reply
+        .rfind('\n')
+        .map_or("", |end| reply.get(..end).unwrap_or_default());
+    let mut lines = whole_lines.lines();
+    let fence = lines.find_map(opening);
+    fence.is_some_and(|fence| lines.any(|line| closes(line, fence)))
+}
+
 /// The backticks or tildes that a block begins with, and how far they are indented.
 fn opening(line: &str) -> Option<(usize, char)> {
     let trimmed = line.trim_start();
@@ -174,6 +184,22 @@ mod tests {
         let imports = "import a\nfrom b import c\n";
         let got = without_known_imports(imports.to_owned(), imports, document);
         assert_eq!(got, imports);
+    }
+
+    #[test]
+    fn code_is_whole_once_its_fence_is_closed() {
+        for (reply, expected) in [
+            ("Sure:\n", false),
+            ("Sure:\n```rust\nfn a() {}\n", false),
+            // More may come of that line.
+            ("```rust\nfn a() {}\n```", false),
+            ("```rust\nfn a() {}\n```\n", true),
+            ("```rust\nfn a() {}\n```\nIt does", true),
+            ("````md\n```\na\n```\n", false),
+            ("fn a() {}\n", false),
+        ] {
+            assert_eq!(has_whole_code(reply), expected, "{reply}");
+        }
     }
 
     #[test]

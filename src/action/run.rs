@@ -1,5 +1,6 @@
 //! One action from its target to its outcome: the steps, top to bottom.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -169,7 +170,9 @@ impl Actions {
             Message::new(Speaker::User, with_pieces(&task, &pieces)),
         ];
         let asked = Conversation::from(messages);
-        let (mut text, stop, usage) = self.write(route, asked, budget.answer_tokens, on).await?;
+        let (mut text, stop, usage) = self
+            .write(route, asked, budget.answer_tokens, |_| false, on)
+            .await?;
         if text.trim().is_empty() {
             return Err(Refusal::Nothing.into());
         }
@@ -280,7 +283,9 @@ impl Actions {
                 temperature: Some(0.0),
             };
             let most = asked.answer_tokens;
-            let (text, stop, usage) = self.write(route, conversation, most, on).await?;
+            let (text, stop, usage) = self
+                .write(route, conversation, most, reply::has_whole_code, on)
+                .await?;
             if stop != StopReason::Stop {
                 return Err(Refusal::CutOff.into());
             }
@@ -305,11 +310,13 @@ impl Actions {
         }
     }
 
+    /// What the model writes, to its end or until it is `enough`, of which only whole lines decide.
     async fn write(
         &self,
         route: &Route,
         asked: Conversation,
         most_tokens: u32,
+        enough: fn(&str) -> bool,
         on: &mut (dyn FnMut(Event<'_>) + Send),
     ) -> Result<(String, StopReason, Usage), ActionError> {
         let mut text = String::new();
@@ -317,7 +324,11 @@ impl Actions {
             if let Delta::Text(more) = delta {
                 text.push_str(more);
                 on(Event::Delta(more));
+                if more.contains('\n') && enough(&text) {
+                    return ControlFlow::Break(());
+                }
             }
+            ControlFlow::Continue(())
         };
         let (stop, usage) = generate(
             &self.router,

@@ -1,6 +1,7 @@
 //! One generation in words, from the route that serves to its end. Called by `chat` and `action`.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,8 +78,8 @@ pub async fn serving(router: &Arc<Router>, role: Role) -> Result<Arc<Route>, Str
     }
 }
 
-/// Asks `route` and hands on what it writes; secrets are taken out of every message before. A person waits:
-/// completions go first.
+/// Asks `route` and hands on what it writes, until `on` has enough: that frees the backend, and tokens are
+/// counted as pieces. Secrets are taken out of every message before. A person waits: completions go first.
 ///
 /// # Errors
 /// The backend's; the router is told of it.
@@ -88,7 +89,7 @@ pub async fn generate(
     mut asked: Conversation,
     max_tokens: u32,
     redact_secrets: bool,
-    on: &mut (dyn FnMut(Delta<'_>) + Send),
+    on: &mut (dyn FnMut(Delta<'_>) -> ControlFlow<()> + Send),
 ) -> Result<(StopReason, Usage), BackendError> {
     let started = Instant::now();
     if redact_secrets {
@@ -108,18 +109,13 @@ pub async fn generate(
     let _at_work = router.at_work();
     let mut stream = route.backend.stream(request);
     let mut first_token = None;
+    let mut so_far = Finish {
+        stop: StopReason::Stop,
+        ..Finish::default()
+    };
     let ended = loop {
-        match stream.next().await {
-            Some(Ok(Chunk::Text(text))) => {
-                first_token.get_or_insert_with(|| started.elapsed());
-                on(Delta::Text(&text));
-            }
-            Some(Ok(Chunk::Thinking(text))) => {
-                first_token.get_or_insert_with(|| started.elapsed());
-                on(Delta::Thinking(&text));
-            }
-            Some(Ok(Chunk::Prompt { .. })) => {}
-            Some(Ok(Chunk::Done(finish))) => break Ok(finish),
+        let chunk = match stream.next().await {
+            Some(Ok(chunk)) => chunk,
             Some(Err(error)) => break Err(error),
             None => {
                 break Err(BackendError::Interrupted {
@@ -127,8 +123,23 @@ pub async fn generate(
                     message: "no end came".to_owned(),
                 });
             }
+        };
+        let delta = match &chunk {
+            Chunk::Text(text) => Delta::Text(text),
+            Chunk::Thinking(text) => Delta::Thinking(text),
+            Chunk::Prompt { prompt_tokens, .. } => {
+                so_far.prompt_tokens = *prompt_tokens;
+                continue;
+            }
+            Chunk::Done(finish) => break Ok(*finish),
+        };
+        first_token.get_or_insert_with(|| started.elapsed());
+        so_far.generated_tokens += 1;
+        if on(delta).is_break() {
+            break Ok(so_far);
         }
     };
+    drop(stream);
     let finish: Finish = ended.inspect_err(|error| router.report(error))?;
     let usage = Usage {
         prompt_tokens: finish.prompt_tokens,

@@ -231,6 +231,30 @@ async fn a_cancelled_action_stops_the_model() {
 }
 
 #[tokio::test]
+async fn a_model_that_has_written_the_code_need_not_explain_it() {
+    let home = tempfile::tempdir().unwrap();
+    let mut server = server(home.path()).await;
+    server.open(CODE).await;
+    let listed = list(&mut server, URI, range((7, 0), (11, 0)), json!([])).await;
+    let item = titled(&listed, "Simplify");
+    let id = json!(server.client.start(RESOLVE, item).await.unwrap());
+    let running = server.script.next().await;
+    for piece in [
+        "```rust\nfn μ(&self) -> u8 {\n",
+        "    helper()\n}\n```",
+        "\n",
+        "I took",
+    ] {
+        running.say(piece);
+    }
+    let answer = server.client.response(&id).await.unwrap();
+    let edits = &answer["result"]["edit"]["documentChanges"][0]["edits"];
+    assert_eq!(edits[0]["newText"], "        helper()\n");
+    running.dropped().await;
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn documenting_changes_no_code() {
     let home = tempfile::tempdir().unwrap();
     let mut server = server(home.path()).await;
