@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 
+use super::super::chance::Chance;
 use super::super::machine::Machine;
 use super::typing::{DECODED_TOKENS, Scene, TEXT};
 use super::{AgainstReference, Oversubscribed};
@@ -18,6 +19,9 @@ use crate::prompt::Segment;
 
 /// Tokens of the prompt that is timed against llama.cpp alone, which computes it in one batch.
 const PROMPT_TOKENS: usize = 384;
+
+/// Of words in an order of chance a token has about so many bytes.
+const BYTES_PER_TOKEN: usize = 4;
 
 /// Times that both are measured.
 const ROUNDS: usize = 2;
@@ -69,15 +73,17 @@ impl Scene<'_> {
         })
     }
 
-    /// Tokens per second of a prompt that nothing is cached of.
+    /// Tokens per second of a prompt that nothing is cached of, nor of a text that could be moved: words in an
+    /// order of chance.
     async fn prefill(&self, round: usize) -> anyhow::Result<f64> {
-        // Of this text a token is four bytes.
-        let text: String = TEXT
-            .chars()
-            .skip(round * 64)
-            .take(PROMPT_TOKENS * 4)
-            .collect();
-        let prompt = vec![Segment::Text(format!("// Round {round}\n{text}"))];
+        let words: Vec<&str> = TEXT.split_whitespace().collect();
+        let mut chance = Chance::new(self.options.seed, "prompt", round as u64);
+        let mut text = String::new();
+        while text.len() < PROMPT_TOKENS * BYTES_PER_TOKEN {
+            text.push_str(chance.pick(&words).copied().unwrap_or_default());
+            text.push(' ');
+        }
+        let prompt = vec![Segment::Text(text)];
         let before = self.engine.tokens_decoded();
         let started = Instant::now();
         self.engine.prefill(self.request(prompt, 1)).await?;
