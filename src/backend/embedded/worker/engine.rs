@@ -214,10 +214,7 @@ impl<'a> Engine<'a> {
             self.show_stale();
             match step {
                 Extended::Partly => {
-                    // A graphics device does not ask within a step, a processor in each layer.
-                    let layers = u64::from(self.weights.n_layer());
-                    job.pace
-                        .speed_up(self.shared.interrupt.times_asked() >= layers);
+                    job.pace.speed_up(self.was_breakable());
                     self.given_up_pace.speed_up(false);
                 }
                 Extended::Interrupted => {
@@ -292,6 +289,12 @@ impl<'a> Engine<'a> {
                 return;
             }
         }
+    }
+
+    /// Whether the last step could be broken off at any time: a graphics device does not ask within one, a
+    /// processor does in each layer.
+    fn was_breakable(&self) -> bool {
+        self.shared.interrupt.times_asked() >= u64::from(self.weights.n_layer())
     }
 
     /// A step of one token took so long: fewer threads may be better, or more.
