@@ -234,10 +234,10 @@ impl Editor {
                 }}),
             )
             .await?;
-        let mut any = self.ask(line, column, 1).await?;
+        let mut any = self.ask(line, column).await?;
         for (n, key) in gap.typed.char_indices() {
             self.type_key(line, column + n, key).await?;
-            any |= self.ask(line, column + n + 1, 2).await?;
+            any |= self.ask(line, column + n + 1).await?;
         }
         let close = json!({ "textDocument": { "uri": URI } });
         self.client.notify("textDocument/didClose", close).await?;
@@ -263,7 +263,7 @@ impl Editor {
     }
 
     /// Asks at a place and prints the line as an editor would draw it, with the costs.
-    async fn ask(&mut self, line: usize, column: usize, trigger: u8) -> anyhow::Result<bool> {
+    async fn ask(&mut self, line: usize, column: usize) -> anyhow::Result<bool> {
         let asked = Instant::now();
         let items = self
             .client
@@ -272,7 +272,7 @@ impl Editor {
                 json!({
                     "textDocument": { "uri": URI },
                     "position": { "line": line, "character": column },
-                    "context": { "triggerKind": trigger },
+                    "context": { "triggerKind": 2 },
                 }),
             )
             .await?;

@@ -163,8 +163,8 @@ impl Surroundings {
         self.shared.blocks.clear();
     }
 
-    /// The prompt for a document and a cursor, with the block that is ready. Who asks by hand waits for
-    /// the usual window.
+    /// The prompt for a document and a cursor, with the block that is ready, which the caller sends. Who asks
+    /// by hand waits for the usual window.
     pub(super) fn prompt(
         &self,
         route: &Route,
@@ -172,7 +172,16 @@ impl Surroundings {
         offset_bytes: usize,
         explicit: bool,
     ) -> Vec<Segment> {
-        self.shared.prompt(route, document, offset_bytes, explicit)
+        let shared = &self.shared;
+        let block = shared.block(&document.uri);
+        let prompt = if explicit {
+            shared.lay_out(route, document, offset_bytes, block.as_deref())
+        } else {
+            shared.soonest(route, document, offset_bytes, block.as_deref())
+        };
+        let segments = prompt.segments.clone();
+        *shared.sent() = prompt;
+        segments
     }
 
     /// A generation's `first` token came after that time.
@@ -303,25 +312,6 @@ impl Shared {
                 .family
                 .lay_out_with(block.as_deref(), window.above, window.typed, window.after);
         LaidOut { segments, anchor }
-    }
-
-    /// The prompt for a place, which the caller sends.
-    fn prompt(
-        &self,
-        route: &Route,
-        document: &Document,
-        offset_bytes: usize,
-        explicit: bool,
-    ) -> Vec<Segment> {
-        let block = self.block(&document.uri);
-        let prompt = if explicit {
-            self.lay_out(route, document, offset_bytes, block.as_deref())
-        } else {
-            self.soonest(route, document, offset_bytes, block.as_deref())
-        };
-        let segments = prompt.segments.clone();
-        *self.sent() = prompt;
-        segments
     }
 
     fn block(&self, uri: &Arc<str>) -> Option<Arc<Block>> {

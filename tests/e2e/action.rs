@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::support::scripted::Running;
 use crate::support::server::{TestServer, URI};
 
 const LIST: &str = "textDocument/codeAction";
@@ -61,6 +62,15 @@ async fn resolve(server: &mut TestServer, item: Value, reply: &str) -> Value {
     running.say(reply);
     running.finish();
     server.client.response(&id).await.unwrap()
+}
+
+/// Asks for simpler code; gives the request and what the model is asked.
+async fn simplify(server: &mut TestServer) -> (Value, Running) {
+    server.open(CODE).await;
+    let listed = list(server, URI, range((7, 0), (11, 0)), json!([])).await;
+    let item = titled(&listed, "Simplify");
+    let id = json!(server.client.start(RESOLVE, item).await.unwrap());
+    (id, server.script.next().await)
 }
 
 const CODE: &str = "use std::fmt;\n\nfn helper() -> u8 {\n    1\n}\n\nimpl A {\n    fn μ(&self) -> u8 {\n        let x = helper();\n        x\n    }\n}\n";
@@ -213,11 +223,7 @@ async fn what_breaks_is_asked_for_once_more() {
 async fn a_cancelled_action_stops_the_model() {
     let home = tempfile::tempdir().unwrap();
     let mut server = server(home.path()).await;
-    server.open(CODE).await;
-    let listed = list(&mut server, URI, range((7, 0), (11, 0)), json!([])).await;
-    let item = titled(&listed, "Simplify");
-    let id = json!(server.client.start(RESOLVE, item).await.unwrap());
-    let running = server.script.next().await;
+    let (id, running) = simplify(&mut server).await;
     running.say("```rust\n");
     server
         .client
@@ -234,11 +240,7 @@ async fn a_cancelled_action_stops_the_model() {
 async fn a_model_that_has_written_the_code_need_not_explain_it() {
     let home = tempfile::tempdir().unwrap();
     let mut server = server(home.path()).await;
-    server.open(CODE).await;
-    let listed = list(&mut server, URI, range((7, 0), (11, 0)), json!([])).await;
-    let item = titled(&listed, "Simplify");
-    let id = json!(server.client.start(RESOLVE, item).await.unwrap());
-    let running = server.script.next().await;
+    let (id, running) = simplify(&mut server).await;
     for piece in [
         "```rust\nfn μ(&self) -> u8 {\n",
         "    helper()\n}\n```",
