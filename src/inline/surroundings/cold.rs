@@ -16,8 +16,8 @@ use crate::document::Document;
 use crate::prompt::{BYTES_PER_TOKEN, Block, window};
 use crate::router::Route;
 
-/// The fewest tokens of a short window: some five lines of code. With 40 the real 1.5B was right less often
-/// (20 of 100 keys instead of 22; one run each, November 2026).
+/// The fewest tokens of a short window: some five lines of code. With 40 or 128 the real 1.5B was right less
+/// often (20 and 18 of 100 keys instead of 22; one run each, two threads, November 2026).
 const FEWEST_TOKENS: usize = 64;
 /// One part in so many of the window is text after the cursor.
 const SUFFIX_SHARE: usize = 4;
