@@ -27,9 +27,7 @@ pub(super) fn code(reply: &str, old: &str) -> Result<String, Refusal> {
 
 /// Whether a reply that goes on has the code that counts: its first fenced block is closed.
 pub(super) fn has_whole_code(reply: &str) -> bool {
-    let whole_lines = reply
-        .rfind('\n')
-        .map_or("", |end| reply.get(..end).unwrap_or_default());
+    let whole_lines = reply.rsplit_once('\n').map_or("", |(lines, _)| lines);
     let mut lines = whole_lines.lines();
     let fence = lines.find_map(opening);
     fence.is_some_and(|fence| lines.any(|line| closes(line, fence)))

@@ -262,27 +262,20 @@ impl Lines<'_> {
     }
 
     fn is_in_block(&self, line: &str) -> bool {
-        indent_of(line)
-            >= self
-                .shape
-                .block_columns
-                .unwrap_or_else(|| self.own_columns())
+        let columns = self.shape.block_columns;
+        indent_of(line) >= columns.unwrap_or_else(|| self.own_columns())
     }
 
     /// Indentation of the first line with the text on it. Behind a finished line it may be less than
     /// that line's: the block has ended.
     fn own_columns(&self) -> usize {
-        let mut lines = self.text.lines().skip_while(|line| line.trim().is_empty());
-        let first = lines.next().map_or(0, indent_of);
+        let is_written = |line: &&str| !line.trim().is_empty();
+        let first = self.text.lines().find(is_written).map_or(0, indent_of);
         if self.origin.on_blank_start() {
             return first;
         }
         let own = indent_of(&self.origin.line_prefix);
-        let goes_on = self
-            .text
-            .split('\n')
-            .next()
-            .is_some_and(|rest| !rest.trim().is_empty());
+        let goes_on = self.text.lines().next().is_some_and(|l| is_written(&l));
         if goes_on { own } else { own.min(first) }
     }
 

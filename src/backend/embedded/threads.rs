@@ -29,8 +29,9 @@ const TRIED_STEPS: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_mins(2);
 
-/// A pause is at least so many times as long as what the try before it has lost.
-const PAUSE_FOR_LOSS: f64 = 20.0;
+/// A pause is at least so many times as long as what a step of the try before it has lost: with one or two
+/// steps, tries cost a twentieth of the time at most.
+const PAUSE_FOR_LOSS: f64 = 40.0;
 
 /// Chooses the number of threads.
 #[derive(Debug)]
@@ -106,7 +107,7 @@ impl Threads {
                 self.next_trial = now + self.pause;
             } else {
                 self.now = before;
-                let lost = (mean - with_before).max(0.0) * f64::from(TRIED_STEPS);
+                let lost = (mean - with_before).max(0.0);
                 let for_loss = Duration::from_secs_f64((lost * PAUSE_FOR_LOSS).min(1e6));
                 self.pause = (self.pause * 2).max(for_loss).min(LONGEST_PAUSE);
                 self.next_trial = now + self.pause;

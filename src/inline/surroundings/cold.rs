@@ -5,6 +5,8 @@
 //! first, and the window grows downwards as the person types. Once the cursor rests, the usual window is
 //! computed (`warmth`), and the next key has it.
 //!
+//! Who asks by hand waits for the usual window: of a short one a model sees so little that it is mostly wrong.
+//!
 //! Invariants: a window is cut short only where the usual one is cold, late and much dearer; from
 //! one key to the next it begins at the same line, so what was computed of it stays.
 
