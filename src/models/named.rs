@@ -4,11 +4,13 @@
 //! there, by the embedded engine. Invariant: a name appears by one rename, after its file did.
 
 use std::fs;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::store::{failed, hash};
 use super::{MODELS, ModelsError, Progress, Store};
+
+#[cfg(feature = "embedded")]
+mod adopt;
 
 /// Longest name, in characters; file systems take 255 bytes.
 const MOST_NAME_CHARS: usize = 100;
@@ -87,39 +89,6 @@ impl Store {
         })
     }
 
-    /// Takes the finished file `made`, in the store's directory, under its content's name, and gives
-    /// it `name`. An older model of that name loses it, and its file when no other name has it.
-    ///
-    /// # Errors
-    /// [`ModelsError::Io`].
-    pub(super) async fn adopt(
-        &self,
-        made: &Path,
-        name: &str,
-        progress: &dyn Progress,
-    ) -> Result<Named, ModelsError> {
-        check_name(name)?;
-        let size_bytes = fs::metadata(made)
-            .map_err(|error| failed("read", made, error))?
-            .len();
-        let sha256 = hash(made, None, size_bytes, progress).await?;
-        let path = self.file_of(&sha256, "gguf");
-        let synced = fs::File::open(made).and_then(|file| file.sync_all());
-        synced.map_err(|error| failed("sync", made, error))?;
-        fs::rename(made, &path).map_err(|error| failed("create", &path, error))?;
-        let before = self.find_named(name);
-        self.write_name(name, &sha256)?;
-        if let Some(before) = before.filter(|before| before.sha256 != sha256) {
-            self.drop_file(&before)?;
-        }
-        Ok(Named {
-            name: name.to_owned(),
-            path,
-            sha256,
-            size_bytes,
-        })
-    }
-
     /// Removes a name, and its file when no other name has it; answers the bytes freed.
     ///
     /// # Errors
@@ -137,20 +106,6 @@ impl Store {
         }
         fs::remove_file(&named.path).map_err(|error| failed("remove", &named.path, error))?;
         Ok(named.size_bytes)
-    }
-
-    fn write_name(&self, name: &str, sha256: &str) -> Result<(), ModelsError> {
-        let dir = self.names_dir();
-        fs::create_dir_all(&dir).map_err(|error| failed("create", &dir, error))?;
-        let write = || -> io::Result<()> {
-            // In the store's own directory, so that no half-written name is ever listed.
-            let mut file = tempfile::NamedTempFile::new_in(self.dir())?;
-            writeln!(file, "{sha256}")?;
-            file.as_file().sync_all()?;
-            file.persist(dir.join(name)).map_err(|error| error.error)?;
-            Ok(())
-        };
-        write().map_err(|error| failed("write", &dir.join(name), error))
     }
 
     fn names_dir(&self) -> PathBuf {

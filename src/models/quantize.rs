@@ -4,13 +4,13 @@
 //! store under a name of the person's own. Invariant: nothing appears under that name before the file
 //! is whole, synced and hashed; what an interrupted run leaves is removed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
-use std::time::Duration;
 
 use super::named::Named;
-use super::store::failed;
-use super::{Event, ModelsError, Progress, Store, check_name};
+#[cfg(feature = "embedded")]
+use super::{Event, store::failed};
+use super::{ModelsError, Progress, Store, check_name};
 
 #[cfg(feature = "embedded")]
 mod llama;
@@ -19,7 +19,7 @@ mod tests;
 
 /// How often progress is looked at. Quick enough for a bar, and nothing for the work.
 #[cfg(feature = "embedded")]
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// What to quantise to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,7 @@ impl Target {
 
     /// Most of the source's bytes that the result takes, in hundredths, where the source has 16 bits
     /// a weight: the bits above, and a margin for tensors whose shape does not allow them.
+    #[cfg(feature = "embedded")]
     const fn most_hundredths(self) -> u64 {
         match self {
             Self::Q4KM => 45,
@@ -100,7 +101,7 @@ pub async fn quantize(
         .tempfile_in(store.dir())
         .map_err(|error| failed("write", store.dir(), error))?
         .into_temp_path();
-    let (from, to): (PathBuf, PathBuf) = (source.to_owned(), made.to_path_buf());
+    let (from, to) = (source.to_owned(), made.to_path_buf());
     let mut work = tokio::task::spawn_blocking(move || llama::run(&from, &to, target));
     let done = loop {
         tokio::select! {
@@ -126,6 +127,7 @@ pub async fn quantize(
 /// # Errors
 /// Always [`ModelsError::Quantize`].
 #[cfg(not(feature = "embedded"))]
+#[expect(clippy::unused_async, reason = "as with the engine")]
 pub async fn quantize(
     _: &Store,
     source: &Path,

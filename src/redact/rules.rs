@@ -2,7 +2,8 @@
 //!
 //! Sources: the issuers' own documentation of their tokens' prefixes, and the lengths that GitHub's and
 //! GitLab's secret scanners publish. A row's expression names what is taken out `secret`, and where a name
-//! gives it away, `name`.
+//! gives it away, `name`. A value has no greatest length: a counted repetition of a large class is what makes
+//! an expression slow to compile and to run, and a long key is a key.
 
 use std::sync::LazyLock;
 
@@ -70,7 +71,7 @@ const DISCORD: Row = (
 
 /// `scheme://user:password@host`.
 const URLS: Row = (
-    r#"(?x)[a-z][a-z0-9+.-]{1,20}://[^\s/:@"'`<>]{0,200}:(?<secret>[^\s/@"'`<>]{1,300})@"#,
+    r#"(?x)[a-z][a-z0-9+.-]{1,20}://[^\s/:@"'`<>]*:(?<secret>[^\s/@"'`<>]+)@"#,
     |_, secret| !is_stand_in(secret),
 );
 
@@ -89,21 +90,21 @@ const HEADER: Row = (
 /// `?token=…&sig=…` in addresses.
 const QUERIES: Row = (
     r#"(?xi)[?&](?<name>password|passwd|pwd|(?:access_|refresh_|auth_)?token|api_?key|key|sig|signature
-      |client_secret|secret|x-amz-signature)=(?<secret>[^\s&"'`\#<>)]{6,2000})"#,
+      |client_secret|secret|x-amz-signature)=(?<secret>[^\s&"'`\#<>)]{6,})"#,
     |name, secret| !is_stand_in(secret) && (is_password(name) || looks_random(secret)),
 );
 
 /// `host=… user=… password=…`, as libpq and its like read it; `login … password …` of a netrc.
 const WORDS: Row = (
-    r#"(?xi)(?:(?:host|user|dbname|port)=[^\s,;"']{1,200}\s{1,4}(?:[a-z_]{1,30}=[^\s,;"']{1,200}\s{1,4}){0,8}
-      password=|login\s{1,8}[^\s]{1,200}\s{1,8}password\s{1,8})(?<secret>[^\s"',;)]{4,400})"#,
+    r#"(?xi)(?:(?:host|user|dbname|port)=[^\s,;"']+\s{1,4}(?:[a-z_]{1,30}=[^\s,;"']+\s{1,4}){0,8}
+      password=|login\s{1,8}[^\s]+\s{1,8}password\s{1,8})(?<secret>[^\s"',;)]{4,})"#,
     |_, secret| !is_stand_in(secret),
 );
 
 /// `--password hunter2`, `curl -u user:hunter2`.
 const ARGUMENTS: Row = (
     r#"(?x)(?:--(?:[a-z]{1,20}-)?(?:password|passwd|passphrase|token|secret|api-key)[=\x20]["']?
-      |curl[^\n]{0,300}?\s(?:-u|--user)[=\x20]?["']?[^\s:"']{1,100}:)(?<secret>[^\s"'`,;)\]]{6,400})"#,
+      |curl[^\n]*?\s(?:-u|--user)[=\x20]?["']?[^\s:"']+:)(?<secret>[^\s"'`,;)\]]{6,})"#,
     |_, secret| has_digit(secret) && !is_stand_in(secret),
 );
 
@@ -111,7 +112,7 @@ const ARGUMENTS: Row = (
 const CALLS: Row = (
     r#"(?xi)(?:define|setenv|putenv|env|set|header|setHeader|set_header|append|setItem)\(\s{0,4}["']
       (?<name>[a-z0-9_.-]{0,60}(?:password|passwd|passphrase|secret|token|key))["']\s{0,4},\s{0,4}
-      ["'](?<secret>[^"'\s]{6,400})["']"#,
+      ["'](?<secret>[^"'\s]{6,})["']"#,
     |name, secret| {
         !is_stand_in(secret)
             && !is_public(name)
@@ -124,13 +125,13 @@ const CALLS: Row = (
 /// Kubernetes and its like write it.
 const ELEMENTS: Row = (
     r"(?xi)<(?<name>[a-z0-9_:.-]{0,60}(?:password|passwd|passphrase|secret|token|api-?key|access-?key))>
-      (?<secret>[^<>\s]{6,400})</",
+      (?<secret>[^<>\s]{6,})</",
     |name, secret| !is_stand_in(secret) && (is_password(name) || looks_random(secret)),
 );
 const PAIRS: Row = (
     r#"(?xi)["']?(?:name|key)["']?\s{0,2}[:=]\s{0,4}["']?
       (?<name>[a-z0-9_.:-]{0,60}(?:password|passwd|passphrase|secret|token|key))["']?,?\s{1,40}
-      ["']?value["']?\s{0,2}[:=]\s{0,4}["']?(?<secret>[^\s"'(){}\[\],<>]{5,2000})"#,
+      ["']?value["']?\s{0,2}[:=]\s{0,4}["']?(?<secret>[^\s"'(){}\[\],<>]{5,})"#,
     |name, secret| {
         !is_stand_in(secret)
             && !is_public(name)
@@ -141,7 +142,7 @@ const PAIRS: Row = (
 
 /// What a key of `PuTTY` keeps to itself.
 const PUTTY: Row = (
-    r"Private-Lines:\s{0,4}\d{1,4}\r?\n(?<secret>(?:[A-Za-z0-9+/=]{2,76}\r?\n){1,100})",
+    r"Private-Lines:\s{0,4}\d{1,4}\r?\n(?<secret>(?:[A-Za-z0-9+/=]{2,76}\r?\n)+)",
     |_, _| true,
 );
 
@@ -157,7 +158,7 @@ const QUOTED: Row = (
     r#"(?xi)(?<name>[a-z0-9_.-]{0,60}(?:password|passwd|passphrase|pwd|secret|token|credentials?
       |(?:api|access|secret|private|auth|account|encryption|signing|master)[_-]?key))
       (?:\\?["'\]]){0,2}\s{0,8}(?::[=]?|=>?|:?\s{0,4}&?(?:'[a-z]{1,12}\s)?[a-z]{1,12}\s{0,4}=)\s{0,8}
-      [bru]{0,2}\\?["'`](?<secret>[^"'`\s]{5,399}[^"'`\s\\])\\?["'`]"#,
+      [bru]{0,2}\\?["'`](?<secret>[^"'`\s]{5,}[^"'`\s\\])\\?["'`]"#,
     |name, secret| {
         !is_stand_in(secret) && !is_public(name) && (is_password(name) || looks_random(secret))
     },
@@ -166,7 +167,7 @@ const QUOTED: Row = (
 /// A line of a `.env` file or a shell: `NAME=value`, nothing around it.
 const ENVIRONMENT: Row = (
     r#"(?xm)^[\t\x20]{0,20}(?:export\s|set\s|ENV\s|-\s)?[\t\x20]{0,4}["']?
-      (?<name>[A-Z][A-Z0-9_]{0,80})=["']?(?<secret>[^\s"'(){}\[\],;<>]{4,2000})["']?[\t\x20]{0,8}
+      (?<name>[A-Z][A-Z0-9_]{0,80})=["']?(?<secret>[^\s"'(){}\[\],;<>]{4,})["']?[\t\x20]{0,8}
       (?:\#[^\n]*)?\r?$"#,
     |name, secret| {
         !is_stand_in(secret)
@@ -181,7 +182,7 @@ const ENVIRONMENT: Row = (
 /// The same in quotes, which may hold anything; and a password without quotes, which does.
 const ENVIRONMENT_QUOTED: Row = (
     r#"(?xm)^[\t\x20]{0,20}(?:export\s|set\s|ENV\s|-\s)?(?<name>[A-Z][A-Z0-9_]{0,80})=["']
-      (?<secret>[^"'\n]{4,2000})["'][\t\x20]{0,8}(?:\#[^\n]*)?\r?$"#,
+      (?<secret>[^"'\n]{4,})["'][\t\x20]{0,8}(?:\#[^\n]*)?\r?$"#,
     |name, secret| {
         !is_stand_in(secret)
             && names_a_secret(name)
@@ -191,7 +192,7 @@ const ENVIRONMENT_QUOTED: Row = (
 );
 const ENVIRONMENT_PASSWORD: Row = (
     r"(?xm)^[\t\x20]{0,20}(?:export\s)?(?<name>[A-Z0-9_]{0,80}(?:PASSWORD|PASSWD|PASSPHRASE|PWD))=
-      (?<secret>[^\s]{4,2000})[\t\x20]{0,8}\r?$",
+      (?<secret>[^\s]{4,})[\t\x20]{0,8}\r?$",
     // A call is code.
     |_, secret| {
         !is_stand_in(secret)
@@ -204,7 +205,7 @@ const ENVIRONMENT_PASSWORD: Row = (
 const PLAIN: Row = (
     r#"(?xmi)^[\t\x20]{0,60}(?:-\s)?["']?(?<name>[a-z0-9_.-]{0,60}(?:password|passwd|passphrase|secret
       |token|(?:api|access|secret|private|auth|account|encryption)[_-]?key))["']?
-      [\t\x20]{0,8}[:=][\t\x20]{0,8}(?<secret>[^\s"'(){}\[\],;<>`&*!|][^\s"'(){}\[\],;<>`]{5,399})[\t\x20]{0,8}(?:\#[^\n]*)?\r?$"#,
+      [\t\x20]{0,8}[:=][\t\x20]{0,8}(?<secret>[^\s"'(){}\[\],;<>`&*!|][^\s"'(){}\[\],;<>`]{5,})[\t\x20]{0,8}(?:\#[^\n]*)?\r?$"#,
     |name, secret| {
         let enough = if is_password(name) { 6 } else { 12 };
         secret.len() >= enough

@@ -90,6 +90,10 @@ fn secrets_are_taken_out() {
         ("SENTRY_AUTH={}", hex("", 20)),
         ("MAIL_PASS={} # the old one", "tr0ub4dor".to_owned()),
         ("SOMETHING={}", long("", 40)),
+        // A private key as one line of base64.
+        ("SIGNING_KEY={}", long("", 3_200)),
+        ("signing_key: '{}'", long("", 3_200)),
+        ("https://a/b?token={}&x=1", long("", 3_200)),
         ("password = \"{}\"", "hunter22".to_owned()),
         ("\"password\": \"{}\",", "s3cr3t-Pa55".to_owned()),
         ("db.password: {}", "hunter22".to_owned()),

@@ -103,12 +103,14 @@ fn show_costs(costs: Costs) -> serde_json::Value {
         costs.chunks, costs.dims
     ));
     let line = |name: &str, values: Vec<f64>| {
+        let worst = values.iter().copied().reduce(f64::max);
         let of = Quantiles::of(values);
         let shown = |x: Option<f64>| x.map_or_else(|| "?".to_owned(), |x| format!("{x:.1}"));
         output::line(&format!(
-            "{name:<24} p50 {:>7} ms  p95 {:>7} ms",
+            "{name:<24} p50 {:>7} ms  p95 {:>7} ms  worst {:>7} ms",
             shown(of.p50),
-            shown(of.p95)
+            shown(of.p95),
+            shown(worst)
         ));
         json!(of)
     };
