@@ -69,10 +69,27 @@ impl Speed {
     }
 }
 
+/// Tokens of one step of a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Chunk {
+    /// As many as this.
+    tokens: usize,
+    /// All that is left, where it is no more than this.
+    rest: usize,
+}
+
+impl Chunk {
+    /// How many of the tokens that are `left`.
+    pub(super) fn of(self, left: usize) -> usize {
+        let tokens = if left <= self.rest { left } else { self.tokens };
+        tokens.clamp(1, BATCH_TOKENS)
+    }
+}
+
 /// How much of a prompt is computed at once. A step that is broken off gets half as long, so that work goes
 /// on however often somebody comes in between. One that gets to its end gets twice as long where the next
 /// may be broken off at any time: longer steps are quicker, and a broken one loses no more than what was
-/// computed before it.
+/// computed before it. For the same reason a step takes what would be left for one more.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pace {
     /// Doublings of the chunk; halvings below 0.
@@ -89,6 +106,18 @@ impl Pace {
             let longest = LONGEST_CHUNK_TOKENS.max(speed.chunk_tokens);
             (speed.chunk_tokens << by).min(longest)
         }
+    }
+
+    /// The next chunk of a prompt; `breakable` when steps may be broken off at any time.
+    pub(super) fn chunk(self, speed: Speed, breakable: bool) -> Chunk {
+        let tokens = self.chunk_tokens(speed);
+        let longest = LONGEST_CHUNK_TOKENS.max(tokens);
+        let rest = if breakable && self.doublings >= 0 {
+            (2 * tokens).min(longest)
+        } else {
+            tokens
+        };
+        Chunk { tokens, rest }
     }
 
     /// A step was broken off.
@@ -108,7 +137,7 @@ impl Pace {
 mod tests {
     use std::time::Duration;
 
-    use super::{Pace, Speed};
+    use super::{Chunk, Pace, Speed};
 
     #[test]
     fn a_chunk_gets_smaller_until_it_is_finished() {
@@ -140,6 +169,38 @@ mod tests {
             pace.speed_up(false);
             assert_eq!(pace.chunk_tokens(speed), chunks[0]);
         }
+    }
+
+    #[test]
+    fn a_step_that_may_be_broken_off_takes_a_short_rest() {
+        let speed = Speed::measured(32, Duration::from_secs(1));
+        let mut pace = Pace::default();
+        // (steps that ended before, tokens left, tokens where it is breakable, and where not)
+        for (ended, left, breakable, whole) in [
+            (0, 15, 15, 15),
+            (0, 22, 22, 16),
+            (0, 32, 32, 16),
+            (0, 33, 16, 16),
+            (1, 60, 60, 32),
+            (1, 65, 32, 32),
+            (3, 128, 128, 128),
+            (3, 129, 128, 128),
+        ] {
+            let pace = (0..ended).fold(pace, |mut pace, _| {
+                pace.speed_up(true);
+                pace
+            });
+            assert_eq!(
+                pace.chunk(speed, true).of(left),
+                breakable,
+                "{ended} {left}"
+            );
+            assert_eq!(pace.chunk(speed, false).of(left), whole, "{ended} {left}");
+        }
+        pace.slow_down();
+        assert_eq!(pace.chunk(speed, true).of(10), 8, "it was broken off");
+        let nothing = Chunk { tokens: 0, rest: 0 };
+        assert_eq!(nothing.of(3), 1, "a step has a token");
     }
 
     #[test]

@@ -8,7 +8,8 @@
 
 use llama_cpp_2::token::LlamaToken;
 
-use super::{BATCH_TOKENS, Cache, Decoded, Failure};
+use super::{Cache, Decoded, Failure};
+use crate::backend::embedded::speed::Chunk;
 
 /// By how much, in logits, the chosen token must lead the next one for a step with several tokens to
 /// decide: no two logits of a step that may be drafted are further off ([`measure`](super::measure)).
@@ -36,8 +37,8 @@ pub(in crate::backend::embedded) struct Next {
 }
 
 impl Cache<'_> {
-    /// Computes at most `chunk_tokens` more tokens of `history`, of which the sequence holds a
-    /// beginning, as [`place`](Self::place) left it. What was moved joins the sequence on the way.
+    /// Computes so many more tokens of `history`, of which the sequence holds a beginning, as
+    /// [`place`](Self::place) left it. What was moved joins the sequence on the way.
     /// Once all are, `choose` picks from the logits. Where only one token is left to compute, `draft`
     /// is computed with it, and counts as far as `choose` picks the same.
     pub(in crate::backend::embedded) fn extend(
@@ -45,7 +46,7 @@ impl Cache<'_> {
         slot: usize,
         history: &[LlamaToken],
         draft: &[LlamaToken],
-        chunk_tokens: usize,
+        tokens: Chunk,
         choose: impl Fn(&[f32]) -> Option<LlamaToken>,
     ) -> Result<Extended, Failure> {
         let joined = self.join_what_is_home(slot);
@@ -64,14 +65,8 @@ impl Cache<'_> {
             .parked(slot)
             .first()
             .map_or(history.len(), |next| next.at);
-        let chunk_tokens = chunk_tokens.clamp(1, BATCH_TOKENS);
-        let mut chunk: Vec<_> = history
-            .iter()
-            .take(until)
-            .skip(held)
-            .take(chunk_tokens)
-            .copied()
-            .collect();
+        let left = history.get(held..until).unwrap_or_default();
+        let mut chunk = left.get(..tokens.of(left.len())).unwrap_or(left).to_vec();
         let is_last = held + chunk.len() == history.len();
         let drafts = is_last && chunk.len() == 1 && self.divisible;
         let draft = if drafts { draft } else { &[] };

@@ -50,6 +50,8 @@ pub(super) struct Engine<'a> {
     refresh_pace: Pace,
     /// Of prompts whose askers give up before a chunk of them is computed.
     given_up_pace: Pace,
+    /// Whether steps of prompts may be broken off at any time, as the last one showed.
+    breakable: bool,
     /// What it added to the count of stale tokens.
     shown_stale: usize,
 }
@@ -94,6 +96,7 @@ impl<'a> Engine<'a> {
             drafts: Drafts::new(speed),
             refresh_pace: Pace::default(),
             given_up_pace: Pace::default(),
+            breakable: false,
             shown_stale: 0,
         })
     }
@@ -182,20 +185,18 @@ impl<'a> Engine<'a> {
             if waits(job.priority()) {
                 return Ok(Turn::PutAside);
             }
-            let chunk_tokens = job.pace.chunk_tokens(self.speed);
+            let chunk = job.pace.chunk(self.speed, self.breakable);
             let guess = guess_at(job).filter(|_| drafting != Drafting::Off);
             let draftable = |guess: &[LlamaToken]| job.draftable(&self.vocab, guess);
             let draft = (self.drafts).of(guess.filter(|_| !undecided), drafting, draftable);
             let before = cache.computed_tokens();
             let started = Instant::now();
             let choose = |logits: &[f32]| job.choose(self.pieces.as_ref(), logits);
-            let step = cache.extend(placed.slot, &job.history, draft, chunk_tokens, choose)?;
+            let step = cache.extend(placed.slot, &job.history, draft, chunk, choose)?;
             drop(interruptible);
             let elapsed = started.elapsed();
             let computed = cache.computed_tokens() - before;
-            if computed > 0 {
-                self.shared.count_step(computed);
-            }
+            self.note_step(computed, elapsed);
             if let Extended::Next(next) = &step {
                 undecided = next.undecided;
                 self.drafts.learn(guess, &next.tokens);
@@ -207,14 +208,11 @@ impl<'a> Engine<'a> {
                     self.drafts.stepped(step_tokens, elapsed);
                 }
             }
-            if computed == 1 {
-                self.follow_the_load(elapsed);
-            }
             // Before the asker hears of the end, so that it can wait for the refresh.
             self.show_stale();
             match step {
                 Extended::Partly => {
-                    job.pace.speed_up(self.was_breakable());
+                    job.pace.speed_up(self.breakable);
                     self.given_up_pace.speed_up(false);
                 }
                 Extended::Interrupted => {
@@ -288,6 +286,18 @@ impl<'a> Engine<'a> {
                 tracing::warn!(%message, "a prompt cannot be kept on disk");
                 return;
             }
+        }
+    }
+
+    /// A step computed so many tokens, 0 when it was broken off.
+    fn note_step(&mut self, tokens: u64, elapsed: Duration) {
+        if tokens > 0 {
+            self.shared.count_step(tokens);
+        }
+        match tokens {
+            0 => {}
+            1 => self.follow_the_load(elapsed),
+            _ => self.breakable = self.was_breakable(),
         }
     }
 
