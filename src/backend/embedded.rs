@@ -54,6 +54,7 @@ mod stream;
 use super::text;
 mod threads;
 mod tokens;
+mod turning;
 mod weights;
 mod worker;
 

@@ -7,13 +7,14 @@
 //!
 //! `place` finds what is cached of a prompt and moves what stands elsewhere; `extend` computes the rest of
 //! it and the answer; `refresh` computes anew what was moved, when nobody waits; `keep` writes sequences
-//! to files and reads them.
+//! to files and reads them; `turn` moves them to other positions.
 
 mod extend;
 mod keep;
 mod measure;
 mod place;
 mod refresh;
+mod turn;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use super::recall::Recall;
 use super::slots::Slots;
 use super::speed::BATCH_TOKENS;
 use super::splice::MOST_RUNS;
+use super::turning::Turning;
 
 /// Sequences kept at once: two or three files in turn, and a chat. They share the context's cells,
 /// so one more costs nothing until it is used.
@@ -71,6 +73,8 @@ pub(super) struct Cache<'model> {
     splicing: Splicing,
     /// Tokens computed since the start.
     computed_tokens: u64,
+    /// How keys are turned here; `None` where llama.cpp does it.
+    turning: Option<Turning>,
     /// Whether the next decode turns keys before it computes.
     turns_keys: bool,
     /// How often the context asks while it turns keys, where that is known.
@@ -135,6 +139,7 @@ impl<'model> Cache<'model> {
                 Splicing::Off
             },
             computed_tokens: 0,
+            turning: None,
             turns_keys: false,
             asks_while_turning: None,
             interrupt: Arc::clone(interrupt),

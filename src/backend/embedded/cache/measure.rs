@@ -6,7 +6,6 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::extend::SURE_LEAD;
 use super::{BATCH_TOKENS, Cache, Failure};
-use crate::backend::embedded::Splicing;
 use crate::backend::embedded::draft::MOST_TOKENS;
 use crate::backend::embedded::speed::Speed;
 
@@ -95,10 +94,7 @@ impl Cache<'_> {
     /// Counts how often the context asks while it turns keys: by so many questions a step that does has
     /// more than one that does not. Each layer has as many of them; where that is not so, as on a graphics
     /// device, nothing is known. Leaves nothing behind.
-    pub(in crate::backend::embedded) fn count_asks(&mut self) -> Result<(), Failure> {
-        if self.splicing == Splicing::Off {
-            return Ok(());
-        }
+    pub(super) fn count_asks(&mut self) -> Result<(), Failure> {
         let mut asks = [0; 2];
         for (at, asks) in asks.iter_mut().enumerate() {
             if at == 1 {

@@ -170,14 +170,6 @@ impl Cache<'_> {
         Ok(free(self))
     }
 
-    fn shift(&mut self, sequence: usize, from: usize, to: usize) -> Result<(), Failure> {
-        self.turns_keys |= from != to;
-        let signed = |at: usize| i32::try_from(at).unwrap_or(i32::MAX);
-        self.context
-            .kv_cache_seq_add(seq_id(sequence), None, None, signed(to) - signed(from))
-            .map_err(|error| error.to_string())
-    }
-
     /// Adds the cells of a sequence to another and empties it.
     pub(super) fn merge(&mut self, sequence: usize, into: usize) -> Result<(), Failure> {
         self.context

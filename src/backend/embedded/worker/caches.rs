@@ -1,9 +1,9 @@
 //! The contexts of one model: one for what is typed, and one for what is talked about.
 //!
-//! Text that is cached at another place is moved by turning its keys, and llama.cpp turns those of every
-//! cell of a context, used or not: 196 ms for 8,192 cells (Qwen2.5-Coder 1.5B, two cores, November 2026).
-//! So completions have a context that is no larger than their prompts need, and a conversation puts none
-//! of them out. On a machine so fast that these prompts are long, both share one.
+//! Text that is cached at another place is moved by turning its keys, and where llama.cpp does that it turns
+//! those of every cell of a context, used or not: 196 ms for 8,192 cells (Qwen2.5-Coder 1.5B, two cores,
+//! November 2026). So completions have a context that is no larger than their prompts need, and a
+//! conversation puts none of them out. On a machine so fast that these prompts are long, both share one.
 
 use std::sync::Arc;
 
@@ -78,7 +78,7 @@ impl<'a> Caches<'a> {
         let first = caches.or_shared(first);
         if caches.tokens_for(first) == guess {
             if first == Purpose::Typing {
-                cache.count_asks()?;
+                cache.prepare_to_move()?;
             }
             *caches.place(first) = Some(cache);
         } else {
@@ -109,7 +109,7 @@ impl<'a> Caches<'a> {
             let mut made = self.make(self.tokens_for(purpose))?;
             // Nothing is moved in the other one.
             if purpose == Purpose::Typing {
-                made.count_asks()?;
+                made.prepare_to_move()?;
             }
             *self.place(purpose) = Some(made);
         }
