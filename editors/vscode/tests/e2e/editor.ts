@@ -15,7 +15,11 @@ import { Backend, type Rule } from "./backend.ts";
 /** How long something that must appear may take on a busy machine, in milliseconds. */
 export const PATIENCE_MS = 60_000;
 
+/** The window's title, once the tests' settings are in force. */
+const TITLE = "set by the tests";
+
 const SETTINGS = {
+  "window.title": TITLE,
   "editor.inlineSuggest.enabled": true,
   "workbench.startupEditor": "none",
   "workbench.colorTheme": "Default Dark Modern",
@@ -202,7 +206,7 @@ export async function onStage(name: string, scene: Scene, act: (stage: Stage) =>
   const page = await browser.newPage();
   try {
     await page.goto(`http://127.0.0.1:${port}/?folder=${encodeURIComponent(work)}`);
-    await page.waitForSelector(".monaco-workbench");
+    await settingsApply(page);
     await act({ page, backend, folder: work, settings });
   } catch (error) {
     await page.screenshot({ path: join(outputFolder, `failed-${name}.png`) }).catch(() => {});
@@ -211,6 +215,22 @@ export async function onStage(name: string, scene: Scene, act: (stage: Stage) =>
     await page.close();
     if (scene.config) setConfig(root, "");
     await backend.stop();
+  }
+}
+
+/**
+ * Waits until the window follows the person's settings. A window that could not read them goes on without:
+ * then suggestions of other sources are on, and Tab takes one of them. Such a window is loaded again.
+ */
+async function settingsApply(page: Page): Promise<void> {
+  const apply = () => page.waitForFunction((title) => document.title === title, TITLE, { timeout: PATIENCE_MS / 2 });
+  await page.waitForSelector(".monaco-workbench");
+  try {
+    await apply();
+  } catch {
+    console.warn(`the window is called ${await page.title()}: its settings were not read; it is loaded again`);
+    await page.reload();
+    await apply();
   }
 }
 
