@@ -195,6 +195,12 @@ impl Embedded {
         self.shared.tokens_moved.load(Ordering::Relaxed)
     }
 
+    /// Tokens of [`tokens_moved`](Self::tokens_moved) whose keys were turned here. llama.cpp turns those of
+    /// models and devices where the look at load does not find that both ways agree.
+    pub fn tokens_turned(&self) -> u64 {
+        self.shared.tokens_turned.load(Ordering::Relaxed)
+    }
+
     /// Tokens of cached prompts that have not seen the text that stands in front of them now, because
     /// they or others before them were moved.
     pub fn tokens_stale(&self) -> u64 {

@@ -2,7 +2,7 @@
 //!
 //! The replay tells it before each edit what comes next ([`Oracle::look_ahead`]); a request is answered
 //! with that text, each token right with a given probability by a seeded draw. After the first wrong
-//! token a generation stays wrong, as a model's does. Where the person does not go on, all is wrong. A
+//! token a generation stays wrong, as a model's does, or ends there ([`AfterWrong`]). Where the person does not go on, all is wrong. A
 //! wrong text is code that parses in most places, and has the space that belongs in front of it: those a
 //! model gets right, and a bench of texts that no model writes would measure how the engine refuses them.
 //! Speed is modelled: time to the first token of a warm prompt, time per token, and time per prompt
@@ -34,7 +34,7 @@ mod talk;
 mod tokens;
 
 pub use ledger::{Generated, Ledger};
-pub use options::OracleOptions;
+pub use options::{AfterWrong, OracleOptions};
 
 use answer::Answer;
 use device::Device;
@@ -297,7 +297,7 @@ impl Oracle {
         Running {
             id,
             slot,
-            answer: Answer::new(self.options.q, self.seed, &written, &truth, request),
+            answer: Answer::new(self.options, self.seed, &written, &truth, request),
             prompt_tokens: as_tokens(prompt.len()),
             cached_tokens: as_tokens(cached),
             first_token,

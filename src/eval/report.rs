@@ -163,13 +163,14 @@ impl Report {
             token_ms,
             prefill_ms,
             slots,
+            wrong,
         }) = oracle
         else {
             return what;
         };
         format!(
             "{what}; oracle q={q}, {first_ms} ms to the first token, {token_ms} ms per \
-             token, {prefill_ms} ms per new prompt token, {slots} slot(s)"
+             token, {prefill_ms} ms per new prompt token, {slots} slot(s), wrong={wrong}"
         )
     }
 }

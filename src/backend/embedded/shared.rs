@@ -86,6 +86,7 @@ pub(super) struct Shared {
     pub(super) tokens_drafted: AtomicU64,
     pub(super) tokens_of_drafts: AtomicU64,
     pub(super) tokens_moved: AtomicU64,
+    pub(super) tokens_turned: AtomicU64,
     pub(super) tokens_refreshed: AtomicU64,
     pub(super) tokens_stale: AtomicU64,
 }
@@ -123,6 +124,7 @@ impl Shared {
             tokens_drafted: AtomicU64::new(0),
             tokens_of_drafts: AtomicU64::new(0),
             tokens_moved: AtomicU64::new(0),
+            tokens_turned: AtomicU64::new(0),
             tokens_refreshed: AtomicU64::new(0),
             tokens_stale: AtomicU64::new(0),
         }
@@ -213,9 +215,13 @@ impl Shared {
         }
     }
 
-    pub(super) fn count_moved(&self, tokens: usize) {
-        self.tokens_moved
-            .fetch_add(tokens as u64, Ordering::Relaxed);
+    /// So many tokens were moved, their keys turned here or by llama.cpp.
+    pub(super) fn count_moved(&self, tokens: usize, turned_here: bool) {
+        let tokens = tokens as u64;
+        self.tokens_moved.fetch_add(tokens, Ordering::Relaxed);
+        if turned_here {
+            self.tokens_turned.fetch_add(tokens, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn count_refreshed(&self, tokens: u64) {

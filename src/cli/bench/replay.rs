@@ -25,7 +25,8 @@ pub struct Args {
     /// this program's sources
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
-    /// The backend: how often a token is right, and how fast it is
+    /// The backend: how often a token is right, how fast it is, and with `wrong=end` that it stops after a
+    /// wrong token, where a model goes on
     #[arg(
         long,
         value_name = "SPEC",

@@ -1,6 +1,6 @@
 //! What the oracle says at a place.
 
-use super::tokens;
+use super::{AfterWrong, OracleOptions, tokens};
 use crate::backend::{Request, StopReason};
 use crate::eval::chance::{Chance, fingerprint};
 use crate::prompt::Segment;
@@ -32,7 +32,13 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Continues `written`; `truth` is what the person types there, empty when nothing.
-    pub(super) fn new(q: f64, seed: u64, written: &str, truth: &str, request: &Request) -> Self {
+    pub(super) fn new(
+        options: OracleOptions,
+        seed: u64,
+        written: &str,
+        truth: &str,
+        request: &Request,
+    ) -> Self {
         let place = end_of(written, PLACE_BYTES);
         let mut chance = Chance::new(seed, "oracle", fingerprint(place.as_bytes()));
         let most = usize::try_from(request.max_tokens).unwrap_or(usize::MAX);
@@ -45,7 +51,7 @@ impl Answer {
         };
         let mut text = String::new();
         while answer.tokens.len() < most {
-            if wrong.is_none() && !chance.hits(q) {
+            if wrong.is_none() && !chance.hits(options.q) {
                 wrong = Some(Wrong::default());
             }
             let token = match &mut wrong {
@@ -74,6 +80,10 @@ impl Answer {
                 break;
             }
             answer.tokens.push(token);
+            if wrong.is_some() && options.wrong == AfterWrong::End {
+                answer.stop = StopReason::Stop;
+                break;
+            }
         }
         answer
     }

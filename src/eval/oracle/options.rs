@@ -1,5 +1,6 @@
 //! How right and how fast the oracle is.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -22,6 +23,27 @@ pub struct OracleOptions {
     pub prefill_ms: f64,
     /// Prompts whose KV cache is kept.
     pub slots: usize,
+    /// What follows a wrong token.
+    pub wrong: AfterWrong,
+}
+
+/// What follows the first wrong token of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AfterWrong {
+    /// More wrong text, as of a model: it does not know.
+    Line,
+    /// Nothing: the least that a wrong answer can cost.
+    End,
+}
+
+impl fmt::Display for AfterWrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Line => "line",
+            Self::End => "end",
+        })
+    }
 }
 
 impl Default for OracleOptions {
@@ -32,6 +54,7 @@ impl Default for OracleOptions {
             token_ms: 3.0,
             prefill_ms: PREFILL_MS,
             slots: 1,
+            wrong: AfterWrong::Line,
         }
     }
 }
@@ -53,7 +76,7 @@ impl OracleOptions {
 /// Why an oracle's description cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`{part}` says nothing about the oracle; write q=0.85,first_ms=20,token_ms=3 and, if you like, prefill_ms=0.084,slots=1"
+    "`{part}` says nothing about the oracle; write q=0.85,first_ms=20,token_ms=3 and, if you like, prefill_ms=0.084,slots=1,wrong=line"
 )]
 pub struct UnknownOption {
     part: String,
@@ -80,6 +103,14 @@ impl OracleOptions {
             self.slots = value.parse().ok().filter(|&n| n > 0)?;
             return Some(());
         }
+        if key == "wrong" {
+            self.wrong = match value {
+                "line" => AfterWrong::Line,
+                "end" => AfterWrong::End,
+                _ => return None,
+            };
+            return Some(());
+        }
         // No request takes longer than a minute to begin; the bound keeps `Duration` safe.
         let number: f64 = value
             .parse()
@@ -102,12 +133,15 @@ mod tests {
 
     #[test]
     fn options_are_read_and_what_is_none_is_named() {
-        let read: OracleOptions = "q=0.5, first_ms=60,token_ms=5.9,slots=2".parse().unwrap();
+        let read: OracleOptions = "q=0.5, first_ms=60,token_ms=5.9,slots=2,wrong=end"
+            .parse()
+            .unwrap();
         let expected = OracleOptions {
             q: 0.5,
             first_ms: 60.0,
             token_ms: 5.9,
             slots: 2,
+            wrong: AfterWrong::End,
             ..OracleOptions::default()
         };
         assert_eq!(read, expected);
@@ -120,6 +154,7 @@ mod tests {
             "q=x",
             "speed=3",
             "slots=0",
+            "wrong=never",
             "first_ms=-1",
             "token_ms",
             "q=NaN",

@@ -117,17 +117,37 @@ async fn a_stop_ends_the_text_before_it_and_a_drop_ends_the_generation() {
 
 #[test]
 fn a_token_is_right_as_often_as_asked_for() {
+    let options = OracleOptions {
+        q: 0.8,
+        ..OracleOptions::default()
+    };
     let truth = "word ".repeat(100);
     let right = |place: usize| {
         let request = request("", "", "");
         let written = format!("let a{place}");
-        let answer = Answer::new(0.8, 1, &written, &truth, &request);
+        let answer = Answer::new(options, 1, &written, &truth, &request);
         assert_eq!(answer.stop, StopReason::Length);
         assert_eq!(answer.tokens.len(), 64);
         answer.tokens[0] == "word"
     };
     let count = (0..2_000).filter(|&place| right(place)).count();
     assert!((1_550..1_650).contains(&count), "{count}");
+}
+
+#[test]
+fn a_wrong_token_can_be_the_last() {
+    let truth = "word ".repeat(100);
+    for (q, expect) in [(0.0, 0), (1.0, 64)] {
+        let options = OracleOptions {
+            q,
+            wrong: AfterWrong::End,
+            ..OracleOptions::default()
+        };
+        let answer = Answer::new(options, 1, "let a", &truth, &request("", "", ""));
+        let right = answer.tokens.iter().take_while(|t| t.trim() == "word");
+        assert_eq!(right.count(), expect);
+        assert_eq!(answer.tokens.len(), expect.clamp(1, 64));
+    }
 }
 
 #[test]

@@ -34,6 +34,11 @@ impl Cache<'_> {
         Ok(())
     }
 
+    /// Whether keys of moved text are turned here.
+    pub(in crate::backend::embedded) fn turns_here(&self) -> bool {
+        self.turning.is_some()
+    }
+
     /// Whether llama.cpp turns the same keys to the same, and takes back what was turned.
     fn try_turning(&mut self, turning: &Turning) -> Result<bool, Failure> {
         let tokens: Vec<_> = (1..=TRIED_TOKENS).map(LlamaToken::new).collect();

@@ -153,12 +153,11 @@ impl<'a> Engine<'a> {
         if job.cached_tokens.is_none() && may_move {
             self.load_kept(&job.history)?;
         }
-        let placed = self
-            .caches
-            .of(purpose)?
-            .place(&job.history, job.prompt_tokens(), may_move)?;
+        let cache = self.caches.of(purpose)?;
+        let placed = cache.place(&job.history, job.prompt_tokens(), may_move)?;
         if job.cached_tokens.is_none() {
-            self.shared.count_moved(placed.moved_tokens);
+            let turned_here = cache.turns_here();
+            self.shared.count_moved(placed.moved_tokens, turned_here);
             job.pace = self.given_up_pace;
         }
         job.note_cached(placed.cached_tokens);
