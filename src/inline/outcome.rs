@@ -55,7 +55,7 @@ struct Shown {
     since: Instant,
     /// Characters of it that are not in the document yet.
     left: usize,
-    /// Whether the person has typed some of it.
+    /// Whether the person has typed some of it, blanks aside.
     followed: bool,
     /// Whether the editor said that it drew it.
     drawn: bool,
@@ -107,13 +107,18 @@ impl Outcomes {
         }
         let text = completion.insert_text.replace("\r\n", "\n");
         // Typing along a ghost text goes on showing it: it counts from when it first appeared.
-        let same = self.shown.as_ref().filter(|shown| {
-            matches!(fit(&shown.place, &shown.text, place), Fit::Typed(typed)
-                if shown.text.get(typed..).is_some_and(|rest| rest.starts_with(&text)))
+        let same = self.shown.as_ref().and_then(|shown| {
+            let Fit::Typed(typed) = fit(&shown.place, &shown.text, place) else {
+                return None;
+            };
+            let (typed, rest) = shown.text.split_at_checked(typed)?;
+            rest.starts_with(&text).then_some((shown, typed))
         });
-        let followed = same.is_some_and(|shown| shown.followed || shown.place != *place);
+        // A space says nothing of the word behind it.
+        let followed =
+            same.is_some_and(|(shown, typed)| shown.followed || !typed.trim().is_empty());
         let (features, since, drawn, partly_accepted) =
-            same.map_or((features, Instant::now(), false, false), |shown| {
+            same.map_or((features, Instant::now(), false, false), |(shown, _)| {
                 let Shown {
                     features, since, ..
                 } = *shown;
@@ -262,6 +267,23 @@ mod tests {
             whole: true,
             source: Source::Generated,
             trace,
+        }
+    }
+
+    #[test]
+    fn a_blank_typed_is_no_sign_that_an_item_is_followed() {
+        let mut outcomes = Outcomes::default();
+        for (text, at, follows) in [
+            (" bc", "a|", false),
+            ("bc", "a |", false),
+            ("c", "a b|", true),
+        ] {
+            let item = Completion {
+                insert_text: text.to_owned(),
+                ..completion()
+            };
+            assert!(outcomes.show(&item, &place(at), false));
+            assert_eq!(outcomes.follows_what_is_shown(), follows, "{at}");
         }
     }
 

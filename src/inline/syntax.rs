@@ -197,6 +197,11 @@ fn judge(
         let candidate = text.get(..kept)?;
         let faults = ends.least_faults(candidate, before.count)?;
         if faults <= before.count {
+            let kept = if faults > 0 && before.at_cursor {
+                ends.without_false_end(candidate, faults)
+            } else {
+                kept
+            };
             return Some(verdict(text, kept));
         }
         if best.is_none_or(|(least, _)| faults < least) {
@@ -218,20 +223,27 @@ fn verdict(text: &str, kept: usize) -> Verdict {
     }
 }
 
-/// The beginnings of `text` that are tried, longest first: all of it, without the closers it never
-/// opened, without its last line.
+/// The beginnings of `text` that are tried: all of it, without the closers it never opened, without what
+/// ends a statement where none can end, as among arguments, and without its last line.
 fn kept_lengths(text: &str) -> impl Iterator<Item = usize> {
     let closed = brackets(text, None).closed;
     let excess = closed.iter().rev().take(MOST_EXCESS_CLOSERS);
+    let unended = unended(text).len();
     let last_line = text.trim_end().rfind('\n');
     let mut lengths = vec![text.len()];
-    for length in excess.map(|&(at, _)| at).chain(last_line) {
+    let shorter = excess.map(|&(at, _)| at).chain([unended]).chain(last_line);
+    for length in shorter {
         let length = text.get(..length).map_or(0, |t| t.trim_end().len());
         if length > 0 && !lengths.contains(&length) {
             lengths.push(length);
         }
     }
     lengths.into_iter()
+}
+
+/// `text` without what ends a statement.
+fn unended(text: &str) -> &str {
+    text.trim_end().trim_end_matches([';', ',', ':'])
 }
 
 /// A window in which texts are tried with the ends they may still get.
@@ -244,6 +256,17 @@ struct Ends<'a> {
 }
 
 impl Ends<'_> {
+    /// How much of `text`, which leaves so many faults in code that is broken where it stands, to keep: not
+    /// its end, where that is one of them.
+    fn without_false_end(&mut self, text: &str, faults: usize) -> usize {
+        let unended = unended(text);
+        let fewer = (unended.len() < text.len())
+            .then(|| self.least_faults(unended, faults - 1))
+            .flatten()
+            .is_some_and(|fewer| fewer < faults);
+        if fewer { unended.len() } else { text.len() }
+    }
+
     /// The faults of the window with `text` in it, under the most favourable of its ends, or of one that
     /// leaves no more than `enough`. `None` when time ran out.
     fn least_faults(&mut self, text: &str, enough: usize) -> Option<usize> {

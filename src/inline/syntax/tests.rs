@@ -161,6 +161,20 @@ const MENDED: &[(&str, &str, &str, Option<&str>)] = &[
         "The answer is this one",
         None,
     ),
+    // The end of a statement where none can end.
+    (
+        "rust",
+        "fn a() {\n    b(c, |\n    );\n}\n",
+        "d.e;",
+        Some("d.e"),
+    ),
+    ("typescript", "const a = {\n  b: |\n};\n", "c;", Some("c")),
+    (
+        "rust",
+        "fn a() -> B {\n    B { c: |\n    }\n}\n",
+        "d;",
+        Some("d"),
+    ),
     // A last line that breaks what the lines before it do not.
     (
         "rust",
