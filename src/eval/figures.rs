@@ -10,6 +10,7 @@
 //! | `right_ghost` | all keys, since not asking is a judgement too |
 //! | `right_ghost_of_wanted` | wanted keys |
 //! | `ghost_within_100ms` | wanted keys with no edit in the 100 ms after them |
+//! | `unanswered_after_100ms` | the same; an answer is a ghost, or that there is nothing to show |
 //! | `requests_per_1000_keys`, `prefetches_per_1000_keys`, `tokens_per_key` | wanted keys |
 //! | `discarded_token_share` | generated tokens; discarded are those that arrived after the last showing of a ghost of their generation |
 //! | `prompt_tokens_computed_per_key` | wanted keys that go on on the same line; 0 where nothing was asked |
@@ -77,6 +78,8 @@ pub struct Figures {
     pub right_ghost_of_wanted: f64,
     /// Share of keys with a ghost within 100 ms.
     pub ghost_within_100ms: f64,
+    /// Share of keys with no answer by then, neither a ghost nor that there is nothing to show.
+    pub unanswered_after_100ms: f64,
     /// Share of keys with a ghost and no request of their own.
     pub no_new_request: f64,
     /// All requests, prefetches included.
@@ -131,6 +134,10 @@ pub fn of_policy(name: &'static str, typing: &Outcome, accepting: &Outcome) -> F
         .count();
     let had_time = count(&|k| k.gap >= SOON);
     let soon = count(&|k| k.gap >= SOON && k.ghost_after.is_some_and(|t| t <= SOON));
+    let unanswered = count(&|k| {
+        let answered = k.ghost_after.or(k.nothing_after);
+        k.gap >= SOON && answered.is_none_or(|t| t > SOON)
+    });
     let right = count(&|k| k.right);
     let after_accept = || accepting.keys.iter().filter(|k| k.after_accept);
     let asked_accepting = Asked::of(accepting);
@@ -146,6 +153,7 @@ pub fn of_policy(name: &'static str, typing: &Outcome, accepting: &Outcome) -> F
         right_ghost: ratio(right, typing.keys.len()),
         right_ghost_of_wanted: of_wanted(right),
         ghost_within_100ms: ratio(soon, had_time),
+        unanswered_after_100ms: ratio(unanswered, had_time),
         no_new_request: of_wanted(count(&|k| {
             k.ghost_after.is_some() && !asked.before_ghost(k)
         })),

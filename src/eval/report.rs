@@ -183,7 +183,7 @@ const COLUMN: usize = 20;
 pub(super) type Row = (&'static str, fn(&Figures) -> String);
 
 /// How many of the rows are about typing; the others need the pass of a person who accepts.
-const TYPING_ROWS: usize = 13;
+const TYPING_ROWS: usize = 14;
 
 /// The rows, in the order of importance.
 const ROWS: &[Row] = &[
@@ -197,6 +197,7 @@ const ROWS: &[Row] = &[
     ("ghost within 100 ms, where there is time", |f| {
         percent(f.ghost_within_100ms)
     }),
+    ("  no answer by then", |f| percent(f.unanswered_after_100ms)),
     ("answered without a new request", |f| {
         percent(f.no_new_request)
     }),

@@ -117,6 +117,8 @@ pub struct KeyRecord {
     pub at: Instant,
     /// From the key to its ghost, if one was there before the next edit.
     pub ghost_after: Option<Duration>,
+    /// From the key to the answer that there is none, if that came before the next edit.
+    pub nothing_after: Option<Duration>,
     /// The ghost.
     pub ghost: Option<String>,
     /// Whether the ghost's beginning is what was typed next.
@@ -128,6 +130,8 @@ pub struct KeyRecord {
 struct Screen {
     version: i32,
     ghost: Option<(Ghost, Duration)>,
+    /// When the answer came that there is none.
+    nothing: Option<Duration>,
     stale_items: u64,
 }
 
@@ -279,6 +283,7 @@ impl<'s> Person<'s> {
             let mut screen = lock(&self.screen);
             screen.version = document.version;
             screen.ghost = None;
+            screen.nothing = None;
         }
         self.policy.changed(&document, offset_bytes, edits);
         if !asks {
@@ -299,6 +304,7 @@ impl<'s> Person<'s> {
             gap,
             at: Instant::now(),
             ghost_after: None,
+            nothing_after: None,
             ghost: None,
             right: false,
         });
@@ -325,8 +331,12 @@ impl<'s> Person<'s> {
         let at_once = (&mut answer).now_or_never();
         let (screen, books) = (self.screen.clone(), self.books.clone());
         let draw = move |ghost: Option<Ghost>| {
-            let Some(ghost) = ghost else { return };
             let mut screen = lock(&screen);
+            let Some(ghost) = ghost else {
+                let current = screen.version == version;
+                screen.nothing = current.then(|| asked.elapsed()).or(screen.nothing);
+                return;
+            };
             // The cursor is at the end of the edit: a range elsewhere is not of this place.
             if screen.version != version || ghost.range_bytes != (offset_bytes..offset_bytes) {
                 screen.stale_items += 1;
@@ -346,8 +356,13 @@ impl<'s> Person<'s> {
 
     /// Books what is on the screen when the next edit comes.
     fn settle(&mut self, step: &Step) -> Option<Ghost> {
-        let (ghost, after) = lock(&self.screen).ghost.take()?;
+        let (ghost, nothing) = {
+            let mut screen = lock(&self.screen);
+            (screen.ghost.take(), screen.nothing.take())
+        };
         let key = self.keys.last_mut()?;
+        key.nothing_after = nothing;
+        let (ghost, after) = ghost?;
         key.ghost_after = Some(after);
         key.ghost = Some(ghost.text.clone());
         key.right = is_right(&ghost.text, &step.future);

@@ -210,6 +210,7 @@ mod tests {
 
     fn key(came: Came, gap_ms: u64, ghost_ms: Option<u64>) -> KeyRecord {
         KeyRecord {
+            nothing_after: None,
             step: 0,
             wanted: true,
             came,
