@@ -9,7 +9,8 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
 
-demo: setup ## live completions on this machine, with timings
+demo: ## live completions on this machine, with timings
+	@.ci/setup demo
 	cargo run --locked --release -- demo
 
 test: ## all tests, with real weights where they can be fetched

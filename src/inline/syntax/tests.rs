@@ -162,12 +162,6 @@ const MENDED: &[(&str, &str, &str, Option<&str>)] = &[
         None,
     ),
     // The end of a statement where none can end.
-    (
-        "rust",
-        "fn a() {\n    b(c, |\n    );\n}\n",
-        "d.e;",
-        Some("d.e"),
-    ),
     ("typescript", "const a = {\n  b: |\n};\n", "c;", Some("c")),
     (
         "rust",
