@@ -192,9 +192,11 @@ impl Watch {
     pub(super) async fn rest_at(&mut self, now: &Place, deadline: Instant) -> Result<Rest, Waited> {
         let mut correcting_since = None;
         loop {
-            let wake = match self.look(now, deadline)? {
+            // Read once: who looks just before the deadline must wake up at it.
+            let is_due = Instant::now() >= deadline;
+            let wake = match self.look(now, is_due)? {
                 Look::Show(rest) => return Ok(rest),
-                Look::Wait => (Instant::now() < deadline).then_some(deadline),
+                Look::Wait => (!is_due).then_some(deadline),
                 Look::Correcting => {
                     let since = *correcting_since.get_or_insert_with(Instant::now);
                     if since.elapsed() >= CORRECTION_WAIT {
@@ -221,7 +223,7 @@ impl Watch {
     /// Waits until more may be shown at `now` than `shown`, which was shown before.
     pub(super) async fn more_at(&mut self, now: &Place, shown: &str) -> Result<Rest, Waited> {
         loop {
-            match self.look(now, Instant::now())? {
+            match self.look(now, true)? {
                 Look::Show(rest) if rest.whole || rest.text.len() > shown.len() => return Ok(rest),
                 Look::Show(_) | Look::Wait => {}
                 Look::Correcting => return Err(Waited::Diverged),
@@ -232,7 +234,8 @@ impl Watch {
         }
     }
 
-    fn look(&mut self, now: &Place, deadline: Instant) -> Result<Look, Waited> {
+    /// What there is at `now`; of a text that grows yet, a partial only where one `is_due`.
+    fn look(&mut self, now: &Place, is_due: bool) -> Result<Look, Waited> {
         let progress = self.progress.borrow_and_update();
         if progress.ended == Some(Ended::Failed) {
             return Err(Waited::Failed);
@@ -255,7 +258,7 @@ impl Watch {
         }
         let shown = if whole {
             Some(rest)
-        } else if Instant::now() >= deadline {
+        } else if is_due {
             postprocess::safe_partial(rest)
         } else {
             None
