@@ -2,9 +2,10 @@
 //!
 //! The replay tells it before each edit what comes next ([`Oracle::look_ahead`]); a request is answered
 //! with that text, each token right with a given probability by a seeded draw. After the first wrong
-//! token a generation stays wrong, as a model's does, or ends there ([`AfterWrong`]). Where the person does not go on, all is wrong. A
-//! wrong text is code that parses in most places, and has the space that belongs in front of it: those a
-//! model gets right, and a bench of texts that no model writes would measure how the engine refuses them.
+//! token a generation stays wrong, as a model's does, or ends there ([`AfterWrong`]). Where the person
+//! does not go on, all is wrong. A wrong text is code that parses in most places, and has the space that
+//! belongs in front of it: those a model gets right, and a bench of texts that no model writes would
+//! measure how the engine refuses them.
 //! Speed is modelled: time to the first token of a warm prompt, time per token, and time per prompt
 //! token that the KV cache does not hold. A prompt that is given up leaves in the cache what was computed
 //! by then.

@@ -361,7 +361,8 @@ impl<'s> Person<'s> {
             (screen.ghost.take(), screen.nothing.take())
         };
         let key = self.keys.last_mut()?;
-        key.nothing_after = nothing;
+        // A step that is no key leaves the last one as it was.
+        key.nothing_after = nothing.or(key.nothing_after);
         let (ghost, after) = ghost?;
         key.ghost_after = Some(after);
         key.ghost = Some(ghost.text.clone());
