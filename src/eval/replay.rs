@@ -33,10 +33,11 @@ use crate::config::Settings;
 use crate::router::Router;
 
 mod person;
+mod record;
 mod talk;
 
 pub(super) use person::{Books, Person, URI};
-pub use person::{Came, KeyRecord, Outcome};
+pub use record::{Came, KeyRecord, Outcome};
 pub use talk::ChatFigures;
 use talk::talk;
 pub(super) use talk::{QUESTIONS, Told};
