@@ -133,9 +133,6 @@ pub async fn verify_named(named: &Named, progress: &dyn Progress) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::Event;
-
-    const QUIET: &dyn Progress = &|_: Event<'_>| {};
 
     #[test]
     fn names_are_file_names_and_nobody_elses() {
@@ -153,34 +150,6 @@ mod tests {
         ] {
             assert_eq!(check_name(name).is_ok(), good, "{name:?}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_name_is_given_verified_moved_and_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::at(dir.path());
-        let made = dir.path().join("made");
-        fs::write(&made, "one").unwrap();
-        let one = store.adopt(&made, "mine", QUIET).await.unwrap();
-        assert_eq!(store.named(), std::slice::from_ref(&one));
-        verify_named(&one, QUIET).await.unwrap();
-
-        fs::write(&made, "one").unwrap();
-        store.adopt(&made, "yours", QUIET).await.unwrap();
-        fs::write(&made, "two!").unwrap();
-        let two = store.adopt(&made, "mine", QUIET).await.unwrap();
-        assert!(one.path.exists(), "`yours` still has it");
-        assert_eq!(store.find_named("mine").unwrap(), two);
-
-        fs::write(&two.path, "bad!").unwrap();
-        assert!(matches!(
-            verify_named(&two, QUIET).await,
-            Err(ModelsError::NamedDamaged { .. })
-        ));
-        let yours = store.find_named("yours").unwrap();
-        assert_eq!(store.remove_named(&yours).unwrap(), 3);
-        assert_eq!(store.remove_named(&two).unwrap(), 4);
-        assert!(store.named().is_empty());
     }
 
     #[test]

@@ -56,3 +56,40 @@ impl Store {
         write().map_err(|error| failed("write", &dir.join(name), error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::named::verify_named;
+    use crate::models::{Event, Progress};
+
+    const QUIET: &dyn Progress = &|_: Event<'_>| {};
+
+    #[tokio::test]
+    async fn a_name_is_given_verified_moved_and_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path());
+        let made = dir.path().join("made");
+        fs::write(&made, "one").unwrap();
+        let one = store.adopt(&made, "mine", QUIET).await.unwrap();
+        assert_eq!(store.named(), std::slice::from_ref(&one));
+        verify_named(&one, QUIET).await.unwrap();
+
+        fs::write(&made, "one").unwrap();
+        store.adopt(&made, "yours", QUIET).await.unwrap();
+        fs::write(&made, "two!").unwrap();
+        let two = store.adopt(&made, "mine", QUIET).await.unwrap();
+        assert!(one.path.exists(), "`yours` still has it");
+        assert_eq!(store.find_named("mine").unwrap(), two);
+
+        fs::write(&two.path, "bad!").unwrap();
+        assert!(matches!(
+            verify_named(&two, QUIET).await,
+            Err(ModelsError::NamedDamaged { .. })
+        ));
+        let yours = store.find_named("yours").unwrap();
+        assert_eq!(store.remove_named(&yours).unwrap(), 3);
+        assert_eq!(store.remove_named(&two).unwrap(), 4);
+        assert!(store.named().is_empty());
+    }
+}
