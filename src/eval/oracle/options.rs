@@ -104,11 +104,8 @@ impl OracleOptions {
             return Some(());
         }
         if key == "wrong" {
-            self.wrong = match value {
-                "line" => AfterWrong::Line,
-                "end" => AfterWrong::End,
-                _ => return None,
-            };
+            let mut known = [AfterWrong::Line, AfterWrong::End].into_iter();
+            self.wrong = known.find(|wrong| wrong.to_string() == value)?;
             return Some(());
         }
         // No request takes longer than a minute to begin; the bound keeps `Duration` safe.

@@ -270,8 +270,9 @@ impl<'s> Person<'s> {
         let draw = move |ghost: Option<Ghost>| {
             let mut screen = lock(&screen);
             let Some(ghost) = ghost else {
-                let current = screen.version == version;
-                screen.nothing = current.then(|| asked.elapsed()).or(screen.nothing);
+                if screen.version == version {
+                    screen.nothing = Some(asked.elapsed());
+                }
                 return;
             };
             // The cursor is at the end of the edit: a range elsewhere is not of this place.

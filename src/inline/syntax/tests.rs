@@ -169,6 +169,27 @@ const MENDED: &[(&str, &str, &str, Option<&str>)] = &[
         "d;",
         Some("d"),
     ),
+    // One that belongs there stays, although the code goes on being broken.
+    ("python", "def a():\n    if |\n    c()\n", "b:", Some("b:")),
+    (
+        "python",
+        "def a():\n    for x in |\n    c()\n",
+        "b:",
+        Some("b:"),
+    ),
+    (
+        "rust",
+        "fn a() {\n    match x {\n        A => |\n    }\n}\n",
+        "b,",
+        Some("b,"),
+    ),
+    (
+        "rust",
+        "fn a() -> B {\n    B { c: |\n    }\n}\n",
+        "d,",
+        Some("d,"),
+    ),
+    ("cpp", "void a() {\n    b = |\n}\n", "c;", Some("c;")),
     // A last line that breaks what the lines before it do not.
     (
         "rust",

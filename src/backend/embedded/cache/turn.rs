@@ -34,9 +34,9 @@ impl Cache<'_> {
         Ok(())
     }
 
-    /// Whether keys of moved text are turned here.
-    pub(in crate::backend::embedded) fn turns_here(&self) -> bool {
-        self.turning.is_some()
+    /// Whether the keys of all that was moved since the last step were turned here.
+    pub(in crate::backend::embedded) fn has_turned(&self) -> bool {
+        !self.turns_keys
     }
 
     /// Whether llama.cpp turns the same keys to the same, and takes back what was turned.

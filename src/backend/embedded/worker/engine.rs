@@ -156,7 +156,7 @@ impl<'a> Engine<'a> {
         let cache = self.caches.of(purpose)?;
         let placed = cache.place(&job.history, job.prompt_tokens(), may_move)?;
         if job.cached_tokens.is_none() {
-            let turned_here = cache.turns_here();
+            let turned_here = cache.has_turned();
             self.shared.count_moved(placed.moved_tokens, turned_here);
             job.pace = self.given_up_pace;
         }
