@@ -51,6 +51,7 @@ mod speed;
 mod splice;
 mod standings;
 mod stream;
+mod stretch;
 use super::text;
 mod threads;
 mod tokens;

@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::ask::Trace;
 use super::live::Live;
+use super::place::Place;
 use super::trigger::Files;
 use crate::config::{Role, Settings};
 use crate::context::{Active, Context, Gatherer, Seen};
@@ -74,6 +75,8 @@ struct Shared {
     speed: Mutex<Speed>,
     /// The warm-up in flight. A std mutex, held for an exchange.
     warming: Mutex<Option<JoinHandle<()>>>,
+    /// A warm-up ended.
+    warmed: Notify,
     parts: Parts,
 }
 
@@ -106,6 +109,7 @@ impl Surroundings {
             short: Mutex::default(),
             speed: Mutex::default(),
             warming: Mutex::default(),
+            warmed: Notify::new(),
             parts,
         };
         Self {
@@ -247,8 +251,13 @@ impl Shared {
                 tracing::error!(%error, "gathering context broke off; this is a bug");
                 (Gatherer::default(), None)
             });
-            if self.replace(&active, block) {
-                self.warm(&active, &route);
+            let (document, offset) = (&active.document, active.offset_bytes);
+            if self.replace(&active, block) && Place::at(document, offset).is_some() {
+                let block = self.block(&document.uri);
+                self.warm(
+                    &route,
+                    self.lay_out(&route, document, offset, block.as_deref()),
+                );
             }
         }
     }

@@ -19,6 +19,7 @@ use super::chat::LaidOut;
 use super::embedder::EmbedJob;
 use super::healing::{self, Pieces};
 use super::speed::Pace;
+use super::stretch::PromptText;
 use super::text::{Pushed, TextOut};
 use super::tokens;
 use crate::backend::queue::Work;
@@ -72,6 +73,8 @@ pub(super) struct Job {
     pub(super) model: Arc<EmbeddedModel>,
     request: Request,
     urgency: Arc<Urgency>,
+    /// `None` of a conversation.
+    pub(super) prompt: Option<Arc<PromptText>>,
     chunks: ChunkSender,
     text: TextOut,
     /// Of a conversation: what is thought goes apart from what is answered.
@@ -157,6 +160,7 @@ impl Job {
     ) -> Self {
         let text = TextOut::new(std::mem::take(&mut request.stop));
         Self {
+            prompt: PromptText::of(&model, &request.prompt),
             number,
             model,
             request,

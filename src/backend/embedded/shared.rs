@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::embedder::EmbedJob;
-use super::interrupt::Interrupt;
+use super::interrupt::{Arrival, Interrupt};
 use super::job::{Job, Load, Task};
 use super::standings::Standings;
 use super::{EmbeddedModel, EngineOptions};
@@ -248,14 +248,20 @@ impl Shared {
     }
 
     fn push(&self, task: Task) -> Result<(), BackendError> {
-        let priority = task.priority();
+        let arrival = Arrival {
+            priority: task.priority(),
+            prompt: match &task {
+                Task::Generate(job) => job.prompt.clone().map(|prompt| (job.number, prompt)),
+                Task::Embed(_) | Task::Load(_) | Task::Loaded(_) => None,
+            },
+        };
         self.queue.push(task).map_err(|refused| match refused {
             Refused::Full => BackendError::Busy {
                 backend: self.name.clone(),
             },
             Refused::Closed => self.interrupted(),
         })?;
-        self.interrupt.arrived(priority);
+        self.interrupt.arrived(&arrival);
         Ok(())
     }
 }

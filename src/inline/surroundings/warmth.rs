@@ -19,14 +19,14 @@ use futures_util::StreamExt;
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
-use super::Shared;
+use super::{LaidOut, Shared};
 use crate::backend::{Chunk, ChunkStream, Priority, PromptBudget, Request};
 use crate::config::Role;
 use crate::context::Active;
-use crate::document::Edit;
+use crate::document::{Document, Edit};
 use crate::inline::place::Place;
 use crate::inline::trigger::at_end;
-use crate::prompt::{BYTES_PER_TOKEN, Segment};
+use crate::prompt::{BYTES_PER_TOKEN, Block, Segment};
 use crate::router::{RoleState, Route};
 
 /// How long the cursor rests before its place is warmed: a held arrow key repeats every 33 ms.
@@ -38,6 +38,9 @@ const LONG_REST: Duration = Duration::from_secs(1);
 const FIRST_TOKEN_BY_S: f64 = 0.08;
 /// Up to so many tokens a prompt counts as cached: what a few keys add to it.
 const FEW_TOKENS: u32 = 16;
+/// How a prompt is made.
+type LayOut = fn(&Shared, &Route, &Document, usize, Option<&Block>) -> LaidOut;
+
 /// How much one more observation counts: about the last twenty.
 const WEIGHT: f64 = 0.05;
 
@@ -148,28 +151,47 @@ impl Shared {
     pub(super) async fn keep_warm(self: Arc<Self>) {
         loop {
             self.touched.notified().await;
-            let Some(active) = self.context.active() else {
-                continue;
-            };
-            let RoleState::Ready(route) = self.parts.router.route(Role::Completion) else {
-                continue;
-            };
-            let budget = route.backend.prompt_budget();
-            let rest = if is_slow(budget) { LONG_REST } else { REST };
-            sleep_until(active.at + rest).await;
-            let rests = self.context.active().is_some_and(|now| now.at == active.at);
-            if !rests || self.is_busy() || self.is_warming() {
+            while tokio::select! {
+                biased;
+                () = self.touched.notified() => true,
+                () = self.warm_where_it_rests() => false,
+            } {}
+        }
+    }
+
+    /// Warms where the person is, unless that is given up because of the next touch.
+    async fn warm_where_it_rests(self: &Arc<Self>) {
+        let Some(active) = self.context.active() else {
+            return;
+        };
+        let RoleState::Ready(route) = self.parts.router.route(Role::Completion) else {
+            return;
+        };
+        if !self.serves(&active.document) {
+            return;
+        }
+        let active = next_place(active);
+        let (document, offset) = (&active.document, active.offset_bytes);
+        if Place::at(document, offset).is_none() {
+            return;
+        }
+        let rests: &[(Duration, LayOut)] = if is_slow(route.backend.prompt_budget()) {
+            &[(REST, Self::soonest), (LONG_REST, Self::lay_out)]
+        } else {
+            &[(REST, Self::lay_out)]
+        };
+        for (rest, lay_out) in rests {
+            sleep_until(active.at + *rest).await;
+            while self.is_warming() {
+                self.warmed.notified().await;
+            }
+            if self.is_busy() || self.sent().segments.is_empty() {
                 continue;
             }
-            if !self.serves(&active.document) || self.sent().segments.is_empty() {
-                continue;
-            }
-            let active = next_place(active);
-            let block = self.block(&active.document.uri);
-            let (document, offset) = (&active.document, active.offset_bytes);
-            let prompt = self.lay_out(&route, document, offset, block.as_deref());
+            let block = self.block(&document.uri);
+            let prompt = lay_out(self, &route, document, offset, block.as_deref());
             if self.is_late(&route, &prompt.segments) {
-                self.warm(&active, &route);
+                self.warm(&route, prompt);
             }
         }
     }
@@ -199,18 +221,8 @@ impl Shared {
         tokens_of(prompt).saturating_sub(cached / BYTES_PER_TOKEN)
     }
 
-    /// Lets the backend compute the prompt for where the person is.
-    pub(super) fn warm(self: &Arc<Self>, active: &Active, route: &Arc<Route>) {
-        let Active {
-            document,
-            offset_bytes,
-            ..
-        } = active;
-        if Place::at(document, *offset_bytes).is_none() {
-            return;
-        }
-        let block = self.block(&document.uri);
-        let prompt = self.lay_out(route, document, *offset_bytes, block.as_deref());
+    /// Lets the backend compute a prompt.
+    pub(super) fn warm(self: &Arc<Self>, route: &Route, prompt: LaidOut) {
         let at_work = self.parts.router.at_work();
         let stream = route.backend.stream(Request {
             model: route.model.clone(),
@@ -237,6 +249,7 @@ impl Shared {
                     }
                 }
             }
+            shared.warmed.notify_one();
         });
         let mut slot = self.warming.lock().unwrap_or_else(PoisonError::into_inner);
         *slot = Some(warming);
@@ -265,6 +278,7 @@ impl Shared {
         let mut slot = self.warming.lock().unwrap_or_else(PoisonError::into_inner);
         let warming = slot.take().filter(|warming| !warming.is_finished())?;
         warming.abort();
+        self.warmed.notify_one();
         Some(warming)
     }
 }

@@ -6,6 +6,8 @@
 //! with several tokens in another order than a step with one, so where two tokens are equally likely but
 //! for that the choice is left to a step with one: a draft never changes an answer.
 
+use std::ops::Range;
+
 use llama_cpp_2::token::LlamaToken;
 
 use super::{Cache, Decoded, Failure};
@@ -60,13 +62,8 @@ impl Cache<'_> {
             history.starts_with(self.slots.tokens(slot)),
             "the books are wrong"
         );
-        let until = self
-            .slots
-            .parked(slot)
-            .first()
-            .map_or(history.len(), |next| next.at);
-        let left = history.get(held..until).unwrap_or_default();
-        let mut chunk = left.get(..tokens.of(left.len())).unwrap_or(left).to_vec();
+        let step = self.next_step(slot, history.len(), tokens);
+        let mut chunk = history.get(step).unwrap_or_default().to_vec();
         let is_last = held + chunk.len() == history.len();
         let drafts = is_last && chunk.len() == 1 && self.divisible;
         let draft = if drafts { draft } else { &[] };
@@ -103,6 +100,20 @@ impl Cache<'_> {
         self.slots
             .extend(slot, chunk.get(..right).unwrap_or_default());
         self.or_broken(next)
+    }
+
+    /// Which tokens of a history of that length [`extend`](Self::extend) computes.
+    pub(in crate::backend::embedded) fn next_step(
+        &self,
+        slot: usize,
+        history_tokens: usize,
+        tokens: Chunk,
+    ) -> Range<usize> {
+        let held = self.slots.tokens(slot).len();
+        let parked = self.slots.parked(slot).first();
+        let until = parked.map_or(history_tokens, |next| next.at);
+        let left = until.saturating_sub(held);
+        held..held + tokens.of(left).min(left)
     }
 
     /// The tokens that the model chooses after the last token and after each of the `draft`, as far as

@@ -19,6 +19,7 @@ use super::super::job::{Accepted, Job};
 use super::super::kept::Kept;
 use super::super::shared::Shared;
 use super::super::speed::{Pace, Speed};
+use super::super::stretch::Stretch;
 use super::super::threads::Threads;
 use super::super::{Drafting, EmbeddedModel};
 use super::Ready;
@@ -169,9 +170,13 @@ impl<'a> Engine<'a> {
         let mut undecided = false;
         loop {
             let cache = self.caches.of(purpose)?;
+            let chunk = job.pace.chunk(self.speed, self.breakable);
+            let step = cache.next_step(placed.slot, job.history.len(), chunk);
             let interruptible = cache.deaf().map(|deaf| {
+                let prompt = job.prompt.as_ref().filter(|_| !job.is_answering());
+                let stretch = prompt.and_then(|p| Stretch::of(p, &self.vocab, &job.history, step));
                 let interrupt = &self.shared.interrupt;
-                interrupt.work(job.number, job.priority(), deaf)
+                interrupt.work(job.number, job.priority(), deaf, stretch)
             });
             // Looked at after the step began: whoever came before is not told that it did.
             if job.is_abandoned() || self.shared.queue.is_closed() {
@@ -184,7 +189,6 @@ impl<'a> Engine<'a> {
             if waits(job.priority()) {
                 return Ok(Turn::PutAside);
             }
-            let chunk = job.pace.chunk(self.speed, self.breakable);
             let guess = guess_at(job).filter(|_| drafting != Drafting::Off);
             let draftable = |guess: &[LlamaToken]| job.draftable(&self.vocab, guess);
             let draft = (self.drafts).of(guess.filter(|_| !undecided), drafting, draftable);
