@@ -145,6 +145,8 @@ pub struct Capabilities {
     pub counts_tokens: bool,
     /// Does not compute cached text again where it stands at another place of the prompt.
     pub moves_cached: bool,
+    /// Goes on with what it computes of a prompt when that is given up for one that begins like it.
+    pub hands_over: bool,
 }
 
 /// What is worth telling about a model beside that it serves.

@@ -333,6 +333,7 @@ impl Backend for Embedded {
             continues: false,
             counts_tokens: true,
             moves_cached: true,
+            hands_over: true,
         }
     }
 

@@ -156,6 +156,7 @@ impl Backend for LlamaServer {
             continues: true,
             counts_tokens: false,
             moves_cached: false,
+            hands_over: false,
         }
     }
 

@@ -191,6 +191,7 @@ impl Backend for Ollama {
             continues: false,
             counts_tokens: false,
             moves_cached: false,
+            hands_over: false,
         }
     }
 

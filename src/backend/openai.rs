@@ -160,6 +160,7 @@ impl Backend for OpenAi {
             continues: true,
             counts_tokens: false,
             moves_cached: false,
+            hands_over: false,
         }
     }
 

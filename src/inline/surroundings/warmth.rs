@@ -23,10 +23,10 @@ use super::{LaidOut, Shared};
 use crate::backend::{Chunk, ChunkStream, Priority, PromptBudget, Request};
 use crate::config::Role;
 use crate::context::Active;
-use crate::document::{Document, Edit};
+use crate::document::Edit;
 use crate::inline::place::Place;
 use crate::inline::trigger::at_end;
-use crate::prompt::{BYTES_PER_TOKEN, Block, Segment};
+use crate::prompt::{BYTES_PER_TOKEN, Segment};
 use crate::router::{RoleState, Route};
 
 /// How long the cursor rests before its place is warmed: a held arrow key repeats every 33 ms.
@@ -38,9 +38,6 @@ const LONG_REST: Duration = Duration::from_secs(1);
 const FIRST_TOKEN_BY_S: f64 = 0.08;
 /// Up to so many tokens a prompt counts as cached: what a few keys add to it.
 const FEW_TOKENS: u32 = 16;
-/// How a prompt is made.
-type LayOut = fn(&Shared, &Route, &Document, usize, Option<&Block>) -> LaidOut;
-
 /// How much one more observation counts: about the last twenty.
 const WEIGHT: f64 = 0.05;
 
@@ -170,36 +167,49 @@ impl Shared {
         if !self.serves(&active.document) {
             return;
         }
-        let active = next_place(active);
-        let (document, offset) = (&active.document, active.offset_bytes);
-        if Place::at(document, offset).is_none() {
+        let Active {
+            document,
+            offset_bytes,
+            at,
+        } = next_place(active);
+        if Place::at(&document, offset_bytes).is_none() {
             return;
         }
-        let rests: &[(Duration, LayOut)] = if is_slow(route.backend.prompt_budget()) {
-            &[(REST, Self::soonest), (LONG_REST, Self::lay_out)]
-        } else {
-            &[(REST, Self::lay_out)]
-        };
-        for (rest, lay_out) in rests {
-            sleep_until(active.at + *rest).await;
-            while self.is_warming() {
-                self.warmed.notified().await;
+        let idle = || !self.is_busy() && !self.sent().segments.is_empty();
+        let block = || self.block(&document.uri);
+        let slow = is_slow(route.backend.prompt_budget());
+        if slow && route.backend.capabilities().hands_over {
+            sleep_until(at + REST).await;
+            if idle() {
+                let prompt = self.soonest(&route, &document, offset_bytes, block().as_deref());
+                if self.is_late(&route, self.tokens_behind(&prompt.segments)) {
+                    self.warm(&route, prompt);
+                }
             }
-            if self.is_busy() || self.sent().segments.is_empty() {
-                continue;
-            }
-            let block = self.block(&document.uri);
-            let prompt = lay_out(self, &route, document, offset, block.as_deref());
-            if self.is_late(&route, &prompt.segments) {
+        }
+        sleep_until(at + if slow { LONG_REST } else { REST }).await;
+        while self.is_warming() {
+            self.warmed.notified().await;
+        }
+        if idle() {
+            let prompt = self.lay_out(&route, &document, offset_bytes, block().as_deref());
+            if self.is_late(&route, self.tokens_to_compute(&route, &prompt.segments)) {
                 self.warm(&route, prompt);
             }
         }
     }
 
-    fn is_late(&self, route: &Route, prompt: &[Segment]) -> bool {
-        let tokens = self.tokens_to_compute(route, prompt);
+    /// Whether a backend that computes so many tokens begins too late.
+    fn is_late(&self, route: &Route, tokens: usize) -> bool {
         let soon = self.tokens_in_time(route.backend.prompt_budget());
         soon.is_some_and(|soon| tokens > soon)
+    }
+
+    /// About how many tokens of `prompt` come after what it has in common with the last one. What a backend
+    /// finds of them elsewhere it moves, which is quickly done, and done ahead.
+    fn tokens_behind(&self, prompt: &[Segment]) -> usize {
+        let in_front = bytes_in_front(prompt, &self.sent().segments);
+        tokens_of(prompt).saturating_sub(in_front / BYTES_PER_TOKEN)
     }
 
     /// How many tokens of a prompt the backend, which has that budget, computes in time; `None` while
@@ -221,7 +231,7 @@ impl Shared {
         tokens_of(prompt).saturating_sub(cached / BYTES_PER_TOKEN)
     }
 
-    /// Lets the backend compute a prompt.
+    /// Lets the backend compute a prompt, in the place of the one it is warming up for.
     pub(super) fn warm(self: &Arc<Self>, route: &Route, prompt: LaidOut) {
         let at_work = self.parts.router.at_work();
         let stream = route.backend.stream(Request {
