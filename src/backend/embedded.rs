@@ -20,7 +20,7 @@
 //! | `healing`, `recall` | a typed part that ends inside a token, without computing more per key |
 //! | `splice` | which parts of a cached prompt a new one has at other places |
 //! | `text`, `tokens` | bytes to text, segments to tokens |
-//! | `interrupt` | breaking a step off in its middle |
+//! | `interrupt`, `stretch` | breaking a step off in its middle, unless who comes has use for it |
 //! | `speed` | measured speed, chunk size, prompt budget |
 //! | `threads` | fewer of them while others want the cores |
 //! | `gguf`, `weights`, `headers`, `gpu` | the file: header, checks, load, and where to |

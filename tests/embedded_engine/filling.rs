@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use futures_util::StreamExt;
 use ghostline::backend::embedded::Splicing;
-use ghostline::backend::{Backend, Priority, Request};
+use ghostline::backend::{Backend, Chunk, Priority, Request};
 
 use crate::support::{
-    answer, collect, computed, document, engine, engine_splicing, fim, first_text, request,
+    MODEL, answer, collect, computed, document, engine, engine_splicing, fim, first_text, request,
 };
 
 pub(crate) async fn a_prefilled_prompt_is_cached(weights: &Path) {
@@ -25,6 +26,34 @@ pub(crate) async fn a_prefilled_prompt_is_cached(weights: &Path) {
     // The last token, and one of the typed part that is taken back and spelled again.
     assert!(computed(&finish) <= 2, "{finish:?}");
     assert!(text.contains("+ b"), "{text:?}");
+}
+
+/// A warm-up's first step is computed when the request comes that begins like it, and is not lost.
+pub(crate) async fn a_step_goes_on_for_who_needs_it(weights: &Path) {
+    let warm_up = |name| Request {
+        priority: Priority::WarmUp,
+        ..request(fim(&document(name), "\n}\n", ""), 1)
+    };
+    let typed = fim(&document("widget"), "\n}\n", "pub fn ");
+    let (expect, fresh) = answer(&engine(weights), &typed, 8).await;
+    for (warmed, serves) in [("widget", true), ("gadget", false)] {
+        let engine = engine(weights);
+        engine.warm_up(MODEL).await.unwrap();
+        let chunk_tokens = engine.speed(MODEL).unwrap().chunk_tokens;
+        let mut warming = engine.stream(warm_up(warmed));
+        // Told right before the first step.
+        let begun = warming.next().await.unwrap().unwrap();
+        assert!(matches!(begun, Chunk::Prompt { .. }), "{begun:?}");
+        drop(warming);
+        let (text, finish) = answer(&engine, &typed, 8).await;
+        assert_eq!(text, expect, "{warmed}");
+        let cached = finish.cached_tokens.unwrap() as usize;
+        assert_eq!(
+            cached >= chunk_tokens,
+            serves,
+            "{finish:?}, fresh {fresh:?}"
+        );
+    }
 }
 
 /// Steps of the chat's prompt are broken off again and again; it gets to its end all the same.

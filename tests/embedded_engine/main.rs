@@ -102,6 +102,9 @@ fn main() {
         ("filling::a_prefilled_prompt_is_cached", |weights| {
             on_runtime(filling::a_prefilled_prompt_is_cached(weights))
         }),
+        ("filling::a_step_goes_on_for_who_needs_it", |weights| {
+            on_runtime(filling::a_step_goes_on_for_who_needs_it(weights))
+        }),
         ("filling::a_prompt_survives_many_completions", |weights| {
             on_runtime(filling::a_prompt_survives_many_completions(weights))
         }),

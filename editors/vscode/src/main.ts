@@ -9,6 +9,7 @@ import { Ghosts } from "./ghost.ts";
 import { showMenu } from "./menu.ts";
 import { chooseModel } from "./models/choose.ts";
 import { fetchModel } from "./models/fetch.ts";
+import { tellMoves } from "./moves.ts";
 import { doctorPage, type Findings } from "./pages/doctor.ts";
 import { metricsPage } from "./pages/metrics.ts";
 import { Pages } from "./pages/pages.ts";
@@ -56,6 +57,7 @@ export function start(context: vscode.ExtensionContext): void {
     ofClient = [
       own,
       tellCopies(client, SELECTOR),
+      tellMoves(client, SELECTOR),
       client.onNotification(completionUpdated, (update) => own.updated(update)),
       client.onNotification(showMarkdown, (shown) => void chat.show(shown)),
     ];

@@ -6,6 +6,7 @@ import type {
   InlineCompletionParams,
   Location,
   NotificationType,
+  Position,
   ProgressType,
   Range,
   RequestType,
@@ -120,6 +121,7 @@ export const statusChanged = notification<Status>("ghostline/statusChanged");
 export const completionUpdated = notification<CompletionUpdated>("ghostline/completionUpdated");
 export const showMarkdown = notification<ShowMarkdown>("ghostline/showMarkdown");
 export const didCopy = notification<{ text: string; uri?: string }>("ghostline/didCopy");
+export const didMoveCursor = notification<{ uri: string; position: Position }>("ghostline/didMoveCursor");
 /** `acceptedLength` in UTF-16 units from the start of the item's text. */
 export const didPartiallyAccept = notification<{ item: InlineCompletionItem; acceptedLength: number }>(
   "textDocument/didPartiallyAcceptCompletion",

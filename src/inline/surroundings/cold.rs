@@ -8,7 +8,8 @@
 //! Who asks by hand waits for the usual window: of a short one a model sees so little that it is mostly wrong.
 //!
 //! Invariants: a window is cut short only where the usual one is cold, late and much dearer; from
-//! one key to the next it begins at the same line, so what was computed of it stays.
+//! one key to the next it begins at the same line, so what was computed of it stays, and it does so until
+//! the usual one is soon enough.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -49,8 +50,17 @@ impl Shared {
     ) -> LaidOut {
         let usual = self.lay_out(route, document, offset_bytes, block);
         let cost = self.tokens_to_compute(route, &usual.segments);
-        let is_cold = cost * COLD_SHARE >= tokens_of(&usual.segments);
+        let text = &document.text;
+        let cursor_line = text.byte_to_line(offset_bytes.min(text.len_bytes()));
         let budget = route.backend.prompt_budget();
+        let fits = |line| {
+            let bytes = text.line_to_byte(cursor_line) - text.line_to_byte(line);
+            bytes <= budget.prefix_tokens * BYTES_PER_TOKEN
+        };
+        let before = self.short().take_if(|short| {
+            short.uri == document.uri && short.line <= cursor_line && fits(short.line)
+        });
+        let is_cold = before.is_some() || cost * COLD_SHARE >= tokens_of(&usual.segments);
         let soon = self.tokens_in_time(budget);
         let Some(soon) = soon.filter(|&soon| is_cold && soon < cost) else {
             self.short().take();
@@ -58,24 +68,16 @@ impl Shared {
         };
         let tokens = soon.clamp(FEWEST_TOKENS, budget.prefix_tokens.max(FEWEST_TOKENS));
         let prefix_tokens = tokens - tokens / SUFFIX_SHARE;
-        let text = &document.text;
-        let cursor_line = text.byte_to_line(offset_bytes.min(text.len_bytes()));
         let cut_from = |line| {
-            let bytes = text.line_to_byte(cursor_line) - text.line_to_byte(line);
-            if bytes > budget.prefix_tokens * BYTES_PER_TOKEN {
-                return None;
-            }
             let window = window::cut_from(text, offset_bytes, line, tokens / SUFFIX_SHARE);
             let prompt = self.lay_out_window(route, block, window);
             let (part, whole) = CHEAPER;
             let is_cheap = self.tokens_to_compute(route, &prompt.segments) * whole <= cost * part;
             is_cheap.then_some((line, prompt))
         };
-        let before = self
-            .short()
-            .take_if(|short| short.uri == document.uri && short.line <= cursor_line);
         let first = window::first_line_at(text, offset_bytes, prefix_tokens);
-        let mut lines = before.map(|short| short.line).into_iter().chain([first]);
+        let first = fits(first).then_some(first);
+        let mut lines = before.map(|short| short.line).into_iter().chain(first);
         let Some((line, prompt)) = lines.find_map(cut_from) else {
             return usual;
         };

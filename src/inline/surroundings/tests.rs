@@ -1,9 +1,15 @@
 //! Where the cursor rests is warm, and what the way of a key costs with a block in front.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::{Priority, StopReason};
+use futures_util::future::BoxFuture;
+
+use crate::backend::{
+    Backend, BackendError, Capabilities, ChunkStream, Installed, Priority, PromptBudget, Request,
+    StopReason,
+};
 use crate::config::Settings;
 use crate::document::{Document, Edit};
 use crate::eval::oracle::{MODEL, Oracle, OracleOptions};
@@ -12,7 +18,6 @@ use crate::metrics::Metrics;
 use crate::prompt::block_tests::{block, snippet};
 use crate::prompt::{Block, Segment};
 use crate::router::{RoleState, Route, Router};
-use std::sync::Arc;
 
 fn trace(computed_tokens: u32) -> Trace {
     Trace {
@@ -28,17 +33,57 @@ fn trace(computed_tokens: u32) -> Trace {
     }
 }
 
+/// An oracle that goes on with what it began, as far as it says.
+#[derive(Debug)]
+struct HandsOver(Oracle);
+
+impl Backend for HandsOver {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<Vec<Installed>, BackendError>> {
+        self.0.probe()
+    }
+
+    fn warm_up(&self, model: &str) -> BoxFuture<'static, Result<(), BackendError>> {
+        self.0.warm_up(model)
+    }
+
+    fn stream(&self, request: Request) -> ChunkStream {
+        self.0.stream(request)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            hands_over: true,
+            ..self.0.capabilities()
+        }
+    }
+
+    fn prompt_budget(&self) -> PromptBudget {
+        self.0.prompt_budget()
+    }
+}
+
 /// An oracle, the way to it, an engine over both, and a long document.
 fn over_400_lines() -> (Oracle, Arc<Route>, Engine, Document) {
     let oracle = Oracle::new(OracleOptions::default(), 1);
-    let router = Router::fixed(Arc::new(oracle.clone()), MODEL);
+    over_400_lines_by(&oracle, Arc::new(oracle.clone()))
+}
+
+fn over_400_lines_by(
+    oracle: &Oracle,
+    backend: Arc<dyn Backend>,
+) -> (Oracle, Arc<Route>, Engine, Document) {
+    let router = Router::fixed(backend, MODEL);
     let RoleState::Ready(route) = router.route(crate::config::Role::Completion) else {
         unreachable!("a fixed router is ready")
     };
     let engine = Engine::new(router, Arc::default(), Arc::<Metrics>::default());
     let lines = (0..400).map(|n| format!("    let a{n} = found(uri, {n});\n"));
     let document = Document::new("file:///a.rs", 1, "rust", &lines.collect::<String>());
-    (oracle, route, engine, document)
+    (oracle.clone(), route, engine, document)
 }
 
 #[tokio::test(start_paused = true)]
@@ -72,6 +117,46 @@ async fn a_place_where_the_cursor_rests_is_warmed_where_a_cold_prompt_is_late() 
         engine.cursor_moved(&document, place(211));
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(warm_ups(), usize::from(warmed), "{first_ms}");
+    }
+}
+
+/// 66 tokens of a prompt a second.
+#[tokio::test(start_paused = true)]
+async fn a_slow_backend_begins_at_once_where_that_is_not_lost() {
+    let options = OracleOptions {
+        prefill_ms: 15.0,
+        ..OracleOptions::default()
+    };
+    for hands_over in [false, true] {
+        let oracle = Oracle::new(options, 1);
+        let backend: Arc<dyn Backend> = if hands_over {
+            Arc::new(HandsOver(oracle.clone()))
+        } else {
+            Arc::new(oracle.clone())
+        };
+        let (oracle, route, engine, document) = over_400_lines_by(&oracle, backend);
+        let place = |line: usize| document.text.line_to_byte(line) + 4;
+        let warm_ups = || oracle.ledger().generations.len();
+        let surroundings = &engine.surroundings;
+        drop(surroundings.prompt(&route, &document, place(10), false));
+        for line in 200..210 {
+            engine.cursor_moved(&document, place(line));
+            tokio::time::sleep(Duration::from_millis(33)).await;
+        }
+        assert_eq!(warm_ups(), 0, "a held arrow key");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(warm_ups(), usize::from(hands_over));
+        // The next place takes its turn at once.
+        engine.cursor_moved(&document, place(300));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(warm_ups(), 2 * usize::from(hands_over));
+        // Then the usual window, once the short one is computed.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(warm_ups(), 1 + 2 * usize::from(hands_over));
+        // All is warm.
+        engine.cursor_moved(&document, place(300));
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(warm_ups(), 1 + 2 * usize::from(hands_over));
     }
 }
 
