@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use ghostline::backend::embedded::Splicing;
 use ghostline::backend::{Backend, Chunk, Priority, Request};
 
@@ -44,8 +44,11 @@ pub(crate) async fn a_step_goes_on_for_who_needs_it(weights: &Path) {
         // Told right before the first step.
         let begun = warming.next().await.unwrap().unwrap();
         assert!(matches!(begun, Chunk::Prompt { .. }), "{begun:?}");
+        // The first poll sends the request.
+        let mut stream = engine.stream(request(typed.clone(), 8));
+        assert!(stream.next().now_or_never().is_none(), "{warmed}");
         drop(warming);
-        let (text, finish) = answer(&engine, &typed, 8).await;
+        let (text, finish) = collect(stream).await.unwrap();
         assert_eq!(text, expect, "{warmed}");
         let cached = finish.cached_tokens.unwrap() as usize;
         assert_eq!(
