@@ -163,6 +163,8 @@ impl Shared {
         let Some(active) = self.context.active() else {
             return;
         };
+        // A key costs nothing more than this.
+        sleep_until(active.at + REST).await;
         let RoleState::Ready(route) = self.parts.router.route(Role::Completion) else {
             return;
         };
@@ -179,17 +181,15 @@ impl Shared {
         }
         let idle = || !self.is_busy() && !self.sent().segments.is_empty();
         let block = || self.block(&document.uri);
-        let slow = is_slow(route.backend.prompt_budget());
-        if slow && route.backend.capabilities().hands_over {
-            sleep_until(at + REST).await;
-            if idle() {
+        if is_slow(route.backend.prompt_budget()) {
+            if idle() && route.backend.capabilities().hands_over {
                 let prompt = self.soonest(&route, &document, offset_bytes, block().as_deref());
                 if self.is_late(&route, self.tokens_behind(&prompt.segments)) {
                     self.warm(&route, prompt);
                 }
             }
+            sleep_until(at + LONG_REST).await;
         }
-        sleep_until(at + if slow { LONG_REST } else { REST }).await;
         while self.is_warming() {
             self.warmed.notified().await;
         }

@@ -1,8 +1,10 @@
 /** Ghost text in a real VS Code: drawn, grown, taken, dropped. */
 import assert from "node:assert/strict";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ghostIs, ghostIsGone, lineIs, lines, notifications, openAtEnd, picture, statusIs } from "./actions.ts";
-import { onStage, stopEditor } from "./editor.ts";
+import { onStage, stopEditor, withProgram } from "./editor.ts";
 
 after(stopEditor);
 
@@ -99,5 +101,27 @@ test("Escape dismisses a ghost text that still grows, and it stays away", async 
     backend.say([{ when: "const sum2", steps: [{ text: " = 7;" }] }]);
     await page.keyboard.type("2");
     await ghostIs(page, /^ = 7;$/);
+  });
+});
+
+test("the server is told where the cursor goes, and typing tells it nothing twice", async () => {
+  const rules = [{ when: "let c", steps: [{ text: " = 3;" }] }];
+  await onStage("moves", { files: { "cart.js": "let a;\nlet b;\n" }, rules }, async ({ page }) => {
+    await withProgram("listening", async (program) => {
+      const heard = `${program}.heard`;
+      writeFileSync(program, `#!/bin/sh\ntee -a '${heard}' | '${process.env["GHOSTLINE_BIN"]}' "$@"\n`, { mode: 0o755 });
+      const moves = () =>
+        [...readFileSync(heard, "utf8").matchAll(/"ghostline\/didMoveCursor".*?"line":(\d+),"character":(\d+)/g)].map((move) => `${move[1]}:${move[2]}`);
+      await statusIs(page, READY);
+      await openAtEnd(page, "cart.js");
+      await page.keyboard.press("ArrowUp");
+      while (!existsSync(heard) || moves().at(-1) !== "1:0") await sleep(20);
+      await page.keyboard.press("ArrowDown");
+      while (moves().at(-1) !== "2:0") await sleep(20);
+      const before = moves();
+      await page.keyboard.type("let c");
+      await ghostIs(page, /^ = 3;$/);
+      assert.deepEqual(moves(), before);
+    });
   });
 });
