@@ -10,6 +10,10 @@ use crate::support::{answer, engine_with, fim};
 /// Tokens of each answer: some lines, in which drafts are right and wrong.
 const TOKENS: u32 = 40;
 
+/// Tokens of an answer that is asked for once more. What is written anew stands in other cells, which are
+/// summed in another order: of two tokens that are equally likely, another may come some lines further on.
+const FEW_TOKENS: u32 = 8;
+
 fn engine(weights: &Path, drafting: Drafting) -> Embedded {
     engine_with(
         weights,
@@ -46,8 +50,8 @@ pub(crate) async fn drafts_change_no_answer(weights: &Path) {
         assert_eq!(text, expect);
         assert_eq!(finish.generated_tokens, one_by_one.generated_tokens);
         // What drafts left in the cache is what the text says.
-        let (text, _) = answer(&drafting, &prompt, TOKENS).await;
-        assert_eq!(text, expect, "once more");
+        let (text, _) = answer(&drafting, &prompt, FEW_TOKENS).await;
+        assert!(expect.starts_with(&text), "once more: {text:?}, {expect:?}");
     }
     assert_eq!(plain.tokens_drafted(), (0, 0));
     let (drafted, right) = drafting.tokens_drafted();
