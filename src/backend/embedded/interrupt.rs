@@ -72,7 +72,7 @@ impl Drop for Step<'_> {
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub(super) priority: Priority,
-    /// Its number and its prompt, where it may take a step over.
+    /// Its number and its prompt, where it may take a step over: nobody more important waits.
     pub(super) prompt: Option<(u64, Arc<PromptText>)>,
 }
 
@@ -138,7 +138,9 @@ impl Interrupt {
         let running = self.running.load(SeqCst);
         let gives_way = running & RANK_MASK > rank(arrival.priority)
             || running != 0 && self.given_up.load(SeqCst) == running;
-        if !gives_way {
+        // Who made it end still waits.
+        let ends = self.unwanted.load(SeqCst) == running;
+        if !gives_way || ends {
             return;
         }
         match (&*stretch, &arrival.prompt) {
@@ -338,6 +340,11 @@ mod tests {
         interrupt.given_up(7);
         interrupt.arrived(&with(8, Completion, "other"));
         assert!(interrupt.is_wanted(), "nobody else comes");
+        drop(step);
+        let step = warm_up();
+        interrupt.arrived(&with(8, Completion, "other"));
+        interrupt.arrived(&with(9, Completion, "above below typed"));
+        assert!(interrupt.is_wanted(), "another one waits");
         drop(step);
         let step = warm_up();
         interrupt.given_up(7);

@@ -248,13 +248,13 @@ impl Shared {
     }
 
     fn push(&self, task: Task) -> Result<(), BackendError> {
-        let arrival = Arrival {
-            priority: task.priority(),
-            prompt: match &task {
-                Task::Generate(job) => job.prompt.clone().map(|prompt| (job.number, prompt)),
-                Task::Embed(_) | Task::Load(_) | Task::Loaded(_) => None,
-            },
+        let priority = task.priority();
+        let prompt = match &task {
+            Task::Generate(job) => job.prompt.clone().map(|prompt| (job.number, prompt)),
+            Task::Embed(_) | Task::Load(_) | Task::Loaded(_) => None,
         };
+        let prompt = prompt.filter(|_| !self.queue.waits_before(priority, |_| true));
+        let arrival = Arrival { priority, prompt };
         self.queue.push(task).map_err(|refused| match refused {
             Refused::Full => BackendError::Busy {
                 backend: self.name.clone(),
