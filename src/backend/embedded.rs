@@ -42,6 +42,7 @@ mod healing;
 mod interrupt;
 mod job;
 mod kept;
+mod kernels;
 mod options;
 mod recall;
 mod reference;

@@ -1,7 +1,7 @@
 //! llama.cpp alone, driven as its own benchmark tool drives it: what the engine's speed is held against.
 //!
 //! Called by `bench load`. One context, one prompt in one batch, then one token after the other, with
-//! nothing of ours in between. Source: `tools/llama-bench/llama-bench.cpp` of llama.cpp, `test_prompt` and
+//! nothing of ours in between, nor its kernels replaced. Source: `tools/llama-bench/llama-bench.cpp` of llama.cpp, `test_prompt` and
 //! `test_gen`, November 2026.
 
 use std::num::NonZeroU32;
@@ -14,7 +14,7 @@ use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
 
 use super::speed::BATCH_TOKENS;
-use super::weights;
+use super::{kernels, weights};
 
 /// What llama.cpp reaches by itself.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -30,6 +30,15 @@ pub struct Reference {
 /// # Errors
 /// What is wrong with the file, or what llama.cpp says.
 pub fn reference(
+    file: &Path,
+    threads: usize,
+    prompt_tokens: usize,
+    decode_tokens: usize,
+) -> Result<Reference, String> {
+    kernels::without(|| measured(file, threads, prompt_tokens, decode_tokens))
+}
+
+fn measured(
     file: &Path,
     threads: usize,
     prompt_tokens: usize,

@@ -32,6 +32,10 @@ pub(super) const BATCH_TOKENS: usize = 512;
 /// November 2026), and an answer may be another one. Up to three tokens they are the same to the last bit.
 const DRAFT_TOKENS: usize = 2;
 
+/// The same with our own [`kernels`](super::kernels), if the model's weights are such that a step of so many
+/// rounds like single ones. One of four tokens takes as long as one of three.
+pub(super) const LONG_DRAFT_TOKENS: usize = 3;
+
 /// How fast a loaded model computes prompts here.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Speed {

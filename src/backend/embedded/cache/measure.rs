@@ -1,5 +1,6 @@
 //! What the machine can do, found out once per load.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use llama_cpp_2::token::LlamaToken;
@@ -7,7 +8,8 @@ use llama_cpp_2::token::LlamaToken;
 use super::extend::SURE_LEAD;
 use super::{BATCH_TOKENS, Cache, Failure};
 use crate::backend::embedded::draft::MOST_TOKENS;
-use crate::backend::embedded::speed::Speed;
+use crate::backend::embedded::kernels;
+use crate::backend::embedded::speed::{LONG_DRAFT_TOKENS, Speed};
 
 /// Tokens of the batch that is timed. Enough for the batched kernels, and little enough that a slow
 /// CPU (52 tokens per second: 1.5B, one thread) spends well under a second on it.
@@ -28,7 +30,18 @@ impl Cache<'_> {
         let small = self.timed(TIMED_TOKENS)?.min(self.timed(TIMED_TOKENS)?);
         let full_tokens = BATCH_TOKENS.min(self.capacity_tokens);
         if small > FAST || full_tokens <= TIMED_TOKENS {
-            return Ok(Speed::measured(TIMED_TOKENS, small));
+            let speed = Speed::measured(TIMED_TOKENS, small);
+            let longest = 1 + LONG_DRAFT_TOKENS;
+            let draft_tokens = if kernels::in_use() && self.draftable_tokens(longest..=longest)? > 0
+            {
+                LONG_DRAFT_TOKENS
+            } else {
+                speed.draft_tokens
+            };
+            return Ok(Speed {
+                draft_tokens,
+                ..speed
+            });
         }
         let mut full = self.timed(full_tokens)?;
         if full <= SET_UP || is_slower(full, full_tokens, small) {
@@ -36,7 +49,7 @@ impl Cache<'_> {
         }
         let speed = Speed::measured(full_tokens, full);
         let draft_tokens = if self.capacity_tokens > MOST_TOKENS {
-            self.draftable_tokens()?
+            self.draftable_tokens(2..=1 + MOST_TOKENS)?
         } else {
             speed.draft_tokens
         };
@@ -57,12 +70,13 @@ impl Cache<'_> {
         Ok(elapsed)
     }
 
-    /// The most tokens behind one that a step may have for its logits to be, but for so little that it
-    /// decides nothing, those of steps with one token each. Leaves nothing behind.
-    fn draftable_tokens(&mut self) -> Result<usize, Failure> {
+    /// The most tokens behind one that a step may have, of steps with so many, for its logits to be, but for
+    /// so little that it decides nothing, those of steps with one token each. 0 where not even the first is.
+    /// Leaves nothing behind.
+    fn draftable_tokens(&mut self, steps: RangeInclusive<usize>) -> Result<usize, Failure> {
         let vocabulary = self.model.n_vocab().max(1);
         let tokens: Vec<_> = (0..)
-            .take(1 + MOST_TOKENS)
+            .take(*steps.end())
             .map(|at| LlamaToken::new(at * 37 % vocabulary))
             .collect();
         let mut single = Vec::with_capacity(tokens.len());
@@ -72,7 +86,8 @@ impl Cache<'_> {
             single.push(self.context.get_logits_ith(0).to_vec());
         }
         self.remove(0, 0)?;
-        for len in 2..=tokens.len() {
+        let mut draftable = 0;
+        for len in steps {
             let step = tokens.get(..len).unwrap_or_default();
             let decoded = self.decode(0, 0, step, len);
             self.or_forget(decoded)?;
@@ -85,10 +100,11 @@ impl Cache<'_> {
             self.remove(0, 0)?;
             if !agrees {
                 tracing::debug!(tokens = len, "a longer step rounds otherwise");
-                return Ok(len - 2);
+                break;
             }
+            draftable = len - 1;
         }
-        Ok(MOST_TOKENS)
+        Ok(draftable)
     }
 
     /// Counts how often the context asks while it turns keys: by so many questions a step that does has

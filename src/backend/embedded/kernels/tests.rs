@@ -1,0 +1,227 @@
+#![expect(unsafe_code, reason = "functions of the C interface")]
+
+use std::ffi::{c_int, c_void};
+use std::{array, ptr};
+
+use half::f16;
+use proptest::prelude::*;
+use rand_pcg::Pcg64Mcg;
+use rand_pcg::rand_core::SeedableRng as _;
+
+use super::blocks::{BLOCK, FourBits, ROWS, SixBits, TOKENS, Token, Tokens};
+use super::wrapped::{
+    __real_ggml_gemm_q4_K_8x8_q8_K, __real_ggml_gemv_q4_K_8x8_q8_K, __wrap_ggml_gemm_q4_K_8x8_q8_K,
+    __wrap_ggml_gemv_q4_K_8x8_q8_K,
+};
+use super::{in_use, six_bits};
+
+unsafe extern "C" {
+    /// Fills tables that the next needs.
+    fn ggml_cpu_init();
+    /// llama.cpp's product of a row of six-bit weights with a token.
+    fn ggml_vec_dot_q6_K_q8_K(
+        n: c_int,
+        s: *mut f32,
+        bs: usize,
+        vx: *const c_void,
+        bx: usize,
+        vy: *const c_void,
+        by: usize,
+        nrc: c_int,
+    );
+}
+
+/// Blocks of which every bit is by chance, as far as they are such blocks.
+struct Chance(Pcg64Mcg);
+
+impl Chance {
+    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.0.fill_bytes(&mut bytes);
+        bytes
+    }
+
+    /// In half precision.
+    fn scale(&mut self) -> u16 {
+        let [scale] = self.bytes::<1>().map(u8::cast_signed);
+        f16::from_f32(f32::from(scale) / 4096.0).to_bits()
+    }
+
+    fn four_bits(&mut self) -> FourBits {
+        FourBits {
+            scale: array::from_fn(|_| self.scale()),
+            low: array::from_fn(|_| self.scale()),
+            parts: array::from_fn(|_| self.bytes()),
+            values: array::from_fn(|_| array::from_fn(|_| self.bytes())),
+        }
+    }
+
+    fn six_bits(&mut self) -> SixBits {
+        SixBits {
+            lower: array::from_fn(|_| self.bytes()),
+            upper: array::from_fn(|_| self.bytes()),
+            parts: self.bytes().map(u8::cast_signed),
+            scale: self.scale(),
+        }
+    }
+
+    /// In one of four, all values are the greatest there are.
+    fn token(&mut self) -> Token {
+        let values: [u8; BLOCK] = match self.bytes() {
+            [0..32] => [127; BLOCK],
+            [32..64] => [127_u8.wrapping_neg(); BLOCK],
+            // There is no -128.
+            [_] => self.bytes().map(|byte| if byte == 128 { 0 } else { byte }),
+        };
+        let mut token = Token {
+            scale: f32::from(self.bytes::<1>()[0]) / 1000.0,
+            values: [[0; 8]; 32],
+            sums: [0; 16],
+        };
+        token.values.as_flattened_mut().copy_from_slice(&values);
+        for (sum, values) in token.sums.iter_mut().zip(values.chunks(16)) {
+            *sum = values
+                .iter()
+                .map(|&value| i16::from(value.cast_signed()))
+                .sum();
+        }
+        token
+    }
+}
+
+/// Four tokens as they are laid out together.
+fn together(tokens: [&Token; TOKENS]) -> Tokens {
+    Tokens {
+        scale: tokens.map(|token| token.scale),
+        values: array::from_fn(|eight| tokens.map(|token| token.values[eight])),
+        sums: array::from_fn(|pair| {
+            tokens.map(|token| array::from_fn(|at| token.sums[4 * pair + at]))
+        }),
+    }
+}
+
+/// The same to within what the order of some sums comes to.
+fn assert_close(ours: &[f32], theirs: &[f32]) {
+    let greatest = theirs
+        .iter()
+        .fold(1.0_f32, |most, value| most.max(value.abs()));
+    for (at, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+        assert!(
+            (ours - theirs).abs() <= 1e-5 * greatest,
+            "{at}: {ours} {theirs}"
+        );
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a test that does nothing says so")]
+fn is_skipped() -> bool {
+    if !in_use() {
+        eprintln!("SKIPPED: this processor has no AVX-512 with VNNI");
+    }
+    !in_use()
+}
+
+fn int(value: usize) -> c_int {
+    value.try_into().expect("small")
+}
+
+type Product =
+    unsafe extern "C" fn(c_int, *mut f32, usize, *const c_void, *const c_void, c_int, c_int);
+
+/// What a function puts where for so many tokens, whose lines of the result are three longer than there are
+/// rows; what is left alone stays -1.
+fn products<T>(
+    of: Product,
+    weights: &[FourBits],
+    tokens: &[T],
+    count: usize,
+    blocks: usize,
+) -> Vec<f32> {
+    let rows = weights.len() / blocks * ROWS;
+    let mut out = vec![-1.0; (rows + 3) * count];
+    let (weights, tokens) = (ptr::from_ref(weights), ptr::from_ref(tokens));
+    // SAFETY: all of it is there, and laid out like that.
+    unsafe {
+        of(
+            int(blocks * BLOCK),
+            out.as_mut_ptr(),
+            rows + 3,
+            weights.cast(),
+            tokens.cast(),
+            int(count),
+            int(rows),
+        );
+    }
+    out
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn products_of_four_bits_are_those_of_llama_cpp(
+        seed in any::<u64>(),
+        blocks in 1_usize..4,
+        eights in 1_usize..4,
+        fours in 1_usize..7,
+    ) {
+        if is_skipped() {
+            return Ok(());
+        }
+        let mut chance = Chance(Pcg64Mcg::seed_from_u64(seed));
+        let weights: Vec<_> = (0..eights * blocks).map(|_| chance.four_bits()).collect();
+        let count = fours * TOKENS;
+        let tokens: Vec<_> = (0..count * blocks).map(|_| chance.token()).collect();
+        let groups: Vec<_> = (0..fours * blocks)
+            .map(|at| {
+                let (group, block) = (at / blocks, at % blocks);
+                together(array::from_fn(|token| &tokens[(group * TOKENS + token) * blocks + block]))
+            })
+            .collect();
+        let ours = products(__wrap_ggml_gemm_q4_K_8x8_q8_K, &weights, &groups, count, blocks);
+        let theirs = products(__real_ggml_gemm_q4_K_8x8_q8_K, &weights, &groups, count, blocks);
+        assert_close(&ours, &theirs);
+        for (token, with_others) in tokens.chunks(blocks).zip(ours.chunks(ours.len() / count)) {
+            let ours = products(__wrap_ggml_gemv_q4_K_8x8_q8_K, &weights, token, 1, blocks);
+            let theirs = products(__real_ggml_gemv_q4_K_8x8_q8_K, &weights, token, 1, blocks);
+            assert_close(&ours, &theirs);
+            // To the last bit.
+            prop_assert_eq!(&ours[..], with_others);
+        }
+    }
+
+    #[test]
+    fn products_of_six_bits_are_those_of_llama_cpp(seed in any::<u64>(), blocks in 1_usize..4) {
+        if is_skipped() {
+            return Ok(());
+        }
+        let mut chance = Chance(Pcg64Mcg::seed_from_u64(seed));
+        let row: Vec<_> = (0..blocks).map(|_| chance.six_bits()).collect();
+        let tokens: Vec<_> = (0..8 * blocks).map(|_| chance.token()).collect();
+        let token = |at: usize| &tokens[at * blocks..][..blocks];
+        // SAFETY: the processor can do it.
+        let (all, five, alone) = unsafe {
+            (
+                six_bits::products::<8>(&row, array::from_fn(token)),
+                six_bits::products::<5>(&row, array::from_fn(token)),
+                array::from_fn::<_, 8, _>(|at| six_bits::products(&row, [token(at)])[0]),
+            )
+        };
+        let theirs: [f32; 8] = array::from_fn(|at| {
+            let mut product = 0.0;
+            let (row, token) = (row.as_ptr().cast(), token(at).as_ptr().cast());
+            // SAFETY: all of it is there, and laid out like that.
+            unsafe {
+                ggml_cpu_init();
+                let values = int(blocks * BLOCK);
+                ggml_vec_dot_q6_K_q8_K(values, &raw mut product, 0, row, 0, token, 0, 1);
+            }
+            product
+        });
+        assert_close(&all, &theirs);
+        // To the last bit.
+        let alone = alone.map(f32::to_bits);
+        prop_assert_eq!(all.map(f32::to_bits), alone);
+        prop_assert_eq!(&five.map(f32::to_bits)[..], &alone[..5]);
+    }
+}

@@ -1,0 +1,301 @@
+//! llama.cpp's functions, as its objects call them.
+//!
+//! Each of its threads calls them for a share of a product.
+#![expect(unsafe_code, reason = "functions of the C interface")]
+#![expect(
+    clippy::many_single_char_names,
+    reason = "the names and parameters are llama.cpp's"
+)]
+#![expect(
+    clippy::cast_sign_loss,
+    clippy::cast_possible_truncation,
+    reason = "sizes of what is in memory"
+)]
+
+use std::ffi::{c_int, c_void};
+use std::slice;
+
+use llama_cpp_sys_2::{GGML_TYPE_F32, GGML_TYPE_Q6_K, GGML_TYPE_Q8_K, ggml_tensor, ggml_type};
+
+use super::blocks::{BLOCK, FourBits, ROWS, SixBits, TOKENS, Token, Tokens};
+use super::{four_bits, in_use, six_bits};
+
+/// Up to so many tokens [`six_bits`] is used. With more of them llama.cpp's own kernel, which cuts both
+/// matrices into tiles, is as quick.
+pub(super) const MOST_TOKENS: usize = 48;
+
+/// Rows of six-bit weights that a thread takes at once.
+const SHARE_ROWS: usize = 32;
+
+/// `ggml_compute_params`.
+#[repr(C)]
+pub(super) struct Params {
+    thread: c_int,
+    threads: c_int,
+    work_bytes: usize,
+    work: *mut c_void,
+    pool: *mut c_void,
+    use_ref: bool,
+}
+
+unsafe extern "C" {
+    pub(super) fn __real_ggml_gemm_q4_K_8x8_q8_K(
+        n: c_int,
+        s: *mut f32,
+        bs: usize,
+        vx: *const c_void,
+        vy: *const c_void,
+        nr: c_int,
+        nc: c_int,
+    );
+    pub(super) fn __real_ggml_gemv_q4_K_8x8_q8_K(
+        n: c_int,
+        s: *mut f32,
+        bs: usize,
+        vx: *const c_void,
+        vy: *const c_void,
+        nr: c_int,
+        nc: c_int,
+    );
+    fn __real_ggml_compute_forward_mul_mat_tiled(
+        params: *const Params,
+        dst: *mut ggml_tensor,
+    ) -> bool;
+    fn __real_llamafile_sgemm(
+        params: *const Params,
+        m: i64,
+        n: i64,
+        k: i64,
+        a: *const c_void,
+        lda: i64,
+        b: *const c_void,
+        ldb: i64,
+        c: *mut c_void,
+        ldc: i64,
+        a_type: c_int,
+        b_type: c_int,
+        c_type: c_int,
+    ) -> bool;
+    fn ggml_threadpool_chunk_add(pool: *mut c_void, value: c_int) -> c_int;
+}
+
+/// Products of `nc` rows of four-bit weights with `nr` tokens of `n` values each: that of row `c` and token `r`
+/// is put in `s[r * bs + c]`.
+///
+/// # Safety
+/// The layouts are those of [`super::blocks`], `nc` is divisible by eight and `nr` by four, and nobody else
+/// writes or reads what is written here.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C" fn __wrap_ggml_gemm_q4_K_8x8_q8_K(
+    n: c_int,
+    s: *mut f32,
+    bs: usize,
+    vx: *const c_void,
+    vy: *const c_void,
+    nr: c_int,
+    nc: c_int,
+) {
+    if !in_use() {
+        // SAFETY: what was promised.
+        return unsafe { __real_ggml_gemm_q4_K_8x8_q8_K(n, s, bs, vx, vy, nr, nc) };
+    }
+    let blocks = n as usize / BLOCK;
+    // SAFETY: as promised.
+    let (weights, tokens) = unsafe {
+        (
+            slice::from_raw_parts(vx.cast::<FourBits>(), nc as usize / ROWS * blocks),
+            slice::from_raw_parts(vy.cast::<Tokens>(), nr as usize / TOKENS * blocks),
+        )
+    };
+    for (row, weights) in (0..).step_by(ROWS).zip(weights.chunks_exact(blocks)) {
+        // What is read of the weights serves as many tokens as there are registers for.
+        for (token, tokens) in (0..).step_by(4 * TOKENS).zip(tokens.chunks(4 * blocks)) {
+            let group = |at: usize| &tokens[at * blocks..][..blocks];
+            // SAFETY: the processor can do it; as promised.
+            unsafe {
+                let out = s.add(token * bs + row);
+                match tokens.len() / blocks {
+                    1 => put(&four_bits::products(weights, [group(0)]), out, bs),
+                    2 => put(&four_bits::products(weights, [group(0), group(1)]), out, bs),
+                    3 => put(
+                        &four_bits::products(weights, [group(0), group(1), group(2)]),
+                        out,
+                        bs,
+                    ),
+                    _ => put(
+                        &four_bits::products(weights, [group(0), group(1), group(2), group(3)]),
+                        out,
+                        bs,
+                    ),
+                }
+            }
+        }
+    }
+}
+
+/// Writes each token's products every `stride` floats.
+unsafe fn put(products: &[[[f32; ROWS]; TOKENS]], out: *mut f32, stride: usize) {
+    for (token, products) in products.as_flattened().iter().enumerate() {
+        // SAFETY: so much may be written there.
+        unsafe {
+            out.add(token * stride)
+                .cast::<[f32; ROWS]>()
+                .write(*products);
+        };
+    }
+}
+
+/// Products of `nc` rows of four-bit weights with one token of `n` values: that of row `c` is put in `s[c]`.
+///
+/// # Safety
+/// As above.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C" fn __wrap_ggml_gemv_q4_K_8x8_q8_K(
+    n: c_int,
+    s: *mut f32,
+    bs: usize,
+    vx: *const c_void,
+    vy: *const c_void,
+    nr: c_int,
+    nc: c_int,
+) {
+    if !in_use() {
+        // SAFETY: what was promised.
+        return unsafe { __real_ggml_gemv_q4_K_8x8_q8_K(n, s, bs, vx, vy, nr, nc) };
+    }
+    let (blocks, rows) = (n as usize / BLOCK, nc as usize / ROWS);
+    // SAFETY: as promised.
+    let (weights, token, out) = unsafe {
+        (
+            slice::from_raw_parts(vx.cast::<FourBits>(), rows * blocks),
+            slice::from_raw_parts(vy.cast::<Token>(), blocks),
+            slice::from_raw_parts_mut(s.cast::<[f32; ROWS]>(), rows),
+        )
+    };
+    for (weights, out) in weights.chunks_exact(blocks).zip(out) {
+        // SAFETY: the processor can do it.
+        *out = unsafe { four_bits::product(weights, token) };
+    }
+}
+
+/// Computes a product in tiles, unless [`__wrap_llamafile_sgemm`] is to.
+///
+/// # Safety
+/// `dst` is a product of two matrices.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C" fn __wrap_ggml_compute_forward_mul_mat_tiled(
+    params: *const Params,
+    dst: *mut ggml_tensor,
+) -> bool {
+    // SAFETY: as promised.
+    unsafe {
+        let (weights, tokens) = (&*(*dst).src[0], &*(*dst).src[1]);
+        let is_ours = weights.type_ == GGML_TYPE_Q6_K
+            && usize::try_from(tokens.ne[1]).is_ok_and(|tokens| tokens <= MOST_TOKENS);
+        if is_ours && in_use() {
+            return false;
+        }
+        __real_ggml_compute_forward_mul_mat_tiled(params, dst)
+    }
+}
+
+/// Products of `m` rows with `n` tokens of `k` blocks each, which begin every `lda` and `ldb` blocks: that of
+/// row `i` and token `j` is put in `c[j * ldc + i]`. `false` where this is not known for such types.
+///
+/// # Safety
+/// The layouts are those that the types say, and only other threads of the same product write there.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C" fn __wrap_llamafile_sgemm(
+    params: *const Params,
+    m: i64,
+    n: i64,
+    k: i64,
+    a: *const c_void,
+    lda: i64,
+    b: *const c_void,
+    ldb: i64,
+    c: *mut c_void,
+    ldc: i64,
+    a_type: c_int,
+    b_type: c_int,
+    c_type: c_int,
+) -> bool {
+    let types = [a_type, b_type, c_type].map(|of| of as ggml_type);
+    if types != [GGML_TYPE_Q6_K, GGML_TYPE_Q8_K, GGML_TYPE_F32] || !in_use() {
+        // SAFETY: what was promised.
+        return unsafe {
+            __real_llamafile_sgemm(
+                params, m, n, k, a, lda, b, ldb, c, ldc, a_type, b_type, c_type,
+            )
+        };
+    }
+    let product = SixBitProduct {
+        weights: a.cast(),
+        tokens: b.cast(),
+        out: c.cast(),
+        blocks: k as usize,
+        weights_stride: lda as usize,
+        tokens_stride: ldb as usize,
+        out_stride: ldc as usize,
+    };
+    let (rows, tokens) = (m as usize, n as usize);
+    // SAFETY: as promised.
+    let params = unsafe { &*params };
+    let mut share = params.thread as usize;
+    while share * SHARE_ROWS < rows {
+        for row in share * SHARE_ROWS..rows.min((share + 1) * SHARE_ROWS) {
+            let mut token = 0;
+            while token < tokens {
+                // SAFETY: as promised, and the processor can do it.
+                token += unsafe {
+                    match tokens - token {
+                        1 => product.put::<1>(row, token),
+                        2 => product.put::<2>(row, token),
+                        3 => product.put::<3>(row, token),
+                        4 => product.put::<4>(row, token),
+                        5 => product.put::<5>(row, token),
+                        6 => product.put::<6>(row, token),
+                        7 => product.put::<7>(row, token),
+                        _ => product.put::<8>(row, token),
+                    }
+                };
+            }
+        }
+        // SAFETY: llama.cpp counts what its threads have taken; each begins with its own.
+        share = unsafe { ggml_threadpool_chunk_add(params.pool, 1) } as usize;
+    }
+    true
+}
+
+/// Where the parts of a product are, and how far apart.
+struct SixBitProduct {
+    weights: *const SixBits,
+    tokens: *const Token,
+    out: *mut f32,
+    blocks: usize,
+    weights_stride: usize,
+    tokens_stride: usize,
+    out_stride: usize,
+}
+
+impl SixBitProduct {
+    /// Puts the products of a row with some tokens in their places, and says how many.
+    unsafe fn put<const TOKENS: usize>(&self, row: usize, token: usize) -> usize {
+        // SAFETY: as promised.
+        unsafe {
+            let weights = self.weights.add(row * self.weights_stride);
+            let weights = slice::from_raw_parts(weights, self.blocks);
+            let tokens = std::array::from_fn(|at| {
+                let token = self.tokens.add((token + at) * self.tokens_stride);
+                slice::from_raw_parts(token, self.blocks)
+            });
+            let products: [f32; TOKENS] = six_bits::products(weights, tokens);
+            for (at, product) in products.into_iter().enumerate() {
+                self.out
+                    .add((token + at) * self.out_stride + row)
+                    .write(product);
+            }
+        }
+        TOKENS
+    }
+}
