@@ -1,4 +1,4 @@
-//! Puts the kernels of `backend/embedded/kernels` in the place of llama.cpp's.
+//! Puts the kernels of `src/kernels` in the place of llama.cpp's.
 
 use std::env;
 

@@ -8,12 +8,12 @@ use proptest::prelude::*;
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::SeedableRng as _;
 
-use super::blocks::{BLOCK, FourBits, ROWS, SixBits, TOKENS, Token, Tokens};
-use super::wrapped::{
+use ghostline_kernels::blocks::{BLOCK, FourBits, ROWS, SixBits, TOKENS, Token, Tokens};
+use ghostline_kernels::wrapped::{
     __real_ggml_gemm_q4_K_8x8_q8_K, __real_ggml_gemv_q4_K_8x8_q8_K, __wrap_ggml_gemm_q4_K_8x8_q8_K,
     __wrap_ggml_gemv_q4_K_8x8_q8_K,
 };
-use super::{in_use, six_bits};
+use ghostline_kernels::{in_use, six_bits};
 
 unsafe extern "C" {
     /// Fills tables that the next needs.

@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::blocks::{SixBits, Token};
+use crate::blocks::{SixBits, Token};
 
 /// A block of weights, ready to be multiplied.
 struct Unpacked {
@@ -70,12 +70,12 @@ impl Unpacked {
     }
 }
 
-/// Products of a row with some tokens.
+/// Products of a row with some tokens of as many blocks.
+///
+/// # Safety
+/// The processor has the instructions ([`in_use`](crate::in_use)).
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
-pub(super) fn products<const TOKENS: usize>(
-    row: &[SixBits],
-    tokens: [&[Token]; TOKENS],
-) -> [f32; TOKENS] {
+pub fn products<const TOKENS: usize>(row: &[SixBits], tokens: [&[Token]; TOKENS]) -> [f32; TOKENS] {
     let mut totals = [_mm512_setzero_ps(); TOKENS];
     for (at, weights) in row.iter().enumerate() {
         let weights = Unpacked::of(weights);

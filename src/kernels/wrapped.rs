@@ -17,19 +17,19 @@ use std::slice;
 
 use llama_cpp_sys_2::{GGML_TYPE_F32, GGML_TYPE_Q6_K, GGML_TYPE_Q8_K, ggml_tensor, ggml_type};
 
-use super::blocks::{BLOCK, FourBits, ROWS, SixBits, TOKENS, Token, Tokens};
-use super::{four_bits, in_use, six_bits};
+use crate::blocks::{BLOCK, FourBits, ROWS, SixBits, TOKENS, Token, Tokens};
+use crate::{four_bits, in_use, six_bits};
 
 /// Up to so many tokens [`six_bits`] is used. With more of them llama.cpp's own kernel, which cuts both
 /// matrices into tiles, is as quick.
-pub(super) const MOST_TOKENS: usize = 48;
+pub const MOST_TOKENS: usize = 48;
 
 /// Rows of six-bit weights that a thread takes at once.
 const SHARE_ROWS: usize = 32;
 
 /// `ggml_compute_params`.
 #[repr(C)]
-pub(super) struct Params {
+pub struct Params {
     thread: c_int,
     threads: c_int,
     work_bytes: usize,
@@ -39,7 +39,8 @@ pub(super) struct Params {
 }
 
 unsafe extern "C" {
-    pub(super) fn __real_ggml_gemm_q4_K_8x8_q8_K(
+    /// llama.cpp's own [`__wrap_ggml_gemm_q4_K_8x8_q8_K`].
+    pub fn __real_ggml_gemm_q4_K_8x8_q8_K(
         n: c_int,
         s: *mut f32,
         bs: usize,
@@ -48,7 +49,8 @@ unsafe extern "C" {
         nr: c_int,
         nc: c_int,
     );
-    pub(super) fn __real_ggml_gemv_q4_K_8x8_q8_K(
+    /// llama.cpp's own [`__wrap_ggml_gemv_q4_K_8x8_q8_K`].
+    pub fn __real_ggml_gemv_q4_K_8x8_q8_K(
         n: c_int,
         s: *mut f32,
         bs: usize,
@@ -83,10 +85,10 @@ unsafe extern "C" {
 /// is put in `s[r * bs + c]`.
 ///
 /// # Safety
-/// The layouts are those of [`super::blocks`], `nc` is divisible by eight and `nr` by four, and nobody else
+/// The layouts are those of [`crate::blocks`], `nc` is divisible by eight and `nr` by four, and nobody else
 /// writes or reads what is written here.
 #[unsafe(no_mangle)]
-pub(super) unsafe extern "C" fn __wrap_ggml_gemm_q4_K_8x8_q8_K(
+pub unsafe extern "C" fn __wrap_ggml_gemm_q4_K_8x8_q8_K(
     n: c_int,
     s: *mut f32,
     bs: usize,
@@ -150,7 +152,7 @@ unsafe fn put(products: &[[[f32; ROWS]; TOKENS]], out: *mut f32, stride: usize) 
 /// # Safety
 /// As above.
 #[unsafe(no_mangle)]
-pub(super) unsafe extern "C" fn __wrap_ggml_gemv_q4_K_8x8_q8_K(
+pub unsafe extern "C" fn __wrap_ggml_gemv_q4_K_8x8_q8_K(
     n: c_int,
     s: *mut f32,
     bs: usize,
@@ -183,7 +185,7 @@ pub(super) unsafe extern "C" fn __wrap_ggml_gemv_q4_K_8x8_q8_K(
 /// # Safety
 /// `dst` is a product of two matrices.
 #[unsafe(no_mangle)]
-pub(super) unsafe extern "C" fn __wrap_ggml_compute_forward_mul_mat_tiled(
+pub unsafe extern "C" fn __wrap_ggml_compute_forward_mul_mat_tiled(
     params: *const Params,
     dst: *mut ggml_tensor,
 ) -> bool {
@@ -205,7 +207,7 @@ pub(super) unsafe extern "C" fn __wrap_ggml_compute_forward_mul_mat_tiled(
 /// # Safety
 /// The layouts are those that the types say, and only other threads of the same product write there.
 #[unsafe(no_mangle)]
-pub(super) unsafe extern "C" fn __wrap_llamafile_sgemm(
+pub unsafe extern "C" fn __wrap_llamafile_sgemm(
     params: *const Params,
     m: i64,
     n: i64,

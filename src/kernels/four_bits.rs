@@ -7,7 +7,7 @@
 
 use std::arch::x86_64::*;
 
-use super::blocks::{FourBits, ROWS, TOKENS, Token, Tokens};
+use crate::blocks::{FourBits, ROWS, TOKENS, Token, Tokens};
 
 /// Scales and lows of a block of weights.
 struct Scales {
@@ -190,7 +190,7 @@ fn rows(total: __m512) -> [f32; ROWS] {
 
 /// Products of eight rows with groups of four tokens each.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
-pub(super) fn products<const GROUPS: usize>(
+pub(crate) fn products<const GROUPS: usize>(
     weights: &[FourBits],
     groups: [&[Tokens]; GROUPS],
 ) -> [[[f32; ROWS]; TOKENS]; GROUPS] {
@@ -249,7 +249,7 @@ fn part_sums(sums: &[[[i16; 4]; TOKENS]; 4]) -> [[i64; TOKENS]; 2] {
 
 /// Products of eight rows with one token.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
-pub(super) fn product(weights: &[FourBits], token: &[Token]) -> [f32; ROWS] {
+pub(crate) fn product(weights: &[FourBits], token: &[Token]) -> [f32; ROWS] {
     let mut total = _mm512_setzero_ps();
     for (weights, block) in weights.iter().zip(token) {
         let scales = Scales::of(weights);
