@@ -86,6 +86,7 @@ const FENCES: &[Fence] = &[
             "models/quantize",
             "backend/embedded/interrupt",
             "backend/embedded/threads",
+            "kernels/wrapped",
         ],
         why: "unsafe calls stay in one file for each purpose",
     },

@@ -22,6 +22,7 @@
 //! | `text`, `tokens` | bytes to text, segments to tokens |
 //! | `interrupt`, `stretch` | breaking a step off in its middle, unless who comes has use for it |
 //! | `speed` | measured speed, chunk size, prompt budget |
+//! | `kernels` | our own matrix products in the place of llama.cpp's |
 //! | `threads` | fewer of them while others want the cores |
 //! | `gguf`, `weights`, `headers`, `gpu` | the file: header, checks, load, and where to |
 //! | `options` | how the engine uses the machine |

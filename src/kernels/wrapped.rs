@@ -13,15 +13,15 @@
 )]
 
 use std::ffi::{c_int, c_void};
-use std::slice;
+use std::{array, slice};
 
 use llama_cpp_sys_2::{GGML_TYPE_F32, GGML_TYPE_Q6_K, GGML_TYPE_Q8_K, ggml_tensor, ggml_type};
 
 use crate::blocks::{BLOCK, FourBits, ROWS, SixBits, TOKENS, Token, Tokens};
-use crate::{four_bits, in_use, six_bits};
+use crate::{Instructions, avx2, instructions, vnni};
 
-/// Up to so many tokens [`six_bits`] is used. With more of them llama.cpp's own kernel, which cuts both
-/// matrices into tiles, is as quick.
+/// Up to so many tokens our kernels of six-bit weights are used. With more of them llama.cpp's own, which cuts
+/// both matrices into tiles, is as quick.
 pub const MOST_TOKENS: usize = 48;
 
 /// Rows of six-bit weights that a thread takes at once.
@@ -97,10 +97,10 @@ pub unsafe extern "C" fn __wrap_ggml_gemm_q4_K_8x8_q8_K(
     nr: c_int,
     nc: c_int,
 ) {
-    if !in_use() {
+    let Some(instructions) = instructions() else {
         // SAFETY: what was promised.
         return unsafe { __real_ggml_gemm_q4_K_8x8_q8_K(n, s, bs, vx, vy, nr, nc) };
-    }
+    };
     let blocks = n as usize / BLOCK;
     // SAFETY: as promised.
     let (weights, tokens) = unsafe {
@@ -112,38 +112,44 @@ pub unsafe extern "C" fn __wrap_ggml_gemm_q4_K_8x8_q8_K(
     for (row, weights) in (0..).step_by(ROWS).zip(weights.chunks_exact(blocks)) {
         // What is read of the weights serves as many tokens as there are registers for.
         for (token, tokens) in (0..).step_by(4 * TOKENS).zip(tokens.chunks(4 * blocks)) {
-            let group = |at: usize| &tokens[at * blocks..][..blocks];
-            // SAFETY: the processor can do it; as promised.
+            // SAFETY: the processor has them; as promised.
             unsafe {
                 let out = s.add(token * bs + row);
                 match tokens.len() / blocks {
-                    1 => put(&four_bits::products(weights, [group(0)]), out, bs),
-                    2 => put(&four_bits::products(weights, [group(0), group(1)]), out, bs),
-                    3 => put(
-                        &four_bits::products(weights, [group(0), group(1), group(2)]),
-                        out,
-                        bs,
-                    ),
-                    _ => put(
-                        &four_bits::products(weights, [group(0), group(1), group(2), group(3)]),
-                        out,
-                        bs,
-                    ),
+                    1 => put_groups::<1>(instructions, weights, tokens, out, bs),
+                    2 => put_groups::<2>(instructions, weights, tokens, out, bs),
+                    3 => put_groups::<3>(instructions, weights, tokens, out, bs),
+                    _ => put_groups::<4>(instructions, weights, tokens, out, bs),
                 }
             }
         }
     }
 }
 
-/// Writes each token's products every `stride` floats.
-unsafe fn put(products: &[[[f32; ROWS]; TOKENS]], out: *mut f32, stride: usize) {
+/// Writes the products of eight rows with each token of these groups every `stride` floats.
+unsafe fn put_groups<const GROUPS: usize>(
+    instructions: Instructions,
+    weights: &[FourBits],
+    tokens: &[Tokens],
+    out: *mut f32,
+    stride: usize,
+) {
+    let blocks = weights.len();
+    let groups = array::from_fn(|group| &tokens[group * blocks..][..blocks]);
+    // SAFETY: the processor has them.
+    let products: [_; GROUPS] = unsafe {
+        match instructions {
+            Instructions::Avx2 => avx2::four_bits::products(weights, groups),
+            Instructions::Vnni => vnni::four_bits::products(weights, groups),
+        }
+    };
     for (token, products) in products.as_flattened().iter().enumerate() {
         // SAFETY: so much may be written there.
         unsafe {
             out.add(token * stride)
                 .cast::<[f32; ROWS]>()
                 .write(*products);
-        };
+        }
     }
 }
 
@@ -161,10 +167,10 @@ pub unsafe extern "C" fn __wrap_ggml_gemv_q4_K_8x8_q8_K(
     nr: c_int,
     nc: c_int,
 ) {
-    if !in_use() {
+    let Some(instructions) = instructions() else {
         // SAFETY: what was promised.
         return unsafe { __real_ggml_gemv_q4_K_8x8_q8_K(n, s, bs, vx, vy, nr, nc) };
-    }
+    };
     let (blocks, rows) = (n as usize / BLOCK, nc as usize / ROWS);
     // SAFETY: as promised.
     let (weights, token, out) = unsafe {
@@ -175,8 +181,13 @@ pub unsafe extern "C" fn __wrap_ggml_gemv_q4_K_8x8_q8_K(
         )
     };
     for (weights, out) in weights.chunks_exact(blocks).zip(out) {
-        // SAFETY: the processor can do it.
-        *out = unsafe { four_bits::product(weights, token) };
+        // SAFETY: the processor has them.
+        *out = unsafe {
+            match instructions {
+                Instructions::Avx2 => avx2::four_bits::product(weights, token),
+                Instructions::Vnni => vnni::four_bits::product(weights, token),
+            }
+        };
     }
 }
 
@@ -194,7 +205,7 @@ pub unsafe extern "C" fn __wrap_ggml_compute_forward_mul_mat_tiled(
         let (weights, tokens) = (&*(*dst).src[0], &*(*dst).src[1]);
         let is_ours = weights.type_ == GGML_TYPE_Q6_K
             && usize::try_from(tokens.ne[1]).is_ok_and(|tokens| tokens <= MOST_TOKENS);
-        if is_ours && in_use() {
+        if is_ours && instructions().is_some() {
             return false;
         }
         __real_ggml_compute_forward_mul_mat_tiled(params, dst)
@@ -223,15 +234,17 @@ pub unsafe extern "C" fn __wrap_llamafile_sgemm(
     c_type: c_int,
 ) -> bool {
     let types = [a_type, b_type, c_type].map(|of| of as ggml_type);
-    if types != [GGML_TYPE_Q6_K, GGML_TYPE_Q8_K, GGML_TYPE_F32] || !in_use() {
+    let is_ours = types == [GGML_TYPE_Q6_K, GGML_TYPE_Q8_K, GGML_TYPE_F32];
+    let Some(instructions) = instructions().filter(|_| is_ours) else {
         // SAFETY: what was promised.
         return unsafe {
             __real_llamafile_sgemm(
                 params, m, n, k, a, lda, b, ldb, c, ldc, a_type, b_type, c_type,
             )
         };
-    }
+    };
     let product = SixBitProduct {
+        instructions,
         weights: a.cast(),
         tokens: b.cast(),
         out: c.cast(),
@@ -248,7 +261,7 @@ pub unsafe extern "C" fn __wrap_llamafile_sgemm(
         for row in share * SHARE_ROWS..rows.min((share + 1) * SHARE_ROWS) {
             let mut token = 0;
             while token < tokens {
-                // SAFETY: as promised, and the processor can do it.
+                // SAFETY: as promised, and the processor has them.
                 token += unsafe {
                     match tokens - token {
                         1 => product.put::<1>(row, token),
@@ -271,6 +284,7 @@ pub unsafe extern "C" fn __wrap_llamafile_sgemm(
 
 /// Where the parts of a product are, and how far apart.
 struct SixBitProduct {
+    instructions: Instructions,
     weights: *const SixBits,
     tokens: *const Token,
     out: *mut f32,
@@ -287,11 +301,14 @@ impl SixBitProduct {
         unsafe {
             let weights = self.weights.add(row * self.weights_stride);
             let weights = slice::from_raw_parts(weights, self.blocks);
-            let tokens = std::array::from_fn(|at| {
+            let tokens = array::from_fn(|at| {
                 let token = self.tokens.add((token + at) * self.tokens_stride);
                 slice::from_raw_parts(token, self.blocks)
             });
-            let products: [f32; TOKENS] = six_bits::products(weights, tokens);
+            let products: [f32; TOKENS] = match self.instructions {
+                Instructions::Avx2 => avx2::six_bits::products(weights, tokens),
+                Instructions::Vnni => vnni::six_bits::products(weights, tokens),
+            };
             for (at, product) in products.into_iter().enumerate() {
                 self.out
                     .add((token + at) * self.out_stride + row)

@@ -1,8 +1,8 @@
 //! llama.cpp alone, driven as its own benchmark tool drives it: what the engine's speed is held against.
 //!
 //! Called by `bench load`. One context, one prompt in one batch, then one token after the other, with
-//! nothing of ours in between, nor its kernels replaced. Source: `tools/llama-bench/llama-bench.cpp` of llama.cpp, `test_prompt` and
-//! `test_gen`, November 2026.
+//! nothing of ours in between and with llama.cpp's own kernels. Source: `tools/llama-bench/llama-bench.cpp` of
+//! llama.cpp, `test_prompt` and `test_gen`, November 2026.
 
 use std::num::NonZeroU32;
 use std::path::Path;

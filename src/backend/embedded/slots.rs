@@ -10,7 +10,7 @@ mod choice;
 
 use llama_cpp_2::token::LlamaToken;
 
-pub(super) use self::choice::{Choice, Rest};
+pub(super) use self::choice::{Choice, Moving, Rest};
 use super::splice::Run;
 
 /// How often the cells of a token are moved before it is computed again. The text in front of them is

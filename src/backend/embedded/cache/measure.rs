@@ -32,7 +32,8 @@ impl Cache<'_> {
         if small > FAST || full_tokens <= TIMED_TOKENS {
             let speed = Speed::measured(TIMED_TOKENS, small);
             let longest = 1 + LONG_DRAFT_TOKENS;
-            let draft_tokens = if kernels::in_use() && self.draftable_tokens(longest..=longest)? > 0
+            let draft_tokens = if kernels::instructions().is_some()
+                && self.draftable_tokens(longest..=longest)? > 0
             {
                 LONG_DRAFT_TOKENS
             } else {

@@ -10,7 +10,7 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::{Cache, Failure, SEQUENCES, SPARE_SEQUENCES, position, seq_id};
 use crate::backend::embedded::Splicing;
-use crate::backend::embedded::slots::{Choice, Rest};
+use crate::backend::embedded::slots::{Choice, Moving, Rest};
 use crate::backend::embedded::splice::Run;
 use crate::backend::embedded::tokens;
 
@@ -28,26 +28,27 @@ pub(in crate::backend::embedded) struct Placed {
 
 impl Cache<'_> {
     /// Makes a sequence ready to be extended to `history`, whose first `prompt_tokens` are the prompt,
-    /// with as much of it as is cached anywhere; where `may_move` says so, also at other positions. Only
-    /// such prompts are kept on disk.
+    /// with as much of it as is cached anywhere; where `moving` says so, also at other positions. Only
+    /// prompts that may have moved tokens are kept on disk.
     pub(in crate::backend::embedded) fn place(
         &mut self,
         history: &[LlamaToken],
         prompt_tokens: usize,
-        may_move: bool,
+        moving: Moving,
     ) -> Result<Placed, Failure> {
-        let placed = self.try_place(history, may_move);
+        let placed = self.try_place(history, moving);
         let placed = self.or_forget(placed)?;
-        self.slots.touch(placed.slot, prompt_tokens, may_move);
+        let keepable = moving != Moving::Never;
+        self.slots.touch(placed.slot, prompt_tokens, keepable);
         Ok(placed)
     }
 
-    fn try_place(&mut self, history: &[LlamaToken], may_move: bool) -> Result<Placed, Failure> {
+    fn try_place(&mut self, history: &[LlamaToken], moving: Moving) -> Result<Placed, Failure> {
         let Choice {
             slot,
             mut keep,
             rest,
-        } = self.choose(history, may_move);
+        } = self.choose(history, moving);
         match rest {
             Rest::Dropped if keep == self.slots.tokens(slot).len() => self.cut(slot, keep)?,
             Rest::Dropped if self.divisible => self.cut(slot, keep)?,
@@ -77,17 +78,16 @@ impl Cache<'_> {
         })
     }
 
-    fn choose(&self, history: &[LlamaToken], may_move: bool) -> Choice {
+    fn choose(&self, history: &[LlamaToken], moving: Moving) -> Choice {
         let vocab = self.model.vocab();
         // A sentinel, or another token that steers the model.
         let stays = |token| tokens::ends_generation(&vocab, token);
-        let moves = may_move && self.splicing != Splicing::Off;
+        let moving = match self.splicing {
+            Splicing::Off => Moving::Never,
+            _ => moving,
+        };
         let known_end = self.recall.after(history).is_some();
-        self.slots.choose(
-            history,
-            known_end,
-            moves.then_some(&stays as &dyn Fn(_) -> _),
-        )
+        self.slots.choose(history, known_end, moving, &stays)
     }
 
     /// Leaves the first `keep` tokens in the sequence, and the runs of the rest in sequences of their

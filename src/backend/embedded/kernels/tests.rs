@@ -1,3 +1,5 @@
+//! Products of blocks by chance are those of llama.cpp, and do not depend on what is multiplied with them.
+
 #![expect(unsafe_code, reason = "functions of the C interface")]
 
 use std::ffi::{c_int, c_void};
@@ -13,7 +15,7 @@ use ghostline_kernels::wrapped::{
     __real_ggml_gemm_q4_K_8x8_q8_K, __real_ggml_gemv_q4_K_8x8_q8_K, __wrap_ggml_gemm_q4_K_8x8_q8_K,
     __wrap_ggml_gemv_q4_K_8x8_q8_K,
 };
-use ghostline_kernels::{in_use, six_bits};
+use ghostline_kernels::{Instructions, avx2, instructions, vnni};
 
 unsafe extern "C" {
     /// Fills tables that the next needs.
@@ -113,12 +115,16 @@ fn assert_close(ours: &[f32], theirs: &[f32]) {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a test that does nothing says so")]
-fn is_skipped() -> bool {
-    if !in_use() {
-        eprintln!("SKIPPED: this processor has no AVX-512 with VNNI");
+/// The instructions that this processor has.
+#[expect(clippy::print_stderr, reason = "a test that does less says so")]
+fn all_instructions() -> Vec<Instructions> {
+    let all = [Instructions::Avx2, Instructions::Vnni];
+    let best = instructions();
+    if best != all.last().copied() {
+        eprintln!("SKIPPED: this processor has {best:?}, kernels of others are not tested");
     }
-    !in_use()
+    let there = |&of: &Instructions| best == Some(of) || best == Some(Instructions::Vnni);
+    all.into_iter().filter(there).collect()
 }
 
 fn int(value: usize) -> c_int {
@@ -165,9 +171,6 @@ proptest! {
         eights in 1_usize..4,
         fours in 1_usize..7,
     ) {
-        if is_skipped() {
-            return Ok(());
-        }
         let mut chance = Chance(Pcg64Mcg::seed_from_u64(seed));
         let weights: Vec<_> = (0..eights * blocks).map(|_| chance.four_bits()).collect();
         let count = fours * TOKENS;
@@ -188,25 +191,33 @@ proptest! {
             // To the last bit.
             prop_assert_eq!(&ours[..], with_others);
         }
+        for of in all_instructions() {
+            let token = &tokens[..blocks];
+            // SAFETY: the processor has them.
+            let (four, alone) = unsafe {
+                let (weights, group) = (&weights[..blocks], &groups[..blocks]);
+                match of {
+                    Instructions::Avx2 => (
+                        avx2::four_bits::products(weights, [group]),
+                        avx2::four_bits::product(weights, token),
+                    ),
+                    Instructions::Vnni => (
+                        vnni::four_bits::products(weights, [group]),
+                        vnni::four_bits::product(weights, token),
+                    ),
+                }
+            };
+            prop_assert_eq!(four[0][0].map(f32::to_bits), alone.map(f32::to_bits), "{:?}", of);
+            assert_close(&alone, &theirs[..ROWS]);
+        }
     }
 
     #[test]
     fn products_of_six_bits_are_those_of_llama_cpp(seed in any::<u64>(), blocks in 1_usize..4) {
-        if is_skipped() {
-            return Ok(());
-        }
         let mut chance = Chance(Pcg64Mcg::seed_from_u64(seed));
         let row: Vec<_> = (0..blocks).map(|_| chance.six_bits()).collect();
         let tokens: Vec<_> = (0..8 * blocks).map(|_| chance.token()).collect();
         let token = |at: usize| &tokens[at * blocks..][..blocks];
-        // SAFETY: the processor can do it.
-        let (all, five, alone) = unsafe {
-            (
-                six_bits::products::<8>(&row, array::from_fn(token)),
-                six_bits::products::<5>(&row, array::from_fn(token)),
-                array::from_fn::<_, 8, _>(|at| six_bits::products(&row, [token(at)])[0]),
-            )
-        };
         let theirs: [f32; 8] = array::from_fn(|at| {
             let mut product = 0.0;
             let (row, token) = (row.as_ptr().cast(), token(at).as_ptr().cast());
@@ -218,10 +229,27 @@ proptest! {
             }
             product
         });
-        assert_close(&all, &theirs);
-        // To the last bit.
-        let alone = alone.map(f32::to_bits);
-        prop_assert_eq!(all.map(f32::to_bits), alone);
-        prop_assert_eq!(&five.map(f32::to_bits)[..], &alone[..5]);
+        for of in all_instructions() {
+            // SAFETY: the processor has them.
+            let (all, five, alone) = unsafe {
+                match of {
+                    Instructions::Avx2 => (
+                        avx2::six_bits::products::<8>(&row, array::from_fn(token)),
+                        avx2::six_bits::products::<5>(&row, array::from_fn(token)),
+                        array::from_fn(|at| avx2::six_bits::products(&row, [token(at)])[0]),
+                    ),
+                    Instructions::Vnni => (
+                        vnni::six_bits::products::<8>(&row, array::from_fn(token)),
+                        vnni::six_bits::products::<5>(&row, array::from_fn(token)),
+                        array::from_fn(|at| vnni::six_bits::products(&row, [token(at)])[0]),
+                    ),
+                }
+            };
+            assert_close(&all, &theirs);
+            // To the last bit.
+            let alone: [u32; 8] = alone.map(f32::to_bits);
+            prop_assert_eq!(all.map(f32::to_bits), alone, "{:?}", of);
+            prop_assert_eq!(&five.map(f32::to_bits)[..], &alone[..5], "{:?}", of);
+        }
     }
 }

@@ -13,6 +13,17 @@ use crate::backend::embedded::splice::{self, Run};
 /// a part between two runs costs a decode call of its own.
 const WORTH_TOKENS: usize = 24;
 
+/// When cached tokens are moved to where a prompt has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::backend::embedded) enum Moving {
+    Never,
+    /// Where at least half of the prompt is cached then. What nobody waits for takes no more from the
+    /// prompt of somebody than it gives: that one may be asked for again before this one is ready.
+    ForMost,
+    /// Where it is quicker than computing them.
+    Always,
+}
+
 /// Where a prompt goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::backend::embedded) struct Choice {
@@ -47,8 +58,8 @@ struct Fit {
 
 impl Slots {
     /// Decides where `history` goes. Unless `known_end`, at most all but its last token are kept: the
-    /// last one's logits are needed, and only a decode gives them. `stays` says of a token that its cell cannot move;
-    /// `None` when none can.
+    /// last one's logits are needed, and only a decode gives them. `stays` says of a token that its cell
+    /// cannot move.
     ///
     /// The sequence that has most of it is continued in place when at least half of that sequence
     /// stays. Otherwise it belongs to other text, so the sequence unused for longest is given up
@@ -57,14 +68,15 @@ impl Slots {
         &self,
         history: &[LlamaToken],
         known_end: bool,
-        stays: Option<&dyn Fn(LlamaToken) -> bool>,
+        moving: Moving,
+        stays: &dyn Fn(LlamaToken) -> bool,
     ) -> Choice {
         let keepable = match history.split_last() {
             Some((_, rest)) if !known_end => rest,
             _ => history,
         };
         let fits: Vec<Fit> = (0..self.slots.len())
-            .map(|slot| self.fit(slot, keepable, stays))
+            .map(|slot| self.fit(slot, keepable, moving, stays))
             .collect();
         let oldest = self.oldest();
         let in_place = |fit: &&Fit| {
@@ -99,7 +111,8 @@ impl Slots {
         &self,
         at: usize,
         keepable: &[LlamaToken],
-        stays: Option<&dyn Fn(LlamaToken) -> bool>,
+        moving: Moving,
+        stays: &dyn Fn(LlamaToken) -> bool,
     ) -> Fit {
         let fit = |keep, rest, moved: usize| Fit {
             slot: at,
@@ -120,17 +133,18 @@ impl Slots {
             let moved = slot.parked.iter().map(|parked| parked.tokens.len()).sum();
             return fit(keep, Rest::Resumed, moved);
         }
-        let Some(stays) = stays.filter(|_| keepable.len() >= keep + WORTH_TOKENS) else {
+        if moving == Moving::Never || keepable.len() < keep + WORTH_TOKENS {
             return fit(keep, Rest::Dropped, 0);
-        };
+        }
         let (tokens, times_moved) = slot.unfolded();
         let stays = |at: usize| {
             times_moved.get(at).is_none_or(|&times| times >= MOST_MOVES)
                 || tokens.get(at).is_none_or(|&token| stays(token))
         };
         let runs = splice::runs(&tokens, keepable, keep, stays);
-        let moved = runs.iter().map(|run| run.len).sum();
-        if moved < WORTH_TOKENS {
+        let moved: usize = runs.iter().map(|run| run.len).sum();
+        let is_most = 2 * (keep + moved) >= keepable.len();
+        if moved < WORTH_TOKENS || moving == Moving::ForMost && !is_most {
             return fit(keep, Rest::Dropped, 0);
         }
         fit(keep, Rest::Spliced(runs), moved)

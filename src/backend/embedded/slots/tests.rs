@@ -2,7 +2,7 @@
 
 use llama_cpp_2::token::LlamaToken;
 
-use super::{Choice, MOST_MOVES, Rest, Run, Slots};
+use super::{Choice, MOST_MOVES, Moving, Rest, Run, Slots};
 
 /// A run that is worth moving.
 const RUN: &str = "abcdefghijklmnopqrstuvwxyz";
@@ -29,7 +29,7 @@ fn slots(held: &[&str]) -> Slots {
 }
 
 fn choose(slots: &Slots, prompt: &str) -> Choice {
-    slots.choose(&tokens(prompt), false, Some(&is_sentinel))
+    slots.choose(&tokens(prompt), false, Moving::Always, &is_sentinel)
 }
 
 fn choice(slot: usize, keep: usize, rest: Rest) -> Choice {
@@ -65,7 +65,7 @@ fn a_prompt_goes_where_most_of_it_is() {
 
 #[test]
 fn a_prompt_whose_end_is_known_is_kept_whole() {
-    let choice = slots(&["abcd"]).choose(&tokens("abc"), true, None);
+    let choice = slots(&["abcd"]).choose(&tokens("abc"), true, Moving::Never, &is_sentinel);
     assert_eq!((choice.slot, choice.keep), (0, 3));
 }
 
@@ -81,7 +81,7 @@ fn text_at_another_place_is_moved_where_it_is_worth_it() {
     assert_eq!(choose(&slots(&[&held]), &prompt), choice(0, 6, spliced));
     // What cannot move is computed.
     assert_eq!(
-        slots(&[&held]).choose(&tokens(&prompt), false, None),
+        slots(&[&held]).choose(&tokens(&prompt), false, Moving::Never, &is_sentinel),
         choice(1, 6, Rest::CopyFrom(0))
     );
     // Few tokens are computed sooner than moved.
@@ -90,6 +90,21 @@ fn text_at_another_place_is_moved_where_it_is_worth_it() {
         "^aa^abcdefghijklmnopqr^",
     );
     assert_eq!(choice.rest, Rest::CopyFrom(0));
+}
+
+#[test]
+fn what_nobody_waits_for_takes_no_more_than_it_gives() {
+    let held = slots(&[&format!("^above^{RUN}^t")]);
+    let more = |count| format!("^above, {}^{RUN}^", "x".repeat(count));
+    let moves = |moving, prompt: &str| {
+        let choice = held.choose(&tokens(prompt), false, moving, &is_sentinel);
+        matches!(choice.rest, Rest::Spliced(_))
+    };
+    let (cached, rest) = (6 + RUN.len(), 4);
+    let (half, less) = (more(cached - rest), more(cached - rest + 2));
+    assert!(moves(Moving::ForMost, &half));
+    assert!(!moves(Moving::ForMost, &less));
+    assert!(moves(Moving::Always, &less));
 }
 
 #[test]

@@ -18,6 +18,7 @@ use super::super::healing::Pieces;
 use super::super::job::{Accepted, Job};
 use super::super::kept::Kept;
 use super::super::shared::Shared;
+use super::super::slots::Moving;
 use super::super::speed::{Pace, Speed};
 use super::super::stretch::Stretch;
 use super::super::threads::Threads;
@@ -149,13 +150,12 @@ impl<'a> Engine<'a> {
         job.encode_prompt(&self.vocab, pieces, capacity_tokens)?;
         let talks = job.priority() == Priority::Chat;
         let purpose = self.caches.purpose_of(job.most_tokens(), talks);
-        // An answer that a person asked for is not built on cells that saw other text.
-        let may_move = !talks && purpose == Purpose::Typing;
-        if job.cached_tokens.is_none() && may_move {
+        let moving = moving(job.priority(), purpose);
+        if job.cached_tokens.is_none() && moving != Moving::Never {
             self.load_kept(&job.history)?;
         }
         let cache = self.caches.of(purpose)?;
-        let placed = cache.place(&job.history, job.prompt_tokens(), may_move)?;
+        let placed = cache.place(&job.history, job.prompt_tokens(), moving)?;
         if job.cached_tokens.is_none() {
             let turned_here = cache.has_turned();
             self.shared.count_moved(placed.moved_tokens, turned_here);
@@ -328,4 +328,14 @@ impl<'a> Engine<'a> {
 /// What may come next in an answer that is begun.
 fn guess_at(job: &Job) -> Option<Guess<'_>> {
     job.is_answering().then(|| draft::guess(&job.history))?
+}
+
+/// An answer that a person asked for is not built on cells that saw other text.
+fn moving(priority: Priority, purpose: Purpose) -> Moving {
+    match priority {
+        _ if purpose != Purpose::Typing => Moving::Never,
+        Priority::Chat => Moving::Never,
+        Priority::WarmUp => Moving::ForMost,
+        _ => Moving::Always,
+    }
 }

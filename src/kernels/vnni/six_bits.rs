@@ -73,7 +73,7 @@ impl Unpacked {
 /// Products of a row with some tokens of as many blocks.
 ///
 /// # Safety
-/// The processor has the instructions ([`in_use`](crate::in_use)).
+/// The processor has the instructions ([`instructions`](crate::instructions)).
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
 pub fn products<const TOKENS: usize>(row: &[SixBits], tokens: [&[Token]; TOKENS]) -> [f32; TOKENS] {
     let mut totals = [_mm512_setzero_ps(); TOKENS];

@@ -188,9 +188,12 @@ fn rows(total: __m512) -> [f32; ROWS] {
     rows
 }
 
-/// Products of eight rows with groups of four tokens each.
+/// Products of eight rows with groups of four tokens each, all of as many blocks.
+///
+/// # Safety
+/// The processor has the instructions ([`instructions`](crate::instructions)).
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
-pub(crate) fn products<const GROUPS: usize>(
+pub fn products<const GROUPS: usize>(
     weights: &[FourBits],
     groups: [&[Tokens]; GROUPS],
 ) -> [[[f32; ROWS]; TOKENS]; GROUPS] {
@@ -247,9 +250,12 @@ fn part_sums(sums: &[[[i16; 4]; TOKENS]; 4]) -> [[i64; TOKENS]; 2] {
     all
 }
 
-/// Products of eight rows with one token.
+/// Products of eight rows with one token of as many blocks.
+///
+/// # Safety
+/// As above.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
-pub(crate) fn product(weights: &[FourBits], token: &[Token]) -> [f32; ROWS] {
+pub fn product(weights: &[FourBits], token: &[Token]) -> [f32; ROWS] {
     let mut total = _mm512_setzero_ps();
     for (weights, block) in weights.iter().zip(token) {
         let scales = Scales::of(weights);
