@@ -1,4 +1,6 @@
 //! Puts the kernels of `src/kernels` in the place of llama.cpp's.
+//!
+//! Holds for this package's programs, tests and examples; a doc test that links the engine would not link.
 
 use std::env;
 

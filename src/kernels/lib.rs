@@ -38,7 +38,7 @@ static OFF: AtomicBool = AtomicBool::new(false);
 /// Instructions that there are kernels for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instructions {
-    /// AVX2, FMA and F16C: all processors since 2015.
+    /// AVX2, FMA and F16C: most processors since 2015.
     Avx2,
     /// AVX-512 with VNNI.
     Vnni,
@@ -69,10 +69,16 @@ pub fn instructions() -> Option<Instructions> {
     None
 }
 
-/// Lets llama.cpp compute by itself while `work` is done, in all of this process.
+/// Lets llama.cpp compute by itself while `work` is done, in all of this process. Nothing else may compute
+/// meanwhile: a product that begins one way and ends the other is wrong.
 pub fn without<T>(work: impl FnOnce() -> T) -> T {
-    let was_off = OFF.swap(true, Relaxed);
-    let done = work();
-    OFF.store(was_off, Relaxed);
-    done
+    struct On;
+    impl Drop for On {
+        fn drop(&mut self) {
+            OFF.store(false, Relaxed);
+        }
+    }
+    OFF.store(true, Relaxed);
+    let _on_again = On;
+    work()
 }

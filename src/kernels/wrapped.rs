@@ -78,7 +78,9 @@ unsafe extern "C" {
         b_type: c_int,
         c_type: c_int,
     ) -> bool;
+    fn ggml_barrier(pool: *mut c_void);
     fn ggml_threadpool_chunk_add(pool: *mut c_void, value: c_int) -> c_int;
+    fn ggml_threadpool_chunk_set(pool: *mut c_void, value: c_int);
 }
 
 /// Products of `nc` rows of four-bit weights with `nr` tokens of `n` values each: that of row `c` and token `r`
@@ -110,7 +112,7 @@ pub unsafe extern "C" fn __wrap_ggml_gemm_q4_K_8x8_q8_K(
         )
     };
     for (row, weights) in (0..).step_by(ROWS).zip(weights.chunks_exact(blocks)) {
-        // What is read of the weights serves as many tokens as there are registers for.
+        // What is read of the weights serves sixteen tokens.
         for (token, tokens) in (0..).step_by(4 * TOKENS).zip(tokens.chunks(4 * blocks)) {
             // SAFETY: the processor has them; as promised.
             unsafe {
@@ -256,6 +258,14 @@ pub unsafe extern "C" fn __wrap_llamafile_sgemm(
     let (rows, tokens) = (m as usize, n as usize);
     // SAFETY: as promised.
     let params = unsafe { &*params };
+    // Each thread begins with its own share. A product of several matrices comes here once for each.
+    // SAFETY: all threads of the pool come here.
+    unsafe {
+        if params.thread == 0 {
+            ggml_threadpool_chunk_set(params.pool, params.threads);
+        }
+        ggml_barrier(params.pool);
+    }
     let mut share = params.thread as usize;
     while share * SHARE_ROWS < rows {
         for row in share * SHARE_ROWS..rows.min((share + 1) * SHARE_ROWS) {
@@ -276,9 +286,11 @@ pub unsafe extern "C" fn __wrap_llamafile_sgemm(
                 };
             }
         }
-        // SAFETY: llama.cpp counts what its threads have taken; each begins with its own.
+        // SAFETY: as above.
         share = unsafe { ggml_threadpool_chunk_add(params.pool, 1) } as usize;
     }
+    // SAFETY: as above.
+    unsafe { ggml_barrier(params.pool) };
     true
 }
 

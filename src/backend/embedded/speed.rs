@@ -29,7 +29,8 @@ pub(super) const BATCH_TOKENS: usize = 512;
 
 /// The most tokens of a draft on a processor. From four tokens on llama.cpp's kernels for processors round
 /// what they multiply in another way: the logits differ by up to 0.4 (Qwen2.5-Coder 1.5B, `Q4_K_M`, AVX2,
-/// November 2026), and an answer may be another one. Up to three tokens they are the same to the last bit.
+/// November 2026), and an answer may be another one. Up to three tokens their products are
+/// the same to the last bit.
 const DRAFT_TOKENS: usize = 2;
 
 /// The same with our own [`kernels`](super::kernels), if the model's weights are such that a step of so many

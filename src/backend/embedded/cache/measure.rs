@@ -32,7 +32,8 @@ impl Cache<'_> {
         if small > FAST || full_tokens <= TIMED_TOKENS {
             let speed = Speed::measured(TIMED_TOKENS, small);
             let longest = 1 + LONG_DRAFT_TOKENS;
-            let draft_tokens = if kernels::instructions().is_some()
+            let draft_tokens = if self.divisible
+                && kernels::instructions().is_some()
                 && self.draftable_tokens(longest..=longest)? > 0
             {
                 LONG_DRAFT_TOKENS
@@ -71,9 +72,8 @@ impl Cache<'_> {
         Ok(elapsed)
     }
 
-    /// The most tokens behind one that a step may have, of steps with so many, for its logits to be, but for
-    /// so little that it decides nothing, those of steps with one token each. 0 where not even the first is.
-    /// Leaves nothing behind.
+    /// Of steps with so many tokens, in this order, the last whose logits are those of single steps, but for so
+    /// little that it decides nothing; less its first token. 0 where the first is not. Leaves nothing behind.
     fn draftable_tokens(&mut self, steps: RangeInclusive<usize>) -> Result<usize, Failure> {
         let vocabulary = self.model.n_vocab().max(1);
         let tokens: Vec<_> = (0..)

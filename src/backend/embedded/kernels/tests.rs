@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "functions of the C interface")]
 
 use std::ffi::{c_int, c_void};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{array, ptr};
 
 use half::f16;
@@ -15,7 +16,7 @@ use ghostline_kernels::wrapped::{
     __real_ggml_gemm_q4_K_8x8_q8_K, __real_ggml_gemv_q4_K_8x8_q8_K, __wrap_ggml_gemm_q4_K_8x8_q8_K,
     __wrap_ggml_gemv_q4_K_8x8_q8_K,
 };
-use ghostline_kernels::{Instructions, avx2, instructions, vnni};
+use ghostline_kernels::{Instructions, avx2, instructions, vnni, without};
 
 unsafe extern "C" {
     /// Fills tables that the next needs.
@@ -31,6 +32,81 @@ unsafe extern "C" {
         by: usize,
         nrc: c_int,
     );
+    fn ggml_init(params: InitParams) -> *mut c_void;
+    fn ggml_free(context: *mut c_void);
+    fn ggml_new_tensor_3d(
+        context: *mut c_void,
+        of: c_int,
+        ne0: i64,
+        ne1: i64,
+        ne2: i64,
+    ) -> *mut c_void;
+    fn ggml_get_data(tensor: *const c_void) -> *mut c_void;
+    fn ggml_mul_mat(context: *mut c_void, a: *mut c_void, b: *mut c_void) -> *mut c_void;
+    fn ggml_new_graph(context: *mut c_void) -> *mut c_void;
+    fn ggml_build_forward_expand(graph: *mut c_void, tensor: *mut c_void);
+    fn ggml_graph_compute_with_ctx(
+        context: *mut c_void,
+        graph: *mut c_void,
+        threads: c_int,
+    ) -> c_int;
+}
+
+/// Whoever calls what llama.cpp calls, or switches it, does so alone.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `ggml_init_params`.
+#[repr(C)]
+struct InitParams {
+    bytes: usize,
+    buffer: *mut c_void,
+    no_alloc: bool,
+}
+
+/// What llama.cpp comes to for three matrices of `rows` rows of six-bit weights, with two threads.
+fn products_of_three(weights: &[SixBits], tokens: &[f32], rows: usize, count: usize) -> Vec<f32> {
+    let long = |value: usize| i64::try_from(value).expect("small");
+    let params = InitParams {
+        bytes: 64 << 20,
+        buffer: ptr::null_mut(),
+        no_alloc: false,
+    };
+    // SAFETY: the tensors have the sizes of what is copied; all of it is freed at the end.
+    unsafe {
+        ggml_cpu_init();
+        let context = ggml_init(params);
+        let (six_bits, floats) = (14, 0);
+        let a = ggml_new_tensor_3d(context, six_bits, long(BLOCK), long(rows), 3);
+        let b = ggml_new_tensor_3d(context, floats, long(BLOCK), long(count), 3);
+        ptr::copy_nonoverlapping(weights.as_ptr(), ggml_get_data(a).cast(), weights.len());
+        ptr::copy_nonoverlapping(tokens.as_ptr(), ggml_get_data(b).cast(), tokens.len());
+        let product = ggml_mul_mat(context, a, b);
+        let graph = ggml_new_graph(context);
+        ggml_build_forward_expand(graph, product);
+        assert_eq!(ggml_graph_compute_with_ctx(context, graph, 2), 0);
+        let all = std::slice::from_raw_parts(ggml_get_data(product).cast(), 3 * rows * count);
+        let all = all.to_vec();
+        ggml_free(context);
+        all
+    }
+}
+
+#[test]
+fn every_matrix_of_several_is_multiplied_whole() {
+    let mut chance = Chance(Pcg64Mcg::seed_from_u64(1));
+    let (rows, count) = (200, 5);
+    let weights: Vec<_> = (0..3 * rows).map(|_| chance.six_bits()).collect();
+    let tokens: Vec<f32> = (0..3 * count * BLOCK)
+        .map(|_| f32::from(chance.bytes::<1>()[0].cast_signed()))
+        .collect();
+    let _alone = alone();
+    let ours = products_of_three(&weights, &tokens, rows, count);
+    let theirs = without(|| products_of_three(&weights, &tokens, rows, count));
+    assert_close(&ours, &theirs);
 }
 
 /// Blocks of which every bit is by chance, as far as they are such blocks.
@@ -181,6 +257,7 @@ proptest! {
                 together(array::from_fn(|token| &tokens[(group * TOKENS + token) * blocks + block]))
             })
             .collect();
+        let _alone = alone();
         let ours = products(__wrap_ggml_gemm_q4_K_8x8_q8_K, &weights, &groups, count, blocks);
         let theirs = products(__real_ggml_gemm_q4_K_8x8_q8_K, &weights, &groups, count, blocks);
         assert_close(&ours, &theirs);
@@ -229,6 +306,7 @@ proptest! {
             }
             product
         });
+        let _alone = alone();
         for of in all_instructions() {
             // SAFETY: the processor has them.
             let (all, five, alone) = unsafe {

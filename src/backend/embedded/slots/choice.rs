@@ -17,8 +17,8 @@ const WORTH_TOKENS: usize = 24;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::backend::embedded) enum Moving {
     Never,
-    /// Where at least half of the prompt is cached then. What nobody waits for takes no more from the
-    /// prompt of somebody than it gives: that one may be asked for again before this one is ready.
+    /// Where at least half of the prompt is cached then. Else it is computed beside the other prompt, which
+    /// may be asked for again before this one is ready.
     ForMost,
     /// Where it is quicker than computing them.
     Always,

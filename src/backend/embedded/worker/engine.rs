@@ -330,7 +330,8 @@ fn guess_at(job: &Job) -> Option<Guess<'_>> {
     job.is_answering().then(|| draft::guess(&job.history))?
 }
 
-/// An answer that a person asked for is not built on cells that saw other text.
+/// When cells of a prompt may be moved: an answer to a chat is not built on cells that saw other text, and a
+/// warm-up is wanted by nobody yet.
 fn moving(priority: Priority, purpose: Purpose) -> Moving {
     match priority {
         _ if purpose != Purpose::Typing => Moving::Never,
