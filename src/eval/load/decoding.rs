@@ -29,7 +29,7 @@ const ROUNDS: usize = 3;
 
 /// How long is waited, at most, for the engine to have nothing left to do, and how often is looked.
 const LOOK: Duration = Duration::from_millis(50);
-const MOST_LOOKS: usize = 600;
+const MOST_LOOKS: u32 = 600;
 
 /// How long a load runs before it is measured beside: as long as the engine may take to see it.
 const SETTLING: Duration = Duration::from_secs(2);
@@ -42,13 +42,7 @@ impl Scene<'_> {
             decode_tokens_per_second: 0.0,
         }; 2];
         for round in 0..ROUNDS {
-            // Else the engine would compute anew what was moved, beside the other.
-            for _ in 0..MOST_LOOKS {
-                if self.engine.tokens_stale() == 0 {
-                    break;
-                }
-                tokio::time::sleep(LOOK).await;
-            }
+            self.rest().await?;
             let file = self.options.model.1.clone();
             let alone = tokio::task::spawn_blocking(move || {
                 let decoded = usize::try_from(DECODED_TOKENS).unwrap_or(64);
@@ -72,6 +66,21 @@ impl Scene<'_> {
             prompt_ratio: engine.prompt_tokens_per_second / reference.prompt_tokens_per_second,
             decode_ratio: engine.decode_tokens_per_second / reference.decode_tokens_per_second,
         })
+    }
+
+    /// Waits until the engine has nothing left to compute anew: it would slow down what is measured, and compute
+    /// with the kernels of that.
+    async fn rest(&self) -> anyhow::Result<()> {
+        for _ in 0..MOST_LOOKS {
+            if self.engine.tokens_stale() == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        anyhow::bail!(
+            "the engine still computes anew what was moved after {} s; run this where nothing else computes",
+            (LOOK * MOST_LOOKS).as_secs()
+        )
     }
 
     /// Tokens per second of a prompt that nothing is cached of, nor of a text that could be moved: words in an
