@@ -5,9 +5,10 @@
 use std::env;
 
 /// llama.cpp's functions that call ours where they are called.
-const WRAPPED: [&str; 4] = [
+const WRAPPED: [&str; 5] = [
     "ggml_gemm_q4_K_8x8_q8_K",
     "ggml_gemv_q4_K_8x8_q8_K",
+    "ggml_compute_forward_flash_attn_ext",
     "ggml_compute_forward_mul_mat_tiled",
     "llamafile_sgemm",
 ];

@@ -24,11 +24,15 @@ use crate::{Instructions, avx2, instructions, vnni};
 /// both matrices into tiles, is as quick.
 pub const MOST_TOKENS: usize = 48;
 
+/// Up to so many cells of context one thread attends for a whole head: those of what is typed.
+const MOST_CELLS: i64 = 4096;
+
 /// Rows of six-bit weights that a thread takes at once.
 const SHARE_ROWS: usize = 32;
 
 /// `ggml_compute_params`.
 #[repr(C)]
+#[derive(Debug, Clone, Copy)]
 pub struct Params {
     thread: c_int,
     threads: c_int,
@@ -78,6 +82,7 @@ unsafe extern "C" {
         b_type: c_int,
         c_type: c_int,
     ) -> bool;
+    fn __real_ggml_compute_forward_flash_attn_ext(params: *const Params, dst: *mut ggml_tensor);
     fn ggml_barrier(pool: *mut c_void);
     fn ggml_threadpool_chunk_add(pool: *mut c_void, value: c_int) -> c_int;
     fn ggml_threadpool_chunk_set(pool: *mut c_void, value: c_int);
@@ -211,6 +216,31 @@ pub unsafe extern "C" fn __wrap_ggml_compute_forward_mul_mat_tiled(
             return false;
         }
         __real_ggml_compute_forward_mul_mat_tiled(params, dst)
+    }
+}
+
+/// Attends. llama.cpp lets its threads share the context of a single token, so that the sums depend on how many
+/// threads and tokens there are; here each head's are taken by one, as for several tokens.
+///
+/// # Safety
+/// `dst` attends with its sources.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __wrap_ggml_compute_forward_flash_attn_ext(
+    params: *const Params,
+    dst: *mut ggml_tensor,
+) {
+    // SAFETY: as promised.
+    unsafe {
+        let (tokens, cells) = ((*(*dst).src[0]).ne[1], (*(*dst).src[1]).ne[1]);
+        if tokens == 1 && cells <= MOST_CELLS && instructions().is_some() {
+            // Neither shares of the context nor tiles, which no single token has.
+            let params = Params {
+                use_ref: true,
+                ..*params
+            };
+            return __real_ggml_compute_forward_flash_attn_ext(&raw const params, dst);
+        }
+        __real_ggml_compute_forward_flash_attn_ext(params, dst);
     }
 }
 

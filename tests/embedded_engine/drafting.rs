@@ -25,8 +25,9 @@ fn engine(weights: &Path, drafting: Drafting) -> Embedded {
     )
 }
 
-/// Text that goes on much as it went before, text that does not, and a word cut in its middle.
-fn prompts() -> [Vec<Segment>; 3] {
+/// Text that goes on much as it went before, text that does not, a word cut in its middle, and a context of more
+/// than 512 tokens, from where on llama.cpp attends for a single token in another way.
+fn prompts() -> [Vec<Segment>; 4] {
     let arms = "fn name(kind: Kind) -> &'static str {\n    match kind {\n        \
                 Kind::Created => \"created\",\n        Kind::Changed => \"changed\",\n        \
                 Kind::Renamed => \"renamed\",\n";
@@ -34,10 +35,15 @@ fn prompts() -> [Vec<Segment>; 3] {
                   width: 80,\n            height: 24,\n";
     let other = "/// Sorts numbers in place, by inserting each where it belongs.\n\
                  pub fn insertion_sort(numbers: &mut [i32]) {\n";
+    let long: String = (0..60)
+        .map(|at| format!("        Kind::Number{at} => {},\n", at * 7919 % 1000))
+        .collect();
+    let long = format!("fn value(kind: Kind) -> u32 {{\n    match kind {{\n{long}");
     [
         fim(arms, "    }\n}\n", "        Kind::Rem"),
         fim(fields, "        }\n    }\n}\n", "            "),
         fim(other, "}\n", "    for i"),
+        fim(&long, "    }\n}\n", "        Kind::Number60"),
     ]
 }
 

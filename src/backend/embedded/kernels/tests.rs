@@ -43,6 +43,16 @@ unsafe extern "C" {
     ) -> *mut c_void;
     fn ggml_get_data(tensor: *const c_void) -> *mut c_void;
     fn ggml_mul_mat(context: *mut c_void, a: *mut c_void, b: *mut c_void) -> *mut c_void;
+    fn ggml_flash_attn_ext(
+        context: *mut c_void,
+        q: *mut c_void,
+        k: *mut c_void,
+        v: *mut c_void,
+        mask: *mut c_void,
+        scale: f32,
+        max_bias: f32,
+        logit_softcap: f32,
+    ) -> *mut c_void;
     fn ggml_new_graph(context: *mut c_void) -> *mut c_void;
     fn ggml_build_forward_expand(graph: *mut c_void, tensor: *mut c_void);
     fn ggml_graph_compute_with_ctx(
@@ -67,32 +77,99 @@ struct InitParams {
     no_alloc: bool,
 }
 
-/// What llama.cpp comes to for three matrices of `rows` rows of six-bit weights, with two threads.
-fn products_of_three(weights: &[SixBits], tokens: &[f32], rows: usize, count: usize) -> Vec<f32> {
-    let long = |value: usize| i64::try_from(value).expect("small");
-    let params = InitParams {
-        bytes: 64 << 20,
-        buffer: ptr::null_mut(),
-        no_alloc: false,
-    };
-    // SAFETY: the tensors have the sizes of what is copied; all of it is freed at the end.
-    unsafe {
-        ggml_cpu_init();
-        let context = ggml_init(params);
-        let (six_bits, floats) = (14, 0);
-        let a = ggml_new_tensor_3d(context, six_bits, long(BLOCK), long(rows), 3);
-        let b = ggml_new_tensor_3d(context, floats, long(BLOCK), long(count), 3);
-        ptr::copy_nonoverlapping(weights.as_ptr(), ggml_get_data(a).cast(), weights.len());
-        ptr::copy_nonoverlapping(tokens.as_ptr(), ggml_get_data(b).cast(), tokens.len());
-        let product = ggml_mul_mat(context, a, b);
-        let graph = ggml_new_graph(context);
-        ggml_build_forward_expand(graph, product);
-        assert_eq!(ggml_graph_compute_with_ctx(context, graph, 2), 0);
-        let all = std::slice::from_raw_parts(ggml_get_data(product).cast(), 3 * rows * count);
-        let all = all.to_vec();
-        ggml_free(context);
-        all
+/// `ggml_type`.
+const F32: c_int = 0;
+const F16: c_int = 1;
+const Q6_K: c_int = 14;
+
+/// Tensors of llama.cpp, all freed together.
+struct Graph(*mut c_void);
+
+impl Graph {
+    fn new() -> Self {
+        let params = InitParams {
+            bytes: 64 << 20,
+            buffer: ptr::null_mut(),
+            no_alloc: false,
+        };
+        // SAFETY: `drop` frees it.
+        unsafe {
+            ggml_cpu_init();
+            Self(ggml_init(params))
+        }
     }
+
+    /// A tensor of that shape with this in it.
+    fn tensor<T>(&self, of: c_int, shape: [usize; 3], values: &[T]) -> *mut c_void {
+        let [a, b, c] = shape.map(|size| i64::try_from(size).expect("small"));
+        // SAFETY: the callers' shapes hold so many values.
+        unsafe {
+            let tensor = ggml_new_tensor_3d(self.0, of, a, b, c);
+            ptr::copy_nonoverlapping(values.as_ptr(), ggml_get_data(tensor).cast(), values.len());
+            tensor
+        }
+    }
+
+    /// The first values of a tensor, computed with two threads.
+    fn computed(&self, tensor: *mut c_void, count: usize) -> Vec<f32> {
+        // SAFETY: the tensor is of this graph and holds so many.
+        unsafe {
+            let graph = ggml_new_graph(self.0);
+            ggml_build_forward_expand(graph, tensor);
+            assert_eq!(ggml_graph_compute_with_ctx(self.0, graph, 2), 0);
+            std::slice::from_raw_parts(ggml_get_data(tensor).cast(), count).to_vec()
+        }
+    }
+}
+
+impl Drop for Graph {
+    fn drop(&mut self) {
+        // SAFETY: made by `new`.
+        unsafe { ggml_free(self.0) };
+    }
+}
+
+/// What llama.cpp comes to for three matrices of `rows` rows of six-bit weights.
+fn products_of_three(weights: &[SixBits], tokens: &[f32], rows: usize, count: usize) -> Vec<f32> {
+    let graph = Graph::new();
+    let a = graph.tensor(Q6_K, [BLOCK, rows, 3], weights);
+    let b = graph.tensor(F32, [BLOCK, count, 3], tokens);
+    // SAFETY: the shapes fit.
+    let product = unsafe { ggml_mul_mat(graph.0, a, b) };
+    graph.computed(product, 3 * rows * count)
+}
+
+#[test]
+fn a_token_attends_as_beside_others() {
+    let (width, heads, cells) = (64, 2, 512);
+    let mut chance = Chance(Pcg64Mcg::seed_from_u64(1));
+    let mut halves = || -> Vec<u16> {
+        let count = width * cells * heads;
+        let value = |byte: u8| f16::from_f32(f32::from(byte.cast_signed()) / 32.0).to_bits();
+        (0..count).map(|_| value(chance.bytes::<1>()[0])).collect()
+    };
+    let (keys, values) = (halves(), halves());
+    // Of each head, each token's; all tokens are alike.
+    let query: Vec<f32> = halves()[..width]
+        .iter()
+        .map(|&bits| f16::from_bits(bits).to_f32())
+        .collect();
+    let attended = |count: usize| {
+        let graph = Graph::new();
+        let q = graph.tensor(F32, [width, count, heads], &query.repeat(count * heads));
+        let k = graph.tensor(F16, [width, cells, heads], &keys);
+        let v = graph.tensor(F16, [width, cells, heads], &values);
+        // SAFETY: the shapes fit, and a mask is not needed.
+        let all =
+            unsafe { ggml_flash_attn_ext(graph.0, q, k, v, ptr::null_mut(), 0.125, 0.0, 0.0) };
+        graph.computed(all, width * heads)
+    };
+    let _alone = alone();
+    if instructions().is_none() {
+        return;
+    }
+    let bits = |all: Vec<f32>| all.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+    assert_eq!(bits(attended(1)), bits(attended(4)));
 }
 
 #[test]
