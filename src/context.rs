@@ -12,6 +12,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use lru::LruCache;
 use ropey::Rope;
@@ -35,6 +36,8 @@ pub use gather::{Around, Gatherer, Wish};
 const MOST_FILES: NonZeroUsize = NonZeroUsize::new(32).expect("not zero");
 /// Longest copied text that is kept, in bytes; of more, nobody pastes a completion.
 const LONGEST_COPY_BYTES: usize = 8 * 1024;
+/// Moves of the cursor that follow each other sooner may be those of a key that is held: it repeats every 33 ms.
+const HELD_KEY: Duration = Duration::from_millis(100);
 
 /// The events of this session.
 #[derive(Debug)]
@@ -83,6 +86,8 @@ pub struct Active {
     pub offset_bytes: usize,
     /// When that was.
     pub at: Instant,
+    /// Whether the cursor came there at one go: by a click or one key, not by one that is held.
+    pub at_one_go: bool,
 }
 
 /// Text that was copied.
@@ -116,10 +121,17 @@ impl Context {
     /// The person is at byte `offset_bytes` of a document that may have changed.
     pub fn touched(&self, document: &Document, offset_bytes: usize) {
         let mut state = self.lock();
+        let at = Instant::now();
+        let at_one_go = state.active.as_ref().is_some_and(|before| {
+            before.document.text.is_instance(&document.text)
+                && before.offset_bytes != offset_bytes
+                && at - before.at >= HELD_KEY
+        });
         state.active = Some(Active {
             document: document.clone(),
             offset_bytes,
-            at: Instant::now(),
+            at,
+            at_one_go,
         });
         if let Some(seen) = state.seen.get_mut(&document.uri) {
             seen.document = document.clone();

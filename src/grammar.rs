@@ -27,10 +27,45 @@ pub(crate) struct Grammar {
     pub(crate) colon_opens: bool,
     /// What may stand after a text that is unfinished for a good reason, to judge the rest of it.
     pub(crate) endings: &'static [&'static str],
+    /// What may stand after a text of which more is to come, to judge what there is of it.
+    pub(crate) rests: &'static [&'static str],
 }
 
 /// Statements and heads of languages with braces: the head's block, the statement's semicolon.
 const BRACES: &[&str] = &[";", " {}"];
+
+/// What statements and heads of Rust begin with: `let mut`, `if !a`, `for a`, `pub`.
+const RUST_RESTS: &[&str] = &[
+    " x;",
+    " x {}",
+    " in x {}",
+    "() {}",
+    " x() {}",
+    " x in x {}",
+    " x = x {}",
+    " fn x() {}",
+];
+/// The same where heads have parentheses: `const a =`, `if`, `class A`, `for`.
+const SCRIPT_RESTS: &[&str] = &[" x;", " (x) {}", " x {}", " = x;", " (;;) {}"];
+const C_RESTS: &[&str] = &[" x;", " (x) {}", " x {};", " (;;) {}"];
+const JAVA_RESTS: &[&str] = &[" x;", " (x) {}", " x {}", " void x() {}", " (;;) {}"];
+const PYTHON_RESTS: &[&str] = &[
+    " x",
+    " x: pass",
+    " in x: pass",
+    " x in x: pass",
+    "(): pass",
+    " import x",
+];
+const GO_RESTS: &[&str] = &[
+    " x",
+    " x {}",
+    " := x",
+    " := range x {}",
+    " range x {}",
+    "() {}",
+    " x x",
+];
 
 const ROWS: &[Grammar] = &[
     Grammar {
@@ -47,6 +82,7 @@ const ROWS: &[Grammar] = &[
         ],
         colon_opens: false,
         endings: BRACES,
+        rests: RUST_RESTS,
     },
     Grammar {
         ids: &["python"],
@@ -56,6 +92,7 @@ const ROWS: &[Grammar] = &[
         blocks: &["block"],
         colon_opens: true,
         endings: &[" pass", ": pass"],
+        rests: PYTHON_RESTS,
     },
     Grammar {
         ids: &["typescript"],
@@ -69,6 +106,7 @@ const ROWS: &[Grammar] = &[
         blocks: SCRIPT_BLOCKS,
         colon_opens: false,
         endings: BRACES,
+        rests: SCRIPT_RESTS,
     },
     Grammar {
         ids: &["typescriptreact"],
@@ -82,6 +120,7 @@ const ROWS: &[Grammar] = &[
         blocks: SCRIPT_BLOCKS,
         colon_opens: false,
         endings: BRACES,
+        rests: SCRIPT_RESTS,
     },
     Grammar {
         ids: &["javascript", "javascriptreact"],
@@ -91,6 +130,7 @@ const ROWS: &[Grammar] = &[
         blocks: &["statement_block", "class_body", "switch_body"],
         colon_opens: false,
         endings: BRACES,
+        rests: SCRIPT_RESTS,
     },
     Grammar {
         ids: &["go"],
@@ -100,6 +140,7 @@ const ROWS: &[Grammar] = &[
         blocks: &["block", "field_declaration_list", "interface_type"],
         colon_opens: false,
         endings: &[" {}"],
+        rests: GO_RESTS,
     },
     Grammar {
         ids: &["c"],
@@ -113,6 +154,7 @@ const ROWS: &[Grammar] = &[
         ],
         colon_opens: false,
         endings: BRACES,
+        rests: C_RESTS,
     },
     Grammar {
         ids: &["cpp"],
@@ -127,6 +169,7 @@ const ROWS: &[Grammar] = &[
         ],
         colon_opens: false,
         endings: BRACES,
+        rests: C_RESTS,
     },
     Grammar {
         ids: &["java"],
@@ -143,6 +186,7 @@ const ROWS: &[Grammar] = &[
         ],
         colon_opens: false,
         endings: BRACES,
+        rests: JAVA_RESTS,
     },
 ];
 

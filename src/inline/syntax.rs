@@ -4,7 +4,8 @@
 //! ([`Syntax::mend`]).
 //!
 //! A text may not make the code parse worse than it did. It is judged as it would stand when what it
-//! opens is closed: `for x in y {` is right although its body is yet to come. Where the code is broken
+//! opens is closed: `for x in y {` is right although its body is yet to come; and one that still grows, as it
+//! may go on: `let mut` is right although the name is yet to come. Where the code is broken
 //! at the cursor already, as it is in the middle of most statements, the text that breaks it least is
 //! taken.
 //!
@@ -40,7 +41,7 @@ use window::Window;
 
 /// Steps of the parser that one look may take; one is about 38 µs (two cores, November 2026). Most
 /// windows are parsed in a few when they are new (`tests::cost`). Counted, not timed, so that a busy
-/// machine shows the same as an idle one.
+/// machine shows the same as an idle one. A text that grows is tried with more ends, and gets twice as many.
 const STEPS: u32 = 20;
 
 /// Closers at the end of a text that are taken away to see whether it parses then.
@@ -123,20 +124,22 @@ impl Syntax {
         self.looking().cut = None;
     }
 
-    /// The longest beginning of `text` that may stand at byte `offset`; `None` when nothing of it may.
+    /// The longest beginning of `text` that may stand at byte `offset`; `None` when nothing of it may. More of
+    /// it is to come, unless it is `whole`.
     pub(super) fn mend(
         &self,
         document: &Document,
         offset: usize,
         mut text: String,
+        whole: bool,
     ) -> Option<String> {
         let Some(grammar) = Grammar::of(&document.language_id) else {
             return Some(text);
         };
-        let known = self.judged().find(document, offset, &text);
+        let known = self.judged().find(document, offset, &text, whole);
         let verdict = known.unwrap_or_else(|| {
-            let verdict = self.judge(grammar, document, offset, &text);
-            self.judged().add(document, offset, &text, verdict);
+            let verdict = self.judge(grammar, document, offset, &text, whole);
+            self.judged().add(document, offset, &text, whole, verdict);
             verdict
         });
         match verdict {
@@ -153,11 +156,12 @@ impl Syntax {
         document: &Document,
         offset: usize,
         text: &str,
+        whole: bool,
     ) -> Verdict {
         let mut looking = self.looking();
         let (trees, window) = looking.at(document, offset);
         // Without an answer in time the text is shown.
-        judge(trees, grammar, window, text).unwrap_or(Verdict::Whole)
+        judge(trees, grammar, window, text, whole).unwrap_or(Verdict::Whole)
     }
 
     fn looking(&self) -> MutexGuard<'_, Looking> {
@@ -175,6 +179,7 @@ fn judge(
     grammar: &'static Grammar,
     window: &Window,
     text: &str,
+    whole: bool,
 ) -> Option<Verdict> {
     // Mostly it was parsed while the model thought.
     let tree = loop {
@@ -184,13 +189,14 @@ fn judge(
             None => return None,
         }
     };
-    trees.allow(STEPS);
+    trees.allow(if whole { STEPS } else { 2 * STEPS });
     let before = Faults::of(&tree, &window.near());
     let mut ends = Ends {
         trees,
         grammar,
         window,
         tree,
+        rests: if whole { &[] } else { grammar.rests },
     };
     let mut best = None;
     for kept in kept_lengths(text) {
@@ -251,6 +257,8 @@ struct Ends<'a> {
     window: &'a Window,
     /// Of the window.
     tree: Tree,
+    /// How a text may go on that is not whole.
+    rests: &'static [&'static str],
 }
 
 impl Ends<'_> {
@@ -273,7 +281,11 @@ impl Ends<'_> {
         let (_, after) = self.window.sides();
         // What follows on the line ends the statement itself.
         let room = after.split('\n').next().is_none_or(|l| l.trim().is_empty());
-        let own: &[&str] = if room { self.grammar.endings } else { &[] };
+        let (own, rests): (&[&str], &[&str]) = if room {
+            (self.grammar.endings, self.rests)
+        } else {
+            (&[], &[])
+        };
         // The likeliest first: with room for it, what was opened will be closed.
         let closed = match (closers.as_str(), room) {
             ("", _) => vec![""],
@@ -282,7 +294,7 @@ impl Ends<'_> {
         };
         let mut least = usize::MAX;
         for closers in closed {
-            for ending in [""].iter().chain(own) {
+            for ending in [""].iter().chain(own).chain(rests) {
                 let text = [text, closers, ending].concat();
                 let tree = self.trees.look_with(&self.tree, self.window, &text)?;
                 let faults = Faults::of(&tree, &self.window.near()).count;

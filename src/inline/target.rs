@@ -62,7 +62,7 @@ impl Target {
             cut_off: rest.whole && rest.trace.stop == StopReason::Length,
         };
         let shown = postprocess::shown(&rest.text, place, style)?;
-        let shown = syntax.mend(&self.document, self.offset_bytes, shown)?;
+        let shown = syntax.mend(&self.document, self.offset_bytes, shown, rest.whole)?;
         let shown = postprocess::with_line_ends_of(&self.document, shown);
         Some(Completion {
             id: 0,

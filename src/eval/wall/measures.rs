@@ -108,17 +108,14 @@ fn after_line(keys: &[KeyRecord]) -> (Vec<f64>, usize) {
         if !starts(first) || !first.wanted {
             continue;
         }
-        let mut waited = Duration::ZERO;
         let mut rest = keys.iter().skip(at).enumerate();
         let ghost = rest.find_map(|(n, key)| {
             if n > 0 && key.came != Came::SameLine {
                 return Some(None);
             }
-            if let Some(after) = key.ghost_after {
-                return Some(Some(waited + after));
-            }
-            waited += key.gap;
-            None
+            let after = key.ghost_after?;
+            // Edits that are no keys take their time too.
+            Some(Some(key.at - first.at + after))
         });
         match ghost.flatten() {
             Some(after) => found.push(ms(after)),
@@ -230,7 +227,7 @@ mod tests {
             came_lines: NEAR_LINES + 1,
             ..key(Came::Jumped, 10, Some(1))
         };
-        let keys = [
+        let mut keys = [
             key(Came::SameLine, 100, Some(3)),
             key(Came::NewLine, 100, None),
             key(Came::SameLine, 50, None),
@@ -239,6 +236,10 @@ mod tests {
             key(Came::NewLine, 10, None),
             far,
         ];
-        assert_eq!(after_line(&keys), (vec![170.0, 5.0], 1));
+        // After the Enter comes an edit that is no key.
+        for (at, gap) in [(1, 100), (2, 150), (3, 50), (4, 50), (5, 10), (6, 10)] {
+            keys[at].at = keys[at - 1].at + Duration::from_millis(gap);
+        }
+        assert_eq!(after_line(&keys), (vec![220.0, 5.0], 1));
     }
 }

@@ -22,6 +22,7 @@ impl Surroundings {
             document: document.clone(),
             offset_bytes,
             at: Instant::now(),
+            at_one_go: false,
         };
         if !self.shared.wants(&active, &route) {
             return;

@@ -157,6 +157,10 @@ async fn a_slow_backend_begins_at_once_where_that_is_not_lost() {
         engine.cursor_moved(&document, place(300));
         tokio::time::sleep(Duration::from_secs(10)).await;
         assert_eq!(warm_ups(), 1 + 2 * usize::from(hands_over));
+        // A click is no held key.
+        engine.cursor_moved(&document, place(100));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(warm_ups(), 1 + 3 * usize::from(hands_over));
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! After a jump the front of the prompt is another, and the first key there pays for all of it. Editors
 //! that tell where the cursor goes, and edits at which no completion is asked for, say so earlier: once
-//! the cursor has rested there for a moment, and nothing else is under way, the prompt for that place
-//! is computed.
+//! the cursor has rested there for a moment, after a click at once, and nothing else is under way, the prompt
+//! for that place is computed.
 //!
 //! Only where it matters: a backend that begins early enough with a cold prompt is left alone. One that is
 //! so slow that it has no text of elsewhere in its prompts computes the window that is cut short (`cold`)
@@ -164,7 +164,9 @@ impl Shared {
             return;
         };
         // A key costs nothing more than this.
-        sleep_until(active.at + REST).await;
+        if !active.at_one_go {
+            sleep_until(active.at + REST).await;
+        }
         let RoleState::Ready(route) = self.parts.router.route(Role::Completion) else {
             return;
         };
@@ -175,6 +177,7 @@ impl Shared {
             document,
             offset_bytes,
             at,
+            ..
         } = next_place(active);
         if Place::at(&document, offset_bytes).is_none() {
             return;

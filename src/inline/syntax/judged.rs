@@ -39,18 +39,33 @@ pub(super) struct Case {
     document: Rope,
     offset: usize,
     text: String,
+    whole: bool,
     verdict: Verdict,
 }
 
 impl Judged {
-    /// What was said of `text` at byte `offset`, or of the text whose rest it is.
-    pub(super) fn find(&self, document: &Document, offset: usize, text: &str) -> Option<Verdict> {
-        let case = self.cases.iter().find(|c| c.is_of(document, offset, text));
+    /// What was said of `text` at byte `offset`, or of the text whose rest it is, which was as `whole`.
+    pub(super) fn find(
+        &self,
+        document: &Document,
+        offset: usize,
+        text: &str,
+        whole: bool,
+    ) -> Option<Verdict> {
+        let mut cases = self.cases.iter().filter(|case| case.whole == whole);
+        let case = cases.find(|case| case.is_of(document, offset, text));
         case.map(|case| case.verdict)
     }
 
     /// Remembers a verdict.
-    pub(super) fn add(&mut self, document: &Document, offset: usize, text: &str, verdict: Verdict) {
+    pub(super) fn add(
+        &mut self,
+        document: &Document,
+        offset: usize,
+        text: &str,
+        whole: bool,
+        verdict: Verdict,
+    ) {
         self.cases.truncate(CASES - 1);
         self.cases.push_front(Case {
             uri: document.uri.clone(),
@@ -58,6 +73,7 @@ impl Judged {
             document: document.text.clone(),
             offset,
             text: text.to_owned(),
+            whole,
             verdict,
         });
     }
@@ -118,7 +134,7 @@ mod tests {
     fn a_verdict_holds_for_the_rest_and_for_nothing_else() {
         let (document, offset) = at_cursor("é\nlet a = |\nz");
         let mut judged = Judged::default();
-        judged.add(&document, offset, "bü(c);", Verdict::Without(1));
+        judged.add(&document, offset, "bü(c);", true, Verdict::Without(1));
         for (now, text, known) in [
             ("é\nlet a = |\nz", "bü(c);", true),
             ("é\nlet a = bü|\nz", "(c);", true),
@@ -130,11 +146,12 @@ mod tests {
             ("é\nlet a = bü|)\nz", "(c);", false),
         ] {
             let (document, offset) = at_cursor(now);
-            let found = judged.find(&document, offset, text);
+            let found = judged.find(&document, offset, text, true);
             assert_eq!(found, known.then_some(Verdict::Without(1)), "{now:?}");
         }
+        assert_eq!(judged.find(&document, offset, "", false), None);
         judged.forget("u");
-        assert_eq!(judged.find(&document, offset, "bü(c);"), None);
+        assert_eq!(judged.find(&document, offset, "bü(c);", true), None);
     }
 
     #[test]
@@ -142,16 +159,19 @@ mod tests {
         let filler = "fn é() {}\n".repeat(20_000);
         let (mut document, offset) = at_cursor(&[&filler, "let a = |\n", &filler].concat());
         let mut judged = Judged::default();
-        judged.add(&document, offset, "b;", Verdict::Whole);
+        judged.add(&document, offset, "b;", true, Verdict::Whole);
         document.apply(&Edit {
             range_bytes: Some(0..2),
             text: "xy".into(),
         });
-        assert_eq!(judged.find(&document, offset, "b;"), Some(Verdict::Whole));
+        assert_eq!(
+            judged.find(&document, offset, "b;", true),
+            Some(Verdict::Whole)
+        );
         for n in 0..CASES {
-            judged.add(&document, offset, &format!("c{n};"), Verdict::Nothing);
+            judged.add(&document, offset, &format!("c{n};"), true, Verdict::Nothing);
         }
         assert_eq!(judged.cases.len(), CASES);
-        assert_eq!(judged.find(&document, offset, "b;"), None);
+        assert_eq!(judged.find(&document, offset, "b;", true), None);
     }
 }

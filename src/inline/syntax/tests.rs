@@ -216,7 +216,7 @@ fn nothing_is_shown_that_parses_worse() {
         let (document, offset) = at_cursor(language_id, text);
         let syntax = Syntax::default();
         for _ in 0..2 {
-            let mended = syntax.mend(&document, offset, (*generated).to_owned());
+            let mended = syntax.mend(&document, offset, (*generated).to_owned(), true);
             assert_eq!(
                 mended.as_deref(),
                 *expected,
@@ -226,13 +226,89 @@ fn nothing_is_shown_that_parses_worse() {
     }
 }
 
+/// Beginnings of texts, two spaces apart: those that are shown while more is to come, and others.
+const PARTIALS: &[(&str, &str, &str, &str)] = &[
+    (
+        "rust",
+        "fn a() {\n    |\n    c();\n}\n",
+        "let  let mut  let mut b =  if  if !  if !b  if let  b.  for  for b  for (b, c) in  while  match  \
+         return  fn  b =  use std::  b +  panic!",
+        "Here is  The answer  let mut =  b b  ) {",
+    ),
+    (
+        "rust",
+        "impl A {\n    |\n}\n",
+        "pub  pub fn  fn  fn b  const  pub(crate)",
+        "here is",
+    ),
+    (
+        "python",
+        "def a():\n    |\n    c()\n",
+        "if  if not  for  for b  for b in  b =  return  with  from b  def b  class  import",
+        "Here you are  The answer",
+    ),
+    (
+        "typescript",
+        "function a() {\n  |\n}\n",
+        "const  const b  const b =  if  for  return  b.  await  function  new  class",
+        "Here is the  The answer",
+    ),
+    (
+        "javascript",
+        "class A {\n  |\n}\n",
+        "static  async  get  b",
+        "Here is the",
+    ),
+    (
+        "go",
+        "func a() {\n\t|\n\tc()\n}\n",
+        "if  if !b  for  for b  for b, c  for b :=  b :=  return  defer  var  switch",
+        "Here is",
+    ),
+    (
+        "cpp",
+        "void a() {\n    |\n    c();\n}\n",
+        "int  if  for  while  b =  return  const auto& b  std::  struct",
+        "Here is the",
+    ),
+    (
+        "java",
+        "class A {\n    |\n}\n",
+        "public  private final  public static  @Override",
+        "Here is the",
+    ),
+];
+
+#[test]
+fn a_text_that_grows_is_judged_as_it_may_go_on() {
+    let mut wrong = vec![];
+    for (language_id, text, shown, held_back) in PARTIALS {
+        let (document, offset) = at_cursor(language_id, text);
+        let syntax = Syntax::default();
+        let mut check = |texts: &str, expected: bool| {
+            for text in texts.split("  ") {
+                let mended = syntax.mend(&document, offset, text.to_owned(), false);
+                if (mended.as_deref() == Some(text), mended.is_none()) != (expected, !expected) {
+                    wrong.push(format!("{language_id} {text:?}: {mended:?}"));
+                }
+            }
+        };
+        check(shown, true);
+        check(held_back, false);
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    let (document, offset) = at_cursor("rust", "fn a() {\n    |\n    c();\n}\n");
+    let whole = Syntax::default().mend(&document, offset, "for b in".to_owned(), true);
+    assert_eq!(whole, None, "nothing more comes");
+}
+
 #[test]
 fn typing_along_is_judged_as_the_whole_was() {
     let (mut document, mut offset) = at_cursor("rust", "fn a() {\n    |\n}\n");
     let syntax = Syntax::default();
     let text = "b(c);\n}";
     for (typed, key) in text.char_indices().take(4) {
-        let rest = syntax.mend(&document, offset, text.split_at(typed).1.to_owned());
+        let rest = syntax.mend(&document, offset, text.split_at(typed).1.to_owned(), true);
         assert_eq!(rest.as_deref(), Some("b(c);".split_at(typed).1));
         assert_eq!(syntax.judged().cases.len(), 1, "judged once");
         offset = document.apply(&crate::document::Edit {
@@ -299,10 +375,10 @@ fn cost() {
                 note("prepare per key", started);
                 let text = format!("{generated}x{key}");
                 let started = Instant::now();
-                syntax.mend(&document, offset, text.clone());
+                syntax.mend(&document, offset, text.clone(), true);
                 note("mend, new text", started);
                 let started = Instant::now();
-                syntax.mend(&document, offset, text);
+                syntax.mend(&document, offset, text, true);
                 note("mend, known text", started);
                 offset = document.apply(&crate::document::Edit {
                     range_bytes: Some(offset..offset),

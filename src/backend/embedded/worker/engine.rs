@@ -50,12 +50,29 @@ pub(super) struct Engine<'a> {
     kept: Option<Kept>,
     drafts: Drafts,
     refresh_pace: Pace,
-    /// Of prompts whose askers give up before a chunk of them is computed.
-    given_up_pace: Pace,
+    given_up: GivenUp,
     /// Whether steps of prompts may be broken off at any time, as the last one showed.
     breakable: bool,
     /// What it added to the count of stale tokens.
     shown_stale: usize,
+}
+
+/// Paces of prompts whose askers give up before a chunk of them is computed.
+#[derive(Debug, Default)]
+struct GivenUp {
+    /// Of those that a person waits for.
+    waited_for: Pace,
+    /// Of what is computed ahead, which most keys end.
+    ahead: Pace,
+}
+
+impl GivenUp {
+    fn of(&mut self, priority: Priority) -> &mut Pace {
+        match priority {
+            Priority::Prefetch | Priority::WarmUp => &mut self.ahead,
+            Priority::Completion | Priority::Chat | Priority::Embedding => &mut self.waited_for,
+        }
+    }
 }
 
 /// What became of a job.
@@ -97,7 +114,7 @@ impl<'a> Engine<'a> {
                 .map(|root| Kept::of(root, &weights.model, STATE_VERSION)),
             drafts: Drafts::new(speed),
             refresh_pace: Pace::default(),
-            given_up_pace: Pace::default(),
+            given_up: GivenUp::default(),
             breakable: false,
             shown_stale: 0,
         })
@@ -159,7 +176,7 @@ impl<'a> Engine<'a> {
         if job.cached_tokens.is_none() {
             let turned_here = cache.has_turned();
             self.shared.count_moved(placed.moved_tokens, turned_here);
-            job.pace = self.given_up_pace;
+            job.pace = *self.given_up.of(job.priority());
         }
         job.note_cached(placed.cached_tokens);
         if job.generates_nothing() && placed.cached_tokens + 1 >= job.history.len() {
@@ -216,12 +233,12 @@ impl<'a> Engine<'a> {
             match step {
                 Extended::Partly => {
                     job.pace.speed_up(self.breakable);
-                    self.given_up_pace.speed_up(false);
+                    self.given_up.of(job.priority()).speed_up(false);
                 }
                 Extended::Interrupted => {
                     job.pace.slow_down();
                     if job.is_abandoned() && !job.is_answering() {
-                        self.given_up_pace.slow_down();
+                        self.given_up.of(job.priority()).slow_down();
                     }
                 }
                 Extended::Next(_) if job.generates_nothing() => {
