@@ -39,6 +39,19 @@ pub(crate) async fn a_word_is_finished_in_its_own_tokens(weights: &Path) {
     }
 }
 
+/// The blanks before a word stay in the cache, and no token is spent on them.
+pub(crate) async fn an_indentation_is_computed_once(weights: &Path) {
+    let engine = engine(weights);
+    for above in ["", "        self.count += 1\n"] {
+        let fim = |typed: &str| fim(ABOVE, BELOW, &[above, typed].concat());
+        let (text, begun) = answer(&engine, &fim("        "), 1).await;
+        assert!(!text.trim().is_empty(), "{begun:?}");
+        let (_, typed) = answer(&engine, &fim("        r"), 1).await;
+        assert_eq!(typed.prompt_tokens, begun.prompt_tokens, "{above:?}");
+        assert_eq!(typed.cached_tokens, Some(typed.prompt_tokens), "{above:?}");
+    }
+}
+
 /// Whatever the model would say, what comes out goes on behind what was typed.
 pub(crate) async fn the_typed_text_is_not_repeated(weights: &Path) {
     let engine = engine(weights);

@@ -124,6 +124,9 @@ fn main() {
         ("healing::a_word_is_finished_in_its_own_tokens", |weights| {
             on_runtime(healing::a_word_is_finished_in_its_own_tokens(weights))
         }),
+        ("healing::an_indentation_is_computed_once", |weights| {
+            on_runtime(healing::an_indentation_is_computed_once(weights))
+        }),
         ("healing::the_typed_text_is_not_repeated", |weights| {
             on_runtime(healing::the_typed_text_is_not_repeated(weights))
         }),

@@ -5,6 +5,9 @@
 //! far as the vocabulary has longer ones that begin with them, and the first generated tokens have to
 //! spell out what was taken back. Called by the job; the index is built once per loaded model.
 //!
+//! Of an indentation only the last blank is taken back where the vocabulary has it at the beginning of words:
+//! then no step is spent to spell out the blanks before it, and the next key finds them in the cache.
+//!
 //! Invariants: only text tokens are chosen while anything is left to spell; whatever the logits say,
 //! the typed bytes are reproduced exactly.
 
@@ -33,6 +36,8 @@ pub(super) struct Pieces {
     bytes: Vec<u8>,
     /// By bytes, then by token. Pieces that begin alike are neighbours.
     sorted: Vec<Piece>,
+    /// Blanks of which the last one before a word is in one token with it.
+    joined_blanks: Vec<u8>,
 }
 
 /// A token and where its bytes are. A vocabulary's bytes are a few MiB at most.
@@ -53,10 +58,22 @@ impl Pieces {
         let text = vocab
             .tokens()
             .filter(|&token| !vocab.attr(token).intersects(steers) && !vocab.is_eog(token));
-        Self::new(text.map(|token| (token, tokens::bytes_of(vocab, token))))
+        let joined_blanks = (*b" \t").into_iter().filter(|&blank| {
+            let word = [blank, blank, blank, b'i', b'f'];
+            let tokens = vocab.tokenize(&word, false, false);
+            tokens
+                .last()
+                .is_some_and(|&last| tokens::bytes_of(vocab, last) == word[2..])
+        });
+        let joined_blanks = joined_blanks.collect();
+        let text = text.map(|token| (token, tokens::bytes_of(vocab, token)));
+        Self::new(text, joined_blanks)
     }
 
-    fn new(text_tokens: impl Iterator<Item = (LlamaToken, Vec<u8>)>) -> Self {
+    fn new(
+        text_tokens: impl Iterator<Item = (LlamaToken, Vec<u8>)>,
+        joined_blanks: Vec<u8>,
+    ) -> Self {
         let mut pairs: Vec<_> = text_tokens
             .filter(|(_, bytes)| !bytes.is_empty())
             .map(|(token, bytes)| (bytes, token))
@@ -65,6 +82,7 @@ impl Pieces {
         let mut pieces = Self {
             bytes: Vec::with_capacity(pairs.iter().map(|(bytes, _)| bytes.len()).sum()),
             sorted: Vec::with_capacity(pairs.len()),
+            joined_blanks,
         };
         for (bytes, token) in pairs {
             let start = at(pieces.bytes.len());
@@ -83,6 +101,9 @@ impl Pieces {
         typed_from: usize,
         bytes_of: impl Fn(LlamaToken) -> Vec<u8>,
     ) -> Vec<u8> {
+        if let Some(blank) = self.take_back_blank(prompt, typed_from, &bytes_of) {
+            return vec![blank];
+        }
         let mut end: Vec<u8> = Vec::new();
         let mut taken = (0, 0);
         let typed = prompt.get(typed_from..).unwrap_or_default();
@@ -98,6 +119,30 @@ impl Pieces {
         let (tokens, bytes) = taken;
         prompt.truncate(prompt.len() - tokens);
         end.split_off(end.len().saturating_sub(bytes))
+    }
+
+    /// Takes the last of several blanks back, where a word will have it, and the others are a token.
+    fn take_back_blank(
+        &self,
+        prompt: &mut Vec<LlamaToken>,
+        typed_from: usize,
+        bytes_of: impl Fn(LlamaToken) -> Vec<u8>,
+    ) -> Option<u8> {
+        let typed = prompt.get(typed_from..)?;
+        let last = *bytes_of(*typed.last()?).last()?;
+        if !self.joined_blanks.contains(&last) {
+            return None;
+        }
+        let blanks = |&token: &LlamaToken| {
+            let bytes = bytes_of(token);
+            bytes.iter().all(|&b| b == last).then_some(bytes.len())
+        };
+        let lens: Vec<usize> = typed.iter().rev().map_while(blanks).collect();
+        let before = vec![last; lens.iter().sum::<usize>().checked_sub(1)?];
+        let before = self.exactly(&before).first()?.token;
+        prompt.truncate(prompt.len() - lens.len());
+        prompt.push(before);
+        Some(last)
     }
 
     /// The likeliest token that agrees with `typed`, which is not empty: one that begins with it or,
@@ -196,6 +241,11 @@ mod tests {
         "()",
         " foo",
         "foo",
+        " ",
+        "   ",
+        "    ",
+        "\t",
+        "\t\t",
     ];
 
     fn token(piece: &str) -> LlamaToken {
@@ -213,6 +263,7 @@ mod tests {
             VOCABULARY
                 .iter()
                 .map(|piece| (token(piece), piece.as_bytes().to_vec())),
+            b" ".to_vec(),
         )
     }
 
@@ -229,6 +280,14 @@ mod tests {
             // The last token alone begins nothing longer, together with the one before it does.
             (&["self", ".", "do"], 0, 1, ".do"),
             (&["self"], 0, 1, ""),
+            // Of an indentation the last blank, where a word has it and the others are a token.
+            (&["(", "    "], 1, 2, " "),
+            (&["(", "   ", " "], 1, 2, " "),
+            (&["(", "   "], 1, 1, "   "),
+            (&["(", "   "], 2, 2, ""),
+            (&["(", " "], 1, 1, " "),
+            (&["(", "\t"], 1, 1, "\t"),
+            (&["(", "\t\t"], 1, 2, ""),
             (&[], 0, 0, ""),
             (&[], 3, 0, ""),
         ];

@@ -16,9 +16,8 @@ use super::tokens;
 use crate::backend::Prompt;
 use crate::prompt::Segment;
 
-/// Steps of fewer tokens are as good as over, and what of them is the text that was typed last is of no
-/// use to the next key.
-const FEWEST_TOKENS: usize = 8;
+/// Of steps of fewer tokens most is the text that was typed last, which is of no use to the next key.
+const FEWEST_TOKENS: usize = 4;
 
 /// What a prompt says, without its sentinels, and to which model.
 #[derive(Debug, PartialEq, Eq)]
