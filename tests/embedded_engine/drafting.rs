@@ -35,10 +35,14 @@ fn prompts() -> [Vec<Segment>; 4] {
                   width: 80,\n            height: 24,\n";
     let other = "/// Sorts numbers in place, by inserting each where it belongs.\n\
                  pub fn insertion_sort(numbers: &mut [i32]) {\n";
-    let long: String = (0..60)
+    let long: Vec<String> = (0..60)
         .map(|at| format!("        Kind::Number{at} => {},\n", at * 7919 % 1000))
         .collect();
-    let long = format!("fn value(kind: Kind) -> u32 {{\n    match kind {{\n{long}");
+    let long = [
+        "fn value(kind: Kind) -> u32 {\n    match kind {\n",
+        &long.concat(),
+    ]
+    .concat();
     [
         fim(arms, "    }\n}\n", "        Kind::Rem"),
         fim(fields, "        }\n    }\n}\n", "            "),

@@ -192,6 +192,7 @@ impl<'s> Person<'s> {
     /// Takes the cursor there, to step `index`: an editor drops the ghost and cancels the open request.
     fn go(&mut self, index: usize, there: usize) {
         self.books.turn_to(index);
+        lock(&self.screen).ghost = None;
         if let Some(open) = self.open.take() {
             open.abort();
         }
@@ -295,8 +296,9 @@ impl<'s> Person<'s> {
     /// Books what is on the screen when the next edit comes.
     fn settle(&mut self, step: &Step) -> Option<Ghost> {
         let (ghost, nothing) = {
-            let mut screen = lock(&self.screen);
-            (screen.ghost.take(), screen.nothing.take())
+            // Both stay on the screen until the edit, or the jump: after the last key none comes.
+            let screen = lock(&self.screen);
+            (screen.ghost.clone(), screen.nothing)
         };
         let key = self.keys.last_mut()?;
         // A step that is no key leaves the last one as it was.
