@@ -336,6 +336,7 @@ impl Backend for Embedded {
             counts_tokens: true,
             moves_cached: true,
             hands_over: true,
+            heals: true,
         }
     }
 

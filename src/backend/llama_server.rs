@@ -157,6 +157,7 @@ impl Backend for LlamaServer {
             counts_tokens: false,
             moves_cached: false,
             hands_over: false,
+            heals: false,
         }
     }
 

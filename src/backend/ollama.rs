@@ -192,6 +192,7 @@ impl Backend for Ollama {
             counts_tokens: false,
             moves_cached: false,
             hands_over: false,
+            heals: false,
         }
     }
 

@@ -161,6 +161,7 @@ impl Backend for OpenAi {
             counts_tokens: false,
             moves_cached: false,
             hands_over: false,
+            heals: false,
         }
     }
 

@@ -223,9 +223,9 @@ fn window_at(engine: &Embedded, document: &Rope, offset_bytes: usize) -> Window 
     )
 }
 
-/// As inline completion asks, which leaves the indentation to the model.
+/// As inline completion asks.
 fn request(options: &Options, family: &Family, window: Window) -> Request {
-    let window = window.without_blanks_at_cursor();
+    let window = window.without_blanks_at_cursor(true);
     Request {
         model: options.model.clone(),
         prompt: family

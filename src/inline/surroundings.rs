@@ -45,7 +45,7 @@ const BUSY: Duration = Duration::from_millis(250);
 
 mod warmth;
 
-use cold::Short;
+use cold::Start;
 use warmth::Speed;
 pub(super) use warmth::WarmUps;
 
@@ -69,8 +69,6 @@ struct Shared {
     /// The last prompt that went to a backend: what it has cached. A std mutex, held for an exchange or
     /// a comparison.
     sent: Mutex<LaidOut>,
-    /// Where the last window began that was cut short. A std mutex, held for an exchange.
-    short: Mutex<Option<Short>>,
     /// How fast the backend begins to answer. A std mutex, held for a few sums.
     speed: Mutex<Speed>,
     /// The warm-up in flight. A std mutex, held for an exchange.
@@ -106,7 +104,6 @@ impl Surroundings {
             woken: Notify::new(),
             touched: Notify::new(),
             sent: Mutex::default(),
-            short: Mutex::default(),
             speed: Mutex::default(),
             warming: Mutex::default(),
             warmed: Notify::new(),
@@ -219,11 +216,12 @@ impl Surroundings {
     }
 }
 
-/// A prompt, and where it is parted.
+/// A prompt, where it is parted, and where its window begins.
 #[derive(Debug, Default)]
 struct LaidOut {
     segments: Vec<Segment>,
     anchor: Anchor,
+    start: Option<Start>,
 }
 
 impl Shared {
@@ -298,29 +296,42 @@ impl Shared {
         block: Option<&Block>,
     ) -> LaidOut {
         let budget = route.backend.prompt_budget();
-        let window = window::cut(
-            &document.text,
-            offset_bytes,
-            budget.prefix_tokens,
-            budget.suffix_tokens,
-        );
-        self.lay_out_window(route, block, window)
+        let text = &document.text;
+        let start = Start {
+            uri: Arc::clone(&document.uri),
+            line: window::first_line_at(text, offset_bytes, budget.prefix_tokens),
+            is_short: false,
+        };
+        let window = window::cut_from(text, offset_bytes, start.line, budget.suffix_tokens);
+        self.lay_out_window(route, block, window, start)
     }
 
     /// Lays a window out behind the block, parted where the last one was if it can be. Text is cut before
     /// it is laid out, so no sentinel is ever cut.
-    fn lay_out_window(&self, route: &Route, block: Option<&Block>, window: Window) -> LaidOut {
+    fn lay_out_window(
+        &self,
+        route: &Route,
+        block: Option<&Block>,
+        window: Window,
+        start: Start,
+    ) -> LaidOut {
         let most = route.backend.prompt_budget().context_tokens;
         // A block made for a faster backend is too much for this one.
         let block = block.filter(|block| block.tokens() <= most);
         let block = block.map(|block| block.beside(&window));
-        let window = self.sent().anchor.keep(window).without_blanks_at_cursor();
+        let heals = route.backend.capabilities().heals;
+        let window = self.sent().anchor.keep(window);
+        let window = window.without_blanks_at_cursor(heals);
         let anchor = Anchor::of(&window);
         let segments =
             route
                 .family
                 .lay_out_with(block.as_deref(), window.above, window.typed, window.after);
-        LaidOut { segments, anchor }
+        LaidOut {
+            segments,
+            anchor,
+            start: Some(start),
+        }
     }
 
     fn block(&self, uri: &Arc<str>) -> Option<Arc<Block>> {

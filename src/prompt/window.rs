@@ -111,12 +111,15 @@ fn starting_at(text: &Rope, offset_char: usize, most_bytes: usize) -> String {
 
 impl Window {
     /// Without the blanks in front of the cursor, which a model does better to write itself: with the
-    /// next word they are one token.
+    /// next word they are one token. An indentation stays where the backend `heals` it: nothing is generated
+    /// that is not shown.
     #[must_use]
-    pub fn without_blanks_at_cursor(mut self) -> Self {
+    pub fn without_blanks_at_cursor(mut self, heals: bool) -> Self {
         let line = self.typed.rfind('\n').map_or(0, |at| at + 1);
         let blank_from = self.typed.trim_end().len();
-        self.typed.truncate(blank_from.max(line));
+        if blank_from > line || !heals {
+            self.typed.truncate(blank_from.max(line));
+        }
         self
     }
 }
@@ -189,7 +192,10 @@ mod tests {
                 typed: typed.into(),
                 after: String::new(),
             };
-            assert_eq!(window.without_blanks_at_cursor().typed, expect, "{typed:?}");
+            let healed = window.clone().without_blanks_at_cursor(true).typed;
+            let is_indentation = typed.rsplit('\n').next().is_some_and(|l| l.trim().is_empty());
+            assert_eq!(healed, if is_indentation { typed } else { expect });
+            assert_eq!(window.without_blanks_at_cursor(false).typed, expect, "{typed:?}");
         }
     }
 

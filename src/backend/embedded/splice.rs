@@ -13,10 +13,10 @@ use std::ops::Range;
 use llama_cpp_2::token::LlamaToken;
 
 /// Shorter runs are computed again, in tokens. What stands between two runs is a decode call of its own,
-/// and one call for 16 tokens costs little more than one for 8 (Qwen2.5-Coder 1.5B, one thread's time:
-/// 58, 355 and 392 ms for 1, 8 and 16 tokens, November 2026). Longer than what repeats by chance, such as
-/// a line of closing braces with its indentation.
-pub(super) const SHORTEST_RUN_TOKENS: usize = 16;
+/// which takes as long as five tokens of prompt (Qwen2.5-Coder 1.5B, two threads: 35 ms and 7.2 ms a token,
+/// November 2026). Longer than what repeats by chance, such as a line of closing braces with its
+/// indentation.
+pub(super) const SHORTEST_RUN_TOKENS: usize = 12;
 
 /// Shorter lines are computed again: three tokens are as quick.
 const SHORTEST_LINE_TOKENS: usize = 4;

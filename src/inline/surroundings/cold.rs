@@ -1,22 +1,25 @@
 //! Which window goes into a prompt where the usual one is cold.
 //!
-//! After a jump the backend has to compute all of the window, and on a slow machine the person types on
-//! for seconds without a ghost text. So there the window is cut short: the lines right above come
-//! first, and the window grows downwards as the person types. Once the cursor rests, the usual window is
-//! computed (`warmth`), and the next key has it.
+//! After a jump the backend has to compute much of the usual window, and on a slow machine the person types
+//! on for seconds without a ghost text. A place that the last window shows keeps that window's first line,
+//! and of the text below what the last one has too: little of it has to be computed. Elsewhere the window is
+//! cut short: the lines right above come first, and it grows downwards as the person types. Once the
+//! cursor rests, the usual window is computed (`warmth`), and the next key has it.
 //!
 //! Who asks by hand waits for the usual window: of a short one a model sees so little that it is mostly wrong.
 //!
-//! Invariants: a window is cut short only where the usual one is cold, late and much dearer; from
-//! one key to the next it begins at the same line, so what was computed of it stays, and it does so until
-//! the usual one is soon enough.
+//! Invariants: another window is taken only where the usual one is late and much dearer; from one key to
+//! the next it begins at the same line, so what was computed of it stays, and it does so until the usual
+//! one is soon enough.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::collections::HashSet;
+use std::sync::Arc;
 
-use super::warmth::tokens_of;
+use super::warmth::{lines_of, tokens_of};
 use super::{LaidOut, Shared};
 use crate::document::Document;
-use crate::prompt::{BYTES_PER_TOKEN, Block, window};
+use crate::prompt::window::{self, Window};
+use crate::prompt::{BYTES_PER_TOKEN, Block, Segment};
 use crate::router::Route;
 
 /// The fewest tokens of a short window: some five lines of code. With 40 or 128 the real 1.5B was right less
@@ -27,15 +30,27 @@ const SUFFIX_SHARE: usize = 4;
 /// A prompt is cold where one part in so many of it, at least, is not cached: after Enter only the text
 /// below the cursor is computed anew.
 const COLD_SHARE: usize = 2;
-/// A short window computes at most two thirds of what the usual one does: less is not worth a window in
+/// Another window computes at most two thirds of what the usual one does: less is not worth a window in
 /// which a model sees less.
 const CHEAPER: (usize, usize) = (2, 3);
 
-/// A window that was cut short: of which document, and its first line.
-#[derive(Debug)]
-pub(super) struct Short {
-    uri: Arc<str>,
-    line: usize,
+/// Where the window of a prompt begins.
+#[derive(Debug, Clone)]
+pub(super) struct Start {
+    pub(super) uri: Arc<str>,
+    pub(super) line: usize,
+    /// Whether the window was cut short.
+    pub(super) is_short: bool,
+}
+
+/// Where a completion is wanted.
+struct Wanted<'a> {
+    route: &'a Route,
+    document: &'a Document,
+    offset_bytes: usize,
+    block: Option<&'a Block>,
+    /// Tokens that the backend computes in time.
+    soon: usize,
 }
 
 impl Shared {
@@ -50,45 +65,104 @@ impl Shared {
     ) -> LaidOut {
         let usual = self.lay_out(route, document, offset_bytes, block);
         let cost = self.tokens_to_compute(route, &usual.segments);
-        let text = &document.text;
-        let cursor_line = text.byte_to_line(offset_bytes.min(text.len_bytes()));
-        let budget = route.backend.prompt_budget();
-        let fits = |line| {
-            let bytes = text.line_to_byte(cursor_line) - text.line_to_byte(line);
-            bytes <= budget.prefix_tokens * BYTES_PER_TOKEN
-        };
-        let before = self.short().take_if(|short| {
-            short.uri == document.uri && short.line <= cursor_line && fits(short.line)
-        });
-        let is_cold = before.is_some() || cost * COLD_SHARE >= tokens_of(&usual.segments);
-        let soon = self.tokens_in_time(budget);
-        let Some(soon) = soon.filter(|&soon| is_cold && soon < cost) else {
-            self.short().take();
+        let soon = self.tokens_in_time(route.backend.prompt_budget());
+        let Some(soon) = soon.filter(|&soon| soon < cost) else {
             return usual;
         };
-        let tokens = soon.clamp(FEWEST_TOKENS, budget.prefix_tokens.max(FEWEST_TOKENS));
-        let prefix_tokens = tokens - tokens / SUFFIX_SHARE;
-        let cut_from = |line| {
-            let window = window::cut_from(text, offset_bytes, line, tokens / SUFFIX_SHARE);
-            let prompt = self.lay_out_window(route, block, window);
-            let (part, whole) = CHEAPER;
-            let is_cheap = self.tokens_to_compute(route, &prompt.segments) * whole <= cost * part;
-            is_cheap.then_some((line, prompt))
+        let wanted = Wanted {
+            route,
+            document,
+            offset_bytes,
+            block,
+            soon,
         };
-        let first = window::first_line_at(text, offset_bytes, prefix_tokens);
-        let first = fits(first).then_some(first);
-        let mut lines = before.map(|short| short.line).into_iter().chain(first);
-        let Some((line, prompt)) = lines.find_map(cut_from) else {
-            return usual;
+        let (part, whole) = CHEAPER;
+        let is_cheap = |prompt: &LaidOut| {
+            self.tokens_to_compute(route, &prompt.segments) * whole <= cost * part
         };
-        *self.short() = Some(Short {
-            uri: Arc::clone(&document.uri),
-            line,
-        });
-        prompt
+        let last = self.sent().start.clone();
+        let last = last.filter(|last| wanted.fits(last));
+        let was_short = last.as_ref().is_some_and(|last| last.is_short);
+        let is_cold = was_short || cost * COLD_SHARE >= tokens_of(&usual.segments);
+        let near = last.map(|last| self.like_the_last(&wanted, last));
+        let short = || is_cold.then(|| self.cut_short(&wanted)).flatten();
+        near.filter(is_cheap)
+            .or_else(|| short().filter(is_cheap))
+            .unwrap_or(usual)
     }
 
-    fn short(&self) -> MutexGuard<'_, Option<Short>> {
-        self.short.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The window that begins where the last one did.
+    fn like_the_last(&self, wanted: &Wanted<'_>, last: Start) -> LaidOut {
+        if last.is_short {
+            let window = wanted.window(last.line, wanted.short_tokens() / SUFFIX_SHARE);
+            return self.lay_out_window(wanted.route, wanted.block, window, last);
+        }
+        let budget = wanted.route.backend.prompt_budget();
+        let mut window = wanted.window(last.line, budget.suffix_tokens);
+        let start = last.clone();
+        let whole = self.lay_out_window(wanted.route, wanted.block, window.clone(), start);
+        if self.tokens_to_compute(wanted.route, &whole.segments) <= wanted.soon {
+            return whole;
+        }
+        let known = known_beginning(&window.after, &self.sent().segments);
+        window.after.truncate(known);
+        self.lay_out_window(wanted.route, wanted.block, window, last)
     }
+
+    /// The window with the few lines right above the cursor, where these fit.
+    fn cut_short(&self, wanted: &Wanted<'_>) -> Option<LaidOut> {
+        let tokens = wanted.short_tokens();
+        let text = &wanted.document.text;
+        let prefix_tokens = tokens - tokens / SUFFIX_SHARE;
+        let start = Start {
+            uri: Arc::clone(&wanted.document.uri),
+            line: window::first_line_at(text, wanted.offset_bytes, prefix_tokens),
+            is_short: true,
+        };
+        wanted.fits(&start).then(|| {
+            let window = wanted.window(start.line, tokens / SUFFIX_SHARE);
+            self.lay_out_window(wanted.route, wanted.block, window, start)
+        })
+    }
+}
+
+impl Wanted<'_> {
+    fn window(&self, first: usize, suffix_tokens: usize) -> Window {
+        window::cut_from(&self.document.text, self.offset_bytes, first, suffix_tokens)
+    }
+
+    /// How many tokens a short window has.
+    fn short_tokens(&self) -> usize {
+        let most = self.route.backend.prompt_budget().prefix_tokens;
+        self.soon.clamp(FEWEST_TOKENS, most.max(FEWEST_TOKENS))
+    }
+
+    /// Whether a window that begins there has this place in it, with enough lines above, and is not too
+    /// long.
+    fn fits(&self, start: &Start) -> bool {
+        let text = &self.document.text;
+        let cursor_line = text.byte_to_line(self.offset_bytes.min(text.len_bytes()));
+        if start.uri != self.document.uri || start.line > cursor_line {
+            return false;
+        }
+        let bytes = text.line_to_byte(cursor_line) - text.line_to_byte(start.line);
+        let fewest = if start.is_short { 0 } else { FEWEST_TOKENS };
+        let most = self.route.backend.prompt_budget().prefix_tokens;
+        (fewest..=most.max(fewest)).contains(&(bytes / BYTES_PER_TOKEN))
+    }
+}
+
+/// How many bytes at the beginning of the text `after` the cursor are lines that the last prompt has. What
+/// is left of the cursor's own line counts as such.
+fn known_beginning(after: &str, sent: &[Segment]) -> usize {
+    let sent: HashSet<&str> = lines_of(sent).map(|line| line.trim_end_matches('\n')).collect();
+    let mut ends = memchr::memchr_iter(b'\n', after.as_bytes()).chain([after.len()]);
+    let mut known = ends.next().unwrap_or(after.len());
+    for end in ends {
+        if !after.get(known + 1..end).is_some_and(|line| sent.contains(line)) {
+            break;
+        }
+        known = end;
+    }
+    known
 }

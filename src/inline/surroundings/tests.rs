@@ -33,11 +33,11 @@ fn trace(computed_tokens: u32) -> Trace {
     }
 }
 
-/// An oracle that goes on with what it began, as far as it says.
+/// An oracle that goes on with what it began and moves what it has, as far as it says.
 #[derive(Debug)]
-struct HandsOver(Oracle);
+struct LikeEmbedded(Oracle);
 
-impl Backend for HandsOver {
+impl Backend for LikeEmbedded {
     fn name(&self) -> &str {
         self.0.name()
     }
@@ -57,6 +57,7 @@ impl Backend for HandsOver {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             hands_over: true,
+            moves_cached: true,
             ..self.0.capabilities()
         }
     }
@@ -130,7 +131,7 @@ async fn a_slow_backend_begins_at_once_where_that_is_not_lost() {
     for hands_over in [false, true] {
         let oracle = Oracle::new(options, 1);
         let backend: Arc<dyn Backend> = if hands_over {
-            Arc::new(HandsOver(oracle.clone()))
+            Arc::new(LikeEmbedded(oracle.clone()))
         } else {
             Arc::new(oracle.clone())
         };
@@ -213,6 +214,41 @@ async fn a_cold_window_is_short_and_grows_until_the_cursor_rests() {
     assert!(window(100).0 < long / 2);
     // Who asks by hand waits for what the model does better with.
     assert!(window_of(30, true).0 > long / 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn near_the_last_place_the_window_begins_where_it_did() {
+    let oracle = Oracle::new(OracleOptions::default(), 1);
+    let backend = Arc::new(LikeEmbedded(oracle.clone()));
+    let (_, route, engine, document) = over_400_lines_by(&oracle, backend);
+    let surroundings = &engine.surroundings;
+    surroundings.answered(&trace(1), Duration::from_millis(60));
+    surroundings.answered(&trace(400), Duration::from_millis(460));
+    // The first and the last line of the prompt for a line.
+    let window = |line: usize, explicit: bool| -> (usize, usize) {
+        let offset = document.text.line_to_byte(line) + 4;
+        let prompt = surroundings.prompt(&route, &document, offset, explicit);
+        let text: String = prompt.iter().map(Segment::as_str).collect();
+        let lines = text.split("let a").skip(1);
+        let numbers = lines.filter_map(|l| l.split(' ').next()?.parse::<usize>().ok());
+        let numbers: Vec<usize> = numbers.collect();
+        (*numbers.iter().min().unwrap(), *numbers.iter().max().unwrap())
+    };
+    let usual = window(210, true);
+    assert!(usual.1 > 220 && window(211, true) != usual, "{usual:?}");
+    for step in [1_usize, 4] {
+        let usual = window(210, true);
+        // Up and down again: it begins and ends there, until hardly anything stands above.
+        let fewest = usual.0 + 8;
+        let up = (fewest..210).rev().step_by(step);
+        for line in up.chain((fewest..220).step_by(step)) {
+            assert_eq!(window(line, false), usual, "{line}");
+        }
+        // Beyond it all is new.
+        assert_ne!(window(usual.0, false).0, usual.0);
+        window(210, true);
+        assert_ne!(window(300, false).0, usual.0);
+    }
 }
 
 /// Run with `cargo test --release --lib surroundings::tests::cost -- --ignored --nocapture`.

@@ -132,14 +132,16 @@ fn bytes_in_front(prompt: &[Segment], sent: &[Segment]) -> usize {
     common
 }
 
+/// The lines of a prompt, with their ends.
+pub(super) fn lines_of(prompt: &[Segment]) -> impl Iterator<Item = &str> {
+    let texts = prompt.iter().map(Segment::as_str);
+    texts.flat_map(|text| text.split_inclusive('\n'))
+}
+
 /// How many bytes of a prompt are lines that the last one has too, wherever they stand.
 fn bytes_moved(prompt: &[Segment], sent: &[Segment]) -> usize {
-    fn lines(prompt: &[Segment]) -> impl Iterator<Item = &str> {
-        let texts = prompt.iter().map(Segment::as_str);
-        texts.flat_map(|text| text.split_inclusive('\n'))
-    }
-    let old: HashSet<&str> = lines(sent).collect();
-    lines(prompt)
+    let old: HashSet<&str> = lines_of(sent).collect();
+    lines_of(prompt)
         .filter(|line| old.contains(line))
         .map(str::len)
         .sum()

@@ -7,11 +7,11 @@ use llama_cpp_2::token::LlamaToken;
 use super::{MOST_MOVES, Slots, common_prefix};
 use crate::backend::embedded::splice::{self, Run};
 
-/// A splice must save so many tokens, else everything behind the common prefix is computed. Moving
-/// turns the keys of the whole cache once, whatever is moved: as long as 8 tokens of prompt (196 ms of one
-/// thread's time for 8,192 cells, against 392 ms for 16 tokens; Qwen2.5-Coder 1.5B, November 2026); and
-/// a part between two runs costs a decode call of its own.
-const WORTH_TOKENS: usize = 24;
+/// A splice must save so many tokens, else everything behind the common prefix is computed. Where
+/// llama.cpp turns the keys, of the whole cache whatever is moved, that takes as long as 8 tokens of prompt
+/// (196 ms of one thread's time for 8,192 cells; Qwen2.5-Coder 1.5B, November 2026); and a part between two
+/// runs costs a decode call of its own.
+const WORTH_TOKENS: usize = 12;
 
 /// When cached tokens are moved to where a prompt has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -86,8 +86,8 @@ fn text_at_another_place_is_moved_where_it_is_worth_it() {
     );
     // Few tokens are computed sooner than moved.
     let choice = choose(
-        &slots(&["^a^abcdefghijklmnopqr^t"]),
-        "^aa^abcdefghijklmnopqr^",
+        &slots(&["^a^abcdefghijk^t"]),
+        "^aa^abcdefghijk^",
     );
     assert_eq!(choice.rest, Rest::CopyFrom(0));
 }
