@@ -193,9 +193,16 @@ mod tests {
                 after: String::new(),
             };
             let healed = window.clone().without_blanks_at_cursor(true).typed;
-            let is_indentation = typed.rsplit('\n').next().is_some_and(|l| l.trim().is_empty());
+            let is_indentation = typed
+                .rsplit('\n')
+                .next()
+                .is_some_and(|l| l.trim().is_empty());
             assert_eq!(healed, if is_indentation { typed } else { expect });
-            assert_eq!(window.without_blanks_at_cursor(false).typed, expect, "{typed:?}");
+            assert_eq!(
+                window.without_blanks_at_cursor(false).typed,
+                expect,
+                "{typed:?}"
+            );
         }
     }
 

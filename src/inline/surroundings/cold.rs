@@ -155,11 +155,16 @@ impl Wanted<'_> {
 /// How many bytes at the beginning of the text `after` the cursor are lines that the last prompt has. What
 /// is left of the cursor's own line counts as such.
 fn known_beginning(after: &str, sent: &[Segment]) -> usize {
-    let sent: HashSet<&str> = lines_of(sent).map(|line| line.trim_end_matches('\n')).collect();
+    let sent: HashSet<&str> = lines_of(sent)
+        .map(|line| line.trim_end_matches('\n'))
+        .collect();
     let mut ends = memchr::memchr_iter(b'\n', after.as_bytes()).chain([after.len()]);
     let mut known = ends.next().unwrap_or(after.len());
     for end in ends {
-        if !after.get(known + 1..end).is_some_and(|line| sent.contains(line)) {
+        if !after
+            .get(known + 1..end)
+            .is_some_and(|line| sent.contains(line))
+        {
             break;
         }
         known = end;

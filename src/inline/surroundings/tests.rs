@@ -226,28 +226,37 @@ async fn near_the_last_place_the_window_begins_where_it_did() {
     surroundings.answered(&trace(400), Duration::from_millis(460));
     // The first and the last line of the prompt for a line.
     let window = |line: usize, explicit: bool| -> (usize, usize) {
-        let offset = document.text.line_to_byte(line) + 4;
-        let prompt = surroundings.prompt(&route, &document, offset, explicit);
+        let end = document.text.line_to_byte(line + 1) - 1;
+        let prompt = surroundings.prompt(&route, &document, end, explicit);
         let text: String = prompt.iter().map(Segment::as_str).collect();
         let lines = text.split("let a").skip(1);
         let numbers = lines.filter_map(|l| l.split(' ').next()?.parse::<usize>().ok());
         let numbers: Vec<usize> = numbers.collect();
-        (*numbers.iter().min().unwrap(), *numbers.iter().max().unwrap())
+        (
+            *numbers.iter().min().unwrap(),
+            *numbers.iter().max().unwrap(),
+        )
     };
-    let usual = window(210, true);
-    assert!(usual.1 > 220 && window(211, true) != usual, "{usual:?}");
-    for step in [1_usize, 4] {
-        let usual = window(210, true);
-        // Up and down again: it begins and ends there, until hardly anything stands above.
-        let fewest = usual.0 + 8;
-        let up = (fewest..210).rev().step_by(step);
-        for line in up.chain((fewest..220).step_by(step)) {
-            assert_eq!(window(line, false), usual, "{line}");
+    let (first, last) = window(210, true);
+    let below = last - 210;
+    assert_ne!(window(190, true).0, first, "the usual window steps back");
+    // (line, the last line of its prompt)
+    for (line, expect) in [
+        (206, 206 + below),
+        (190, 190 + below),
+        // Of the text below it has what the last one had.
+        (194, 190 + below),
+        (190, 190 + below),
+    ] {
+        if line == 206 {
+            window(210, true);
         }
-        // Beyond it all is new.
-        assert_ne!(window(usual.0, false).0, usual.0);
+        assert_eq!(window(line, false), (first, expect), "{line}");
+    }
+    // Hardly anything would stand above, or nothing of it is near.
+    for line in [first + 1, 300] {
         window(210, true);
-        assert_ne!(window(300, false).0, usual.0);
+        assert_ne!(window(line, false).0, first, "{line}");
     }
 }
 

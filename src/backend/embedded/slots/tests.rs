@@ -85,10 +85,7 @@ fn text_at_another_place_is_moved_where_it_is_worth_it() {
         choice(1, 6, Rest::CopyFrom(0))
     );
     // Few tokens are computed sooner than moved.
-    let choice = choose(
-        &slots(&["^a^abcdefghijk^t"]),
-        "^aa^abcdefghijk^",
-    );
+    let choice = choose(&slots(&["^a^abcdefghijk^t"]), "^aa^abcdefghijk^");
     assert_eq!(choice.rest, Rest::CopyFrom(0));
 }
 
