@@ -267,15 +267,15 @@ impl Lines<'_> {
     }
 
     /// Indentation of the first line with the text on it. Behind a finished line it may be less than
-    /// that line's: the block has ended.
+    /// that line's: the block has ended. On a blank line it stands in the text or left of the cursor.
     fn own_columns(&self) -> usize {
         let is_written = |line: &&str| !line.trim().is_empty();
         let first = self.text.lines().find(is_written).map_or(0, indent_of);
-        if self.origin.on_blank_start() {
-            return first;
-        }
         let own = indent_of(&self.origin.line_prefix);
         let goes_on = self.text.lines().next().is_some_and(|l| is_written(&l));
+        if self.origin.on_blank_start() {
+            return if goes_on && first == 0 { own } else { first };
+        }
         if goes_on { own } else { own.min(first) }
     }
 

@@ -108,6 +108,7 @@ const ENDS_OF_LINES: &[(&str, &str, Option<&str>)] = &[
     ("  a = |", "1\n  if b:\n    c\n  d", None),
     ("  a = f|", "(\n    1,\n  )\n  b", None),
     ("  |", "  a\n  b\nc = 1", Some("  a\n  b")),
+    ("  |", "a\n  b\nc = 1", Some("a\n  b")),
     ("|", "    a\n    b\n  c = 1\n", Some("    a\n    b")),
     ("  a = |\n  z()", "1\n  z()\n", Some("1")),
     ("  a = |\n}", "1\n}\n", Some("1")),

@@ -6,9 +6,9 @@
 //! for that place is computed.
 //!
 //! Only where it matters: a backend that begins early enough with a cold prompt is left alone. One that is
-//! so slow that it has no text of elsewhere in its prompts computes the window that is cut short (`cold`)
-//! at once, where it goes on with that for whoever comes next, and the usual one once the cursor has rested
-//! for long.
+//! so slow that it has no text of elsewhere in its prompts computes the window of which it answers soonest
+//! (`cold`) at once, where it goes on with that for whoever comes next, and the usual one once the cursor
+//! has rested for long.
 //!
 //! Invariants: the lowest priority; the next generation ends it and takes over what was computed; the next
 //! place does so too where that costs nothing.
