@@ -147,7 +147,8 @@ pub struct Capabilities {
     pub moves_cached: bool,
     /// Goes on with what it computes of a prompt when that is given up for one that begins like it.
     pub hands_over: bool,
-    /// Goes on with a prompt that ends inside a token, such as in front of a word's blank.
+    /// Goes on with a typed part, behind the middle sentinel, that ends inside a token, such as with the
+    /// blank that one begins with.
     pub heals: bool,
 }
 

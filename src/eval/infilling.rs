@@ -255,14 +255,12 @@ fn first_line(text: &str) -> &str {
 
 /// `text`, which is of what the model said, where its prompt ended; `None` where that is not the hole.
 fn raw(hole: &Hole, recording: &Recording, text: &str) -> Option<Filled> {
-    // The engine leaves away the spaces left of the cursor, which the model says itself.
-    let asked_at = hole.before.trim_end_matches([' ', '\t']);
-    let agrees = match recording.request.prompt.segments().last() {
-        Some(Segment::Text(typed)) => asked_at.ends_with(typed.as_str()),
-        Some(Segment::Special(_)) => asked_at.is_empty() || asked_at.ends_with('\n'),
-        None => false,
+    let typed = match recording.request.prompt.segments().last()? {
+        Segment::Text(typed) => typed.as_str(),
+        Segment::Special(_) => "",
     };
-    agrees.then(|| Filled {
+    let asked_at = asked_at(&hole.before, typed)?;
+    Some(Filled {
         code: [asked_at, text, &hole.after].concat(),
         text: text.to_owned(),
         stop: if text.len() < recording.text.len() {
@@ -271,6 +269,23 @@ fn raw(hole: &Hole, recording: &Recording, text: &str) -> Option<Filled> {
             stop_name(recording.finish.stop)
         },
     })
+}
+
+/// As much of the text `before` a hole as a prompt has that ends with what was `typed`; `None` where it ends
+/// elsewhere. The engine may leave away the blanks left of the cursor, which the model says itself then.
+fn asked_at<'t>(before: &'t str, typed: &str) -> Option<&'t str> {
+    let blanks = [' ', '\t'];
+    let asked_at = if typed.ends_with(blanks) {
+        before
+    } else {
+        before.trim_end_matches(blanks)
+    };
+    let agrees = if typed.is_empty() {
+        asked_at.is_empty() || asked_at.ends_with('\n')
+    } else {
+        asked_at.ends_with(typed)
+    };
+    agrees.then_some(asked_at)
 }
 
 /// The reason's name in tables.
@@ -334,6 +349,24 @@ mod tests {
             hole.filled_with("// 2"),
             "def half(n):\n    h = n // 2\n    return h\n"
         );
+    }
+
+    #[test]
+    fn a_text_goes_where_its_prompt_ended() {
+        // (text before the hole, end of the prompt, where the text goes)
+        for (before, typed, expect) in [
+            ("a\n    b = ", "    b =", Some("a\n    b =")),
+            ("a\n    ", "", Some("a\n")),
+            ("a\n    ", "    ", Some("a\n    ")),
+            ("a\n    ", "a\n    ", Some("a\n    ")),
+            ("a\n", "", Some("a\n")),
+            ("", "", Some("")),
+            ("a", "", None),
+            ("a\n    b", "    c", None),
+            ("a\n\t", "  ", None),
+        ] {
+            assert_eq!(asked_at(before, typed), expect, "{before:?} {typed:?}");
+        }
     }
 
     #[test]

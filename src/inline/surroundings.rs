@@ -319,7 +319,7 @@ impl Shared {
         // A block made for a faster backend is too much for this one.
         let block = block.filter(|block| block.tokens() <= most);
         let block = block.map(|block| block.beside(&window));
-        let heals = route.backend.capabilities().heals;
+        let heals = route.backend.capabilities().heals && route.family.parts_typed();
         let window = self.sent().anchor.keep(window);
         let window = window.without_blanks_at_cursor(heals);
         let anchor = Anchor::of(&window);

@@ -285,6 +285,11 @@ impl Family {
         }
     }
 
+    /// Whether what was typed stands behind a sentinel of its own.
+    pub fn parts_typed(&self) -> bool {
+        matches!(self.layout, Layout::PrefixSuffixMiddle { .. })
+    }
+
     /// Lays a prompt out: the lines `above`, what was `typed` below them, the text `after` the cursor. What
     /// was typed stands last wherever the family allows, so that a keystroke adds tokens at the end and
     /// changes none before (the *line anchor*).

@@ -58,6 +58,7 @@ impl Backend for LikeEmbedded {
         Capabilities {
             hands_over: true,
             moves_cached: true,
+            heals: true,
             ..self.0.capabilities()
         }
     }
@@ -214,6 +215,33 @@ async fn a_cold_window_is_short_and_grows_until_the_cursor_rests() {
     assert!(window(100).0 < long / 2);
     // Who asks by hand waits for what the model does better with.
     assert!(window_of(30, true).0 > long / 2);
+}
+
+#[test]
+fn an_indentation_stays_in_the_prompt_where_the_backend_heals_it() {
+    let oracle = Oracle::new(OracleOptions::default(), 1);
+    let backends: [(Arc<dyn Backend>, bool); 2] = [
+        (Arc::new(oracle.clone()), false),
+        (Arc::new(LikeEmbedded(oracle.clone())), true),
+    ];
+    for (backend, heals) in backends {
+        let (_, route, engine, _) = over_400_lines_by(&oracle, backend);
+        // (document with the cursor, the end of the prompt, the same where it is healed)
+        for (text, expect, healed) in [
+            ("fn a() {\n    |\n}\n", "", "    "),
+            ("fn a() {\n\t|\n}\n", "", "\t"),
+            ("fn a() {\n    let b = |\n}\n", "    let b =", "    let b ="),
+        ] {
+            let offset = text.find('|').unwrap();
+            let document = Document::new("file:///a.rs", 1, "rust", &text.replace('|', ""));
+            let prompt = engine.surroundings.prompt(&route, &document, offset, false);
+            let middle = prompt
+                .iter()
+                .rposition(|s| matches!(s, Segment::Special(_)));
+            let typed = prompt.get(middle.unwrap() + 1).map_or("", Segment::as_str);
+            assert_eq!(typed, if heals { healed } else { expect }, "{text:?}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
