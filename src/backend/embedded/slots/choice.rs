@@ -5,13 +5,7 @@
 use llama_cpp_2::token::LlamaToken;
 
 use super::{MOST_MOVES, Slots, common_prefix};
-use crate::backend::embedded::splice::{self, Run};
-
-/// A splice must save so many tokens, else everything behind the common prefix is computed. Where
-/// llama.cpp turns the keys, of the whole cache whatever is moved, that takes as long as 8 tokens of prompt
-/// (196 ms of one thread's time for 8,192 cells; Qwen2.5-Coder 1.5B, November 2026); and a part between two
-/// runs costs a decode call of its own.
-const WORTH_TOKENS: usize = 12;
+use crate::backend::embedded::splice::{self, Run, SHORTEST_RUN_TOKENS};
 
 /// When cached tokens are moved to where a prompt has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +127,7 @@ impl Slots {
             let moved = slot.parked.iter().map(|parked| parked.tokens.len()).sum();
             return fit(keep, Rest::Resumed, moved);
         }
-        if moving == Moving::Never || keepable.len() < keep + WORTH_TOKENS {
+        if moving == Moving::Never || keepable.len() < keep + SHORTEST_RUN_TOKENS {
             return fit(keep, Rest::Dropped, 0);
         }
         let (tokens, times_moved) = slot.unfolded();
@@ -144,7 +138,7 @@ impl Slots {
         let runs = splice::runs(&tokens, keepable, keep, stays);
         let moved: usize = runs.iter().map(|run| run.len).sum();
         let is_most = 2 * (keep + moved) >= keepable.len();
-        if moved < WORTH_TOKENS || moving == Moving::ForMost && !is_most {
+        if runs.is_empty() || moving == Moving::ForMost && !is_most {
             return fit(keep, Rest::Dropped, 0);
         }
         fit(keep, Rest::Spliced(runs), moved)
