@@ -19,8 +19,6 @@
 //!
 //! Called by `cli/bench` only.
 
-#[cfg(feature = "embedded")]
-mod block;
 mod chance;
 pub mod compare;
 #[cfg(feature = "embedded")]
@@ -46,6 +44,8 @@ pub mod report;
 pub mod rhythm;
 pub mod sandbox;
 pub mod script;
+#[cfg(feature = "embedded")]
+pub mod sitting;
 #[cfg(feature = "embedded")]
 pub mod splice;
 pub mod statistics;

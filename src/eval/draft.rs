@@ -1,31 +1,28 @@
-//! What drafts are worth: lines of source files are completed with and without them, on real weights.
+//! What drafts are worth: lines are completed with and without them, on real weights.
 //!
-//! At each line of a block in the middle of each file the in-process engine is asked as inline completion
+//! At each place of a [`Sitting`](super::sitting::Sitting) the in-process engine is asked as inline completion
 //! asks it, once with drafts and once token by token, in turn and both on the same prompt, of which nothing
 //! is cached at another place. What counts is the time from the first token to the last, and that both say
 //! the same. A line is *repetitive* where another line of the window begins with at least half of it.
 //!
 //! Called by `cli/bench/draft`.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use ropey::Rope;
 use serde::Serialize;
 
-use super::block::Block;
 use super::machine::Machine;
+use super::sitting;
 use super::splice;
 use crate::backend::embedded::{Drafting, Embedded, EngineOptions, Splicing};
 use crate::backend::{Backend, BackendError, Chunk, Priority, Prompt, Request};
 use crate::prompt::fim::Family;
-use crate::prompt::window;
 
 /// What is measured on what.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Weights, files, lines asked for in each, and threads.
+    /// Weights, places and threads.
     pub on: splice::Options,
     /// Tokens of each answer.
     pub tokens: u32,
@@ -87,6 +84,18 @@ struct Place {
     repetitive: bool,
 }
 
+impl Place {
+    fn of(place: &sitting::Place, engine: &Embedded, family: &Family) -> Self {
+        let window = splice::window_at(engine, place);
+        let line = place.line();
+        let mut seen = window.above.lines().chain(window.after.lines());
+        Self {
+            repetitive: seen.any(|other| begins_like(other, &line)),
+            prompt: splice::prompt(family, window),
+        }
+    }
+}
+
 struct Answer {
     text: String,
     tokens: u32,
@@ -97,7 +106,7 @@ struct Answer {
 /// Measures.
 ///
 /// # Errors
-/// When a file cannot be read or is too short, or the engine fails.
+/// When the engine fails.
 pub async fn measure(options: &Options, family: &Family) -> anyhow::Result<Report> {
     let machine = Machine::here();
     let (plain, drafting) = (
@@ -107,11 +116,9 @@ pub async fn measure(options: &Options, family: &Family) -> anyhow::Result<Repor
     plain.warm_up(&options.on.model).await?;
     drafting.warm_up(&options.on.model).await?;
     let (mut repetitive, mut others) = (Figures::default(), Figures::default());
-    for file in &options.on.files {
-        for (at, place) in places(&plain, options, family, file)?
-            .into_iter()
-            .enumerate()
-        {
+    for sitting in &options.on.sittings {
+        for (at, place) in sitting.iter().enumerate() {
+            let place = Place::of(place, &plain, family);
             let ask = |engine| ask(engine, options, place.prompt.clone(), family);
             // A machine that gets slower meanwhile does so for both.
             let (without, with) = if at % 2 == 0 {
@@ -146,39 +153,6 @@ fn engine(options: &Options, drafting: Drafting) -> Embedded {
         splicing: Splicing::Off,
         ..EngineOptions::default()
     })
-}
-
-/// The lines of the block in the middle of a file, each as it is before it is written.
-fn places(
-    engine: &Embedded,
-    options: &Options,
-    family: &Family,
-    file: &Path,
-) -> anyhow::Result<Vec<Place>> {
-    let block = Block::read(file, options.on.lines)?;
-    let budget = engine.prompt_budget();
-    let mut places = Vec::new();
-    for at in block.range.clone() {
-        let line = block.line(at);
-        if line.trim().is_empty() {
-            continue;
-        }
-        let (above, below) = (block.above(at), block.below());
-        let document = Rope::from_str(&format!("{above}\n{below}"));
-        let window = window::cut(
-            &document,
-            above.len(),
-            budget.prefix_tokens,
-            budget.suffix_tokens,
-        );
-        let mut seen = window.above.lines().chain(window.after.lines());
-        let prompt = family.lay_out(window.above.clone(), String::new(), window.after.clone());
-        places.push(Place {
-            repetitive: seen.any(|other| begins_like(other, line)),
-            prompt: prompt.into(),
-        });
-    }
-    Ok(places)
 }
 
 /// Whether both begin with at least half of `line`.

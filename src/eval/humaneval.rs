@@ -44,6 +44,7 @@ pub async fn run(
                 outcome: sandbox.run(&problem.program(&code)).await?,
                 stop: stop_name(stop).into(),
                 lines: text.lines().count(),
+                computed_tokens: None,
                 text,
             };
             Ok(Task {

@@ -9,9 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 
-use super::chance::{Chance, fingerprint};
 use super::passing::{Attempt, Task};
 use super::problem::Problem;
 use super::recorder::{Recorder, Recording};
@@ -19,9 +18,14 @@ use super::sandbox::{Sandbox, SandboxError};
 use crate::backend::{BackendError, StopReason};
 use crate::config::{Debounce, Settings};
 use crate::document::{Document, Edit};
-use crate::inline::{Ask, Engine, Nothing};
+use crate::inline::{Ask, Completion, Engine, Nothing};
 use crate::prompt::Segment;
 use crate::router::{Route, Router};
+
+mod hole;
+pub mod moved;
+
+use hole::Hole;
 
 /// The candidates, in the order of reports.
 pub const CANDIDATES: [&str; 3] = ["raw", "raw-line", "engine"];
@@ -63,75 +67,11 @@ pub enum InfillError {
     },
 }
 
-/// A program with a hole, as an editor would have it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Hole {
-    before: String,
-    after: String,
-    solution_lines: usize,
-}
-
-impl Hole {
-    /// The hole of a problem. Where its solution is whole lines, an empty line is the hole: that is what
-    /// a person has there. A problem without a suffix gets a hole of its known solution's lines, two or
-    /// more where there are so many, drawn with `seed`.
-    fn of(problem: &Problem, seed: u64) -> Self {
-        let Problem {
-            prompt,
-            canonical_solution: solution,
-            ..
-        } = problem;
-        let (before, solution, after) = if let Some(suffix) = &problem.suffix {
-            (prompt.clone(), solution.as_str(), suffix.clone())
-        } else {
-            let (start, end) = drawn_lines(solution, &problem.task_id, seed);
-            let (rest, below) = solution.split_at(end);
-            let (above, lines) = rest.split_at(start);
-            ([prompt, above].concat(), lines, below.to_owned())
-        };
-        let whole_lines = solution.ends_with('\n') && (before.is_empty() || before.ends_with('\n'));
-        Self {
-            solution_lines: solution.lines().count(),
-            after: if whole_lines {
-                ["\n", after.as_str()].concat()
-            } else {
-                after
-            },
-            before,
-        }
-    }
-
-    fn filled_with(&self, text: &str) -> String {
-        [self.before.as_str(), text, self.after.as_str()].concat()
-    }
-}
-
-/// Some lines of `text`, as bytes.
-fn drawn_lines(text: &str, task_id: &str, seed: u64) -> (usize, usize) {
-    let mut at = 0;
-    let mut starts = Vec::new();
-    for line in text.split_inclusive('\n') {
-        if !line.trim().is_empty() {
-            starts.push((at, at + line.len()));
-        }
-        at += line.len();
-    }
-    let ranges: Vec<(usize, usize)> = starts
-        .iter()
-        .enumerate()
-        .flat_map(|(n, &(start, _))| {
-            let ends = starts.iter().skip(n + usize::from(starts.len() > 1));
-            ends.map(move |&(_, end)| (start, end))
-        })
-        .collect();
-    let mut chance = Chance::new(seed, "hole", fingerprint(task_id.as_bytes()));
-    chance.pick(&ranges).copied().unwrap_or((0, text.len()))
-}
-
 /// Fills holes with one model.
 #[derive(Debug)]
 pub struct Filler {
-    engine: Arc<Engine>,
+    router: Arc<Router>,
+    settings: Arc<Settings>,
     recorder: Arc<Recorder>,
     seed: u64,
 }
@@ -141,7 +81,11 @@ struct Filled {
     code: String,
     text: String,
     stop: &'static str,
+    computed_tokens: Option<u32>,
 }
+
+/// What the engine made of what the model said.
+type Answer = (Result<Completion, Nothing>, Recording);
 
 impl Filler {
     /// The engine with its default settings in front of `route`'s model.
@@ -158,7 +102,8 @@ impl Filler {
         settings.inline.prefetch = false;
         settings.inline.max_tokens = max_tokens;
         Self {
-            engine: Arc::new(Engine::new(router, Arc::new(settings), Arc::default())),
+            router,
+            settings: Arc::new(settings),
             recorder,
             seed,
         }
@@ -172,41 +117,15 @@ impl Filler {
         done: impl Fn(&Task),
     ) -> Result<Vec<Task>, InfillError> {
         let filled = stream::iter(problems).then(|problem| self.fill(problem));
-        let executed = filled
-            .map_ok(|(problem, lines, filled)| execute(sandbox, problem, lines, filled))
-            .try_buffered(AT_ONCE);
-        let shown = executed.inspect_ok(done);
-        shown.try_collect().await
+        execute_all(sandbox, CANDIDATES, filled, done).await
     }
 
     /// The program filled in all ways.
-    async fn fill<'p>(
-        &self,
-        problem: &'p Problem,
-    ) -> Result<(&'p Problem, usize, [Filled; 3]), InfillError> {
-        let task = || problem.task_id.clone();
+    async fn fill<'p>(&self, problem: &'p Problem) -> Result<Ways<'p, 3>, InfillError> {
+        let task = &problem.task_id;
         let hole = Hole::of(problem, self.seed);
-        // A document of its own each, so that no text of one is known to another.
-        let uri = format!("file:///infill/{}.py", problem.task_id);
-        let mut document = Document::new(&uri, 0, "python", &hole.filled_with(""));
-        let ask = Ask {
-            document: document.clone(),
-            offset_bytes: hole.before.len(),
-            explicit: true,
-            selected: None,
-        };
-        let answer = self.engine.complete(ask).await;
-        let recorded = self.recorder.take().into_iter().next();
-        let recording = recorded
-            .ok_or_else(|| InfillError::NotAsked {
-                task: task(),
-                why: format!("{answer:?}"),
-            })?
-            .map_err(|source| InfillError::Backend {
-                task: task(),
-                source,
-            })?;
-        let misplaced = || InfillError::Misplaced { task: task() };
+        let (answer, recording) = self.ask_at(task, &hole).await?;
+        let misplaced = || InfillError::Misplaced { task: task.clone() };
         let raw = raw(&hole, &recording, &recording.text).ok_or_else(misplaced)?;
         let line = if hole.solution_lines > 1 {
             &recording.text
@@ -214,32 +133,78 @@ impl Filler {
             first_line(&recording.text)
         };
         let raw_line = self::raw(&hole, &recording, line).ok_or_else(misplaced)?;
-        let engine = match answer {
-            Ok(completion) => {
-                let edit = Edit {
-                    range_bytes: Some(completion.range_bytes),
-                    text: completion.insert_text,
-                };
-                document.apply(&edit);
-                Filled {
-                    code: document.text.to_string(),
-                    text: edit.text,
-                    stop: stop_name(completion.trace.stop),
-                }
-            }
-            Err(Nothing::Empty | Nothing::HeldBack) => Filled {
-                code: hole.filled_with(""),
-                text: String::new(),
-                stop: "nothing",
-            },
-            Err(why) => {
-                return Err(InfillError::NotAsked {
-                    task: task(),
-                    why: format!("{why:?}"),
-                });
-            }
-        };
+        let engine = inserted(task, &hole, answer)?;
         Ok((problem, hole.solution_lines, [raw, raw_line, engine]))
+    }
+
+    /// Asks for what is in the hole.
+    async fn ask_at(&self, task: &str, hole: &Hole) -> Result<Answer, InfillError> {
+        self.ask(task, &hole.filled_with(""), hole.before.len())
+            .await
+    }
+
+    /// Asks for a completion of one text.
+    async fn ask(
+        &self,
+        task: &str,
+        text: &str,
+        offset_bytes: usize,
+    ) -> Result<Answer, InfillError> {
+        let ask = Ask {
+            document: Document::new(&format!("file:///infill/{task}.py"), 0, "python", text),
+            offset_bytes,
+            explicit: true,
+            selected: None,
+        };
+        // An engine of its own, so that nothing asked before has a part in the prompt.
+        let (router, settings) = (self.router.clone(), self.settings.clone());
+        let engine = Arc::new(Engine::new(router, settings, Arc::default()));
+        let answer = engine.complete(ask).await;
+        let recorded = self.recorder.take().into_iter().next();
+        let recording = recorded
+            .ok_or_else(|| InfillError::NotAsked {
+                task: task.to_owned(),
+                why: format!("{answer:?}"),
+            })?
+            .map_err(|source| InfillError::Backend {
+                task: task.to_owned(),
+                source,
+            })?;
+        Ok((answer, recording))
+    }
+}
+
+/// What the engine would insert.
+fn inserted(
+    task: &str,
+    hole: &Hole,
+    answer: Result<Completion, Nothing>,
+) -> Result<Filled, InfillError> {
+    match answer {
+        Ok(completion) => {
+            let mut document = Document::new("", 0, "python", &hole.filled_with(""));
+            let edit = Edit {
+                range_bytes: Some(completion.range_bytes),
+                text: completion.insert_text,
+            };
+            document.apply(&edit);
+            Ok(Filled {
+                code: document.text.to_string(),
+                text: edit.text,
+                stop: stop_name(completion.trace.stop),
+                computed_tokens: None,
+            })
+        }
+        Err(Nothing::Empty | Nothing::HeldBack) => Ok(Filled {
+            code: hole.filled_with(""),
+            text: String::new(),
+            stop: "nothing",
+            computed_tokens: None,
+        }),
+        Err(why) => Err(InfillError::NotAsked {
+            task: task.to_owned(),
+            why: format!("{why:?}"),
+        }),
     }
 }
 
@@ -268,6 +233,7 @@ fn raw(hole: &Hole, recording: &Recording, text: &str) -> Option<Filled> {
         } else {
             stop_name(recording.finish.stop)
         },
+        computed_tokens: None,
     })
 }
 
@@ -297,26 +263,42 @@ pub(super) const fn stop_name(stop: StopReason) -> &'static str {
     }
 }
 
-/// Runs the problem's test on each program.
-async fn execute(
+/// A problem, the lines of its known solution, and its program filled in several ways.
+type Ways<'p, const N: usize> = (&'p Problem, usize, [Filled; N]);
+
+/// Executes programs as they are filled, and shows each problem as it is done.
+async fn execute_all<'p, const N: usize>(
     sandbox: &Sandbox,
-    problem: &Problem,
-    solution_lines: usize,
-    filled: [Filled; 3],
+    names: [&str; N],
+    filled: impl Stream<Item = Result<Ways<'p, N>, InfillError>>,
+    done: impl Fn(&Task),
+) -> Result<Vec<Task>, InfillError> {
+    let executed = filled
+        .map_ok(|ways| execute(sandbox, names, ways))
+        .try_buffered(AT_ONCE);
+    executed.inspect_ok(done).try_collect().await
+}
+
+/// Runs the problem's test on each program.
+async fn execute<const N: usize>(
+    sandbox: &Sandbox,
+    names: [&str; N],
+    (problem, solution_lines, filled): Ways<'_, N>,
 ) -> Result<Task, InfillError> {
     let mut attempts = BTreeMap::new();
     let mut before = None;
-    for (name, Filled { code, text, stop }) in CANDIDATES.into_iter().zip(filled) {
+    for (name, filled) in names.into_iter().zip(filled) {
         let outcome = match &before {
-            Some((same, outcome)) if *same == code => *outcome,
-            _ => sandbox.run(&problem.program(&code)).await?,
+            Some((same, outcome)) if *same == filled.code => *outcome,
+            _ => sandbox.run(&problem.program(&filled.code)).await?,
         };
-        before = Some((code, outcome));
+        before = Some((filled.code, outcome));
         let attempt = Attempt {
             outcome,
-            stop: stop.into(),
-            lines: text.lines().count(),
-            text,
+            stop: filled.stop.into(),
+            lines: filled.text.lines().count(),
+            computed_tokens: filled.computed_tokens,
+            text: filled.text,
         };
         attempts.insert(name.to_owned(), attempt);
     }
@@ -330,26 +312,6 @@ async fn execute(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::problem::tests::half;
-
-    #[test]
-    fn a_hole_of_whole_lines_is_an_empty_line() {
-        let hole = Hole::of(&half("T/0"), 1);
-        assert_eq!(hole.filled_with(""), "def half(n):\n\n    return h\n");
-        assert_eq!(
-            hole.filled_with("    h = n // 2"),
-            "def half(n):\n    h = n // 2\n    return h\n"
-        );
-        let mut inner = half("T/0");
-        inner.prompt = "def half(n):\n    h = n ".into();
-        inner.canonical_solution = "// 2".into();
-        inner.suffix = Some("\n    return h\n".into());
-        let hole = Hole::of(&inner, 1);
-        assert_eq!(
-            hole.filled_with("// 2"),
-            "def half(n):\n    h = n // 2\n    return h\n"
-        );
-    }
 
     #[test]
     fn a_text_goes_where_its_prompt_ended() {
@@ -367,25 +329,5 @@ mod tests {
         ] {
             assert_eq!(asked_at(before, typed), expect, "{before:?} {typed:?}");
         }
-    }
-
-    #[test]
-    fn a_problem_without_a_suffix_gets_a_hole_of_several_lines() {
-        let mut problem = half("T/0");
-        problem.suffix = None;
-        problem.canonical_solution = "    a = 1\n\n    b = 2\n    return n // b\n".into();
-        let whole = [problem.prompt.as_str(), &problem.canonical_solution].concat();
-        let mut seen = std::collections::BTreeSet::new();
-        for seed in 0..40 {
-            let hole = Hole::of(&problem, seed);
-            assert!(hole.solution_lines >= 2, "{hole:?}");
-            assert!(whole.starts_with(&hole.before), "{hole:?}");
-            assert!(whole.ends_with(hole.after.strip_prefix('\n').unwrap()));
-            assert_eq!(hole, Hole::of(&problem, seed));
-            seen.insert(hole.before);
-        }
-        assert_eq!(seen.len(), 2, "both places where two lines begin");
-        problem.canonical_solution = "    return n // 2\n".into();
-        assert_eq!(Hole::of(&problem, 1).solution_lines, 1);
     }
 }

@@ -22,6 +22,9 @@ pub struct Attempt {
     pub stop: Cow<'static, str>,
     /// Lines of the text.
     pub lines: usize,
+    /// Tokens of its prompt that were computed, where that is measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub computed_tokens: Option<u32>,
     /// The text, for whoever looks for the reason. Never part of a report.
     #[serde(skip)]
     pub text: String,
@@ -53,6 +56,9 @@ pub struct Setting {
     pub backend: String,
     /// Most tokens of a text.
     pub max_tokens: u32,
+    /// Lines above each hole that are written one by one first, where moved text is compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_lines: Option<u32>,
     /// Python's version.
     pub python: String,
     /// What held the programs back.
@@ -72,6 +78,9 @@ pub struct Candidate {
     pub rate: f64,
     /// The share's 95 % interval.
     pub interval: Interval,
+    /// Tokens of a prompt that were computed, on average, where that is measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub computed_tokens: Option<f64>,
 }
 
 /// Two candidates on the same problems.
@@ -173,6 +182,7 @@ impl Report {
                     passed,
                     rate: f64::from(passed) / f64::from(problems).max(1.0),
                     interval: wilson(passed, problems),
+                    computed_tokens: mean_computed(&tasks, name),
                 }
             })
             .collect();
@@ -204,12 +214,16 @@ impl Report {
             model,
             backend,
             max_tokens,
+            moved_lines,
             python,
             sandbox,
         } = &self.setting;
+        let behind = moved_lines.map_or(String::new(), |lines| {
+            format!(", behind {lines} lines written one by one")
+        });
         format!(
-            "{bench}: {} problems of {data}, seed {seed}; {model} ({backend}), at most {max_tokens} \
-             tokens; Python {python}, confined by {sandbox}",
+            "{bench}: {} problems of {data}, seed {seed}{behind}; {model} ({backend}), at most \
+             {max_tokens} tokens; Python {python}, confined by {sandbox}",
             self.tasks.len()
         )
     }
@@ -225,14 +239,19 @@ impl Report {
                 passed,
                 rate,
                 interval: [low, high],
+                computed_tokens,
             } = candidate;
-            let _ = writeln!(
+            let _ = write!(
                 out,
                 "{name:<24}{passed:>5} of {problems:<5}{:>6.1} %   95 % interval {:.1} to {:.1} %",
                 rate * 100.0,
                 low * 100.0,
                 high * 100.0,
             );
+            if let Some(tokens) = computed_tokens {
+                let _ = write!(out, "   {tokens:.1} prompt tokens computed");
+            }
+            out.push('\n');
         }
         for pair in &self.pairs {
             let _ = writeln!(out, "{}", pair.sentence());
@@ -301,91 +320,15 @@ impl Report {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn task(name: &str, a: Outcome, b: Outcome) -> Task {
-        let attempt = |outcome| Attempt {
-            outcome,
-            stop: "stop".into(),
-            lines: 1,
-            text: "text".into(),
-        };
-        Task {
-            task: name.into(),
-            solution_lines: 1,
-            attempts: [("raw".into(), attempt(a)), ("engine".into(), attempt(b))].into(),
-        }
-    }
-
-    fn report() -> Report {
-        let setting = Setting {
-            bench: "infill",
-            data: "d.jsonl".into(),
-            seed: 1,
-            model: "m".into(),
-            backend: "b".into(),
-            max_tokens: 64,
-            python: "3.11.7".into(),
-            sandbox: "none",
-        };
-        let tasks = vec![
-            task("T/2", Outcome::WrongAnswer, Outcome::Passed),
-            task("T/1", Outcome::Passed, Outcome::Passed),
-            task("T/3", Outcome::Timeout, Outcome::SyntaxError),
-        ];
-        Report::new(setting, &["raw", "engine"], tasks)
-    }
-
-    #[test]
-    fn shares_and_pairs_are_counted() {
-        let report = report();
-        let passed: Vec<u32> = report.candidates.iter().map(|c| c.passed).collect();
-        assert_eq!(passed, [1, 2]);
-        let [pair] = report.pairs.as_slice() else {
-            panic!("{:?}", report.pairs)
-        };
-        assert_eq!((pair.only_a, pair.only_b), (0, 1));
-        assert!(!pair.is_loss());
-    }
-
-    #[test]
-    fn json_has_the_keys_that_results_are_compared_by() {
-        let json = serde_json::to_value(report()).unwrap();
-        for pointer in [
-            "/machine/cores",
-            "/candidates/0/name",
-            "/candidates/1/problems",
-            "/candidates/1/passed",
-            "/candidates/1/rate",
-            "/candidates/1/interval/1",
-            "/pairs/0/a",
-            "/pairs/0/b",
-            "/pairs/0/only_a",
-            "/pairs/0/only_b",
-            "/pairs/0/p_value",
-            "/pairs/0/difference",
-            "/pairs/0/interval/0",
-            "/tasks/0/attempts/raw/outcome",
-            "/model",
-        ] {
-            assert!(json.pointer(pointer).is_some(), "{pointer} in {json}");
-        }
-        assert!(!json.to_string().contains("\"text\""), "{json}");
-    }
-
-    #[test]
-    fn the_task_table_is_sorted_by_name() {
-        let table = report().task_table();
-        let rows: Vec<&str> = table.lines().filter(|l| l.starts_with("T/")).collect();
-        assert_eq!(
-            rows,
-            [
-                "T/1\t1\tpassed\tstop\t1\tpassed\tstop\t1",
-                "T/2\t1\twrong-answer\tstop\t1\tpassed\tstop\t1",
-                "T/3\t1\ttimeout\tstop\t1\tsyntax-error\tstop\t1",
-            ]
-        );
-    }
+/// Of one candidate; `None` where nobody measured it.
+fn mean_computed(tasks: &[Task], name: &str) -> Option<f64> {
+    let attempts = tasks.iter().filter_map(|task| task.attempts.get(name));
+    let tokens: Vec<u32> = attempts
+        .filter_map(|attempt| attempt.computed_tokens)
+        .collect();
+    let count = u32::try_from(tokens.len()).ok().filter(|&n| n > 0)?;
+    Some(tokens.into_iter().map(f64::from).sum::<f64>() / f64::from(count))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! would have said without it is the other half of the comparison. Both halves are one generation, so
 //! nothing but the engine's work differs.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
@@ -30,6 +31,8 @@ pub struct Recording {
     pub text: String,
     /// How it ended.
     pub finish: Finish,
+    /// Tokens of the prompt that were computed, where the backend tells.
+    pub computed_tokens: Option<u32>,
 }
 
 /// Records what another backend says.
@@ -38,6 +41,8 @@ pub struct Recorder {
     inner: Arc<dyn Backend>,
     /// What was generated since it was taken last, warm-ups left out. A std mutex, held for a push.
     recorded: Arc<Mutex<Vec<Result<Recording, BackendError>>>>,
+    /// The most tokens of each generation.
+    most_tokens: AtomicU32,
 }
 
 impl Recorder {
@@ -46,7 +51,13 @@ impl Recorder {
         Self {
             inner,
             recorded: Arc::default(),
+            most_tokens: AtomicU32::new(u32::MAX),
         }
+    }
+
+    /// From now on no generation has more than so many tokens, whatever is asked for.
+    pub fn say_at_most(&self, tokens: u32) {
+        self.most_tokens.store(tokens, Ordering::Relaxed);
     }
 
     /// Takes what was recorded, oldest first.
@@ -69,7 +80,9 @@ impl Backend for Recorder {
         self.inner.warm_up(model)
     }
 
-    fn stream(&self, request: Request) -> ChunkStream {
+    fn stream(&self, mut request: Request) -> ChunkStream {
+        let most_tokens = self.most_tokens.load(Ordering::Relaxed);
+        request.max_tokens = request.max_tokens.min(most_tokens);
         let inner = self.inner.stream(request.clone());
         if request.priority == Priority::WarmUp {
             return inner;
@@ -104,6 +117,7 @@ pub(super) async fn to_the_end(
         request,
         text: String::new(),
         finish: Finish::default(),
+        computed_tokens: None,
     };
     while let Some(chunk) = inner.next().await {
         match chunk {
@@ -111,7 +125,15 @@ pub(super) async fn to_the_end(
                 match &chunk {
                     Chunk::Text(text) => recording.text.push_str(text),
                     Chunk::Done(finish) => recording.finish = *finish,
-                    Chunk::Prompt { .. } | Chunk::Thinking(_) => {}
+                    Chunk::Prompt {
+                        prompt_tokens,
+                        cached_tokens,
+                        ..
+                    } => {
+                        recording.computed_tokens =
+                            cached_tokens.map(|cached| prompt_tokens.saturating_sub(cached));
+                    }
+                    Chunk::Thinking(_) => {}
                 }
                 chunks.push(chunk);
             }
@@ -143,5 +165,26 @@ mod tests {
         let taken = recorder.take().into_iter().map(Result::unwrap);
         let priorities: Vec<_> = taken.map(|r| r.request.priority).collect();
         assert_eq!(priorities, [Priority::Completion]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_generation_ends_after_as_many_tokens_as_it_may_have() {
+        let options = OracleOptions::default();
+        let recorder = Recorder::new(Arc::new(Oracle::new(options, 1)));
+        for (most, expect) in [(u32::MAX, 4), (1, 1)] {
+            recorder.say_at_most(most);
+            let request = Request {
+                model: "qwen2.5-coder".into(),
+                prompt: vec![Segment::Text("fn main() {".into())].into(),
+                max_tokens: 4,
+                stop: Vec::new(),
+                priority: Priority::Completion,
+            };
+            recorder.stream(request).count().await;
+            let [Ok(recording)] = &recorder.take()[..] else {
+                panic!("one generation is recorded");
+            };
+            assert_eq!(recording.request.max_tokens, expect);
+        }
     }
 }

@@ -1,25 +1,24 @@
-//! What moving cached text, and what keeping the anchor, is worth and what it costs: source files are
-//! written line by line, with and without them, on real weights.
+//! What moving cached text, and what keeping the anchor, is worth and what it costs: lines are written
+//! with and without them, on real weights.
 //!
-//! A block in the middle of each file is taken out and put back line by line, as a person writes it. For
-//! each line the in-process engine is asked as inline completion asks it: with each line in front of the
-//! text below as soon as it is finished, once with everything behind the common prefix computed and once
-//! with it moved; and with finished lines kept where they were typed. Nothing is refreshed in between, so
-//! that a run is the same each time but for the clock. What was answered is compared with the line that stands in the file.
+//! At each place of a [`Sitting`] the in-process engine is asked as inline completion asks it: once with
+//! everything behind the common prefix computed, once with it moved, and once with finished lines kept
+//! where they were typed. Nothing is refreshed in between, so that a run is the same each time but for the
+//! clock. What was answered is compared with the line that the person wrote.
 //!
 //! Called by `cli/bench/splice`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use futures_util::StreamExt;
-use ropey::Rope;
 use serde::Serialize;
 
-use super::block::Block;
 use super::machine::Machine;
+use super::sitting::{Place, Sitting};
+use super::statistics::{Interval, mean_interval};
 use crate::backend::embedded::{Embedded, EmbeddedModel, EngineOptions, Splicing};
-use crate::backend::{Backend, BackendError, Chunk, Priority, Request};
+use crate::backend::{Backend, BackendError, Chunk, Priority, Prompt, Request};
 use crate::prompt::anchor::Anchor;
 use crate::prompt::fim::Family;
 use crate::prompt::window::{self, Window};
@@ -34,10 +33,8 @@ pub struct Options {
     pub model: String,
     /// A GGUF file.
     pub weights: PathBuf,
-    /// Source files.
-    pub files: Vec<PathBuf>,
-    /// Lines that are written in each file.
-    pub lines: usize,
+    /// Where the engine is asked.
+    pub sittings: Vec<Sitting>,
     /// Threads that compute; `None` for the engine's own choice.
     pub threads: Option<usize>,
 }
@@ -49,7 +46,7 @@ pub struct Report {
     pub machine: Machine,
     /// Which weights.
     pub model: String,
-    /// Lines asked for, the first of each file left out: it is computed whole in any case.
+    /// Lines asked for, the first of each sitting left out: it is computed whole in any case.
     pub lines: usize,
     /// Everything behind the common prefix computed.
     pub full: Variant,
@@ -61,10 +58,10 @@ pub struct Report {
     pub answers: Vec<Line>,
 }
 
-/// A line of a file and what each way made of it.
+/// A line and what each way made of it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Line {
-    /// What stands in the file.
+    /// What the person wrote.
     pub wanted: String,
     /// Everything computed.
     pub full: String,
@@ -81,8 +78,10 @@ pub struct Variant {
     pub computed_tokens: Quantiles,
     /// From the request to the first token, in milliseconds.
     pub first_token_ms: Quantiles,
-    /// The share of the file's line that the answer reproduces from its start, over all lines.
+    /// The share of the person's line that the answer reproduces from its start, over all lines.
     pub agreement: f64,
+    /// The 95 % interval of this less that of everything computed, line by line.
+    pub agreement_difference: Interval,
     /// Lines that the answer has to the last character.
     pub whole_lines: usize,
     /// Lines for which it answered as with everything computed.
@@ -112,7 +111,7 @@ struct Answer {
 /// Measures.
 ///
 /// # Errors
-/// When a file cannot be read or is too short, or the engine fails.
+/// When the engine fails.
 pub async fn measure(options: &Options, family: &Family) -> anyhow::Result<Report> {
     let machine = Machine::here();
     let mut figures = Vec::new();
@@ -124,8 +123,8 @@ pub async fn measure(options: &Options, family: &Family) -> anyhow::Result<Repor
         let engine = engine(options, splicing);
         engine.warm_up(&options.model).await?;
         let mut answers = Vec::new();
-        for file in &options.files {
-            answers.extend(write(&engine, options, family, file, keeps_anchor).await?);
+        for sitting in &options.sittings {
+            answers.extend(write(&engine, options, family, sitting, keeps_anchor).await?);
         }
         figures.push(answers);
     }
@@ -180,61 +179,52 @@ impl Options {
     }
 }
 
-/// Writes the block in the middle of one file.
+/// Asks at each place of a sitting.
 async fn write(
     engine: &Embedded,
     options: &Options,
     family: &Family,
-    file: &Path,
+    sitting: &[Place],
     keeps_anchor: bool,
-) -> anyhow::Result<Vec<Answer>> {
-    let block = Block::read(file, options.lines)?;
+) -> Result<Vec<Answer>, BackendError> {
     let mut anchor = Anchor::default();
     let mut answers = Vec::new();
-    for at in block.range.clone() {
-        let line = block.line(at);
-        if line.trim().is_empty() {
-            continue;
-        }
-        let (above, below) = (block.above(at), block.below());
-        let indent = line.len() - line.trim_start().len();
-        let (typed, wanted) = line.split_at(indent);
-        let document = Rope::from_str(&format!("{above}{typed}\n{below}"));
-        let offset_bytes = above.len() + typed.len();
-        let mut window = window_at(engine, &document, offset_bytes);
+    for place in sitting {
+        let mut window = window_at(engine, place);
         if keeps_anchor {
             window = anchor.keep(window);
             anchor = Anchor::of(&window);
         }
-        let request = request(options, family, window);
-        answers.push(ask(engine, request, wanted).await?);
+        let request = Request {
+            model: options.model.clone(),
+            prompt: prompt(family, window),
+            max_tokens: LINE_TOKENS,
+            stop: family.stops.iter().map(|&stop| stop.to_owned()).collect(),
+            priority: Priority::Completion,
+        };
+        answers.push(ask(engine, request, &place.wanted).await?);
     }
     // The first is computed whole by all.
     Ok(answers.into_iter().skip(1).collect())
 }
 
-fn window_at(engine: &Embedded, document: &Rope, offset_bytes: usize) -> Window {
+/// What inline completion shows the model at a place.
+pub(super) fn window_at(engine: &Embedded, place: &Place) -> Window {
     let budget = engine.prompt_budget();
+    let (prefix_tokens, suffix_tokens) = (budget.prefix_tokens, budget.suffix_tokens);
     window::cut(
-        document,
-        offset_bytes,
-        budget.prefix_tokens,
-        budget.suffix_tokens,
+        &place.document,
+        place.offset_bytes,
+        prefix_tokens,
+        suffix_tokens,
     )
 }
 
 /// As inline completion asks.
-fn request(options: &Options, family: &Family, window: Window) -> Request {
+pub(super) fn prompt(family: &Family, window: Window) -> Prompt {
     let window = window.without_blanks_at_cursor(true);
-    Request {
-        model: options.model.clone(),
-        prompt: family
-            .lay_out(window.above, window.typed, window.after)
-            .into(),
-        max_tokens: LINE_TOKENS,
-        stop: family.stops.iter().map(|&stop| stop.to_owned()).collect(),
-        priority: Priority::Completion,
-    }
+    let segments = family.lay_out(window.above, window.typed, window.after);
+    segments.into()
 }
 
 async fn ask(engine: &Embedded, request: Request, wanted: &str) -> Result<Answer, BackendError> {
@@ -273,12 +263,16 @@ async fn ask(engine: &Embedded, request: Request, wanted: &str) -> Result<Answer
 
 fn variant(answers: &[Answer], full: &[Answer]) -> Variant {
     let share = |answer: &Answer| {
-        let wanted = answer.wanted.chars();
+        // The blanks in front may stand in the prompt, or be the model's.
+        let wanted = answer.wanted.trim_start().chars();
+        let length = wanted.clone().count();
         let same = wanted.zip(answer.text.chars()).take_while(|(a, b)| a == b);
-        ratio(same.count(), answer.wanted.chars().count())
+        ratio(same.count(), length)
     };
     let shares: Vec<f64> = answers.iter().map(share).collect();
-    let whole = |answer: &&Answer| answer.text.trim_end() == answer.wanted.trim_end();
+    let pairs = shares.iter().zip(full);
+    let differences: Vec<f64> = pairs.map(|(this, full)| this - share(full)).collect();
+    let whole = |answer: &&Answer| answer.text.trim_end() == answer.wanted.trim();
     let pairs = answers.iter().zip(full);
     Variant {
         computed_tokens: quantiles(
@@ -289,6 +283,7 @@ fn variant(answers: &[Answer], full: &[Answer]) -> Variant {
         ),
         first_token_ms: quantiles(answers.iter().map(|answer| answer.first_token_ms).collect()),
         agreement: shares.iter().sum::<f64>() / ratio(shares.len().max(1), 1),
+        agreement_difference: mean_interval(&differences),
         whole_lines: answers.iter().filter(whole).count(),
         same: pairs
             .filter(|(answer, full)| answer.text == full.text)

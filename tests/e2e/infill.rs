@@ -6,7 +6,7 @@
     reason = "a test that cannot go on should stop there"
 )]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
@@ -15,9 +15,11 @@ use ghostline::backend::{
 };
 use ghostline::eval::humaneval;
 use ghostline::eval::infilling::Filler;
+use ghostline::eval::infilling::moved::Fillers;
 use ghostline::eval::passing::Task;
 use ghostline::eval::problem::Problem;
 use ghostline::eval::sandbox::Outcome;
+use ghostline::prompt::Segment;
 use ghostline::router::Route;
 use tokio::process::Command;
 
@@ -25,9 +27,12 @@ use super::sandbox::sandbox;
 
 const MODEL: &str = "qwen2.5-coder-0.5b";
 
-/// Always says the same, in pieces.
-#[derive(Debug)]
-struct Says(&'static str);
+/// Always says the same, in pieces, and keeps what it was asked.
+#[derive(Debug, Default)]
+struct Says {
+    text: &'static str,
+    asked: Mutex<Vec<Request>>,
+}
 
 impl Backend for Says {
     fn name(&self) -> &'static str {
@@ -42,8 +47,9 @@ impl Backend for Says {
         async { Ok(()) }.boxed()
     }
 
-    fn stream(&self, _: Request) -> ChunkStream {
-        let pieces: Vec<String> = self.0.split_inclusive(' ').map(str::to_owned).collect();
+    fn stream(&self, request: Request) -> ChunkStream {
+        self.asked.lock().unwrap().push(request);
+        let pieces: Vec<String> = self.text.split_inclusive(' ').map(str::to_owned).collect();
         let done = Chunk::Done(Finish {
             stop: StopReason::Stop,
             ..Finish::default()
@@ -61,8 +67,13 @@ impl Backend for Says {
     }
 }
 
+fn says(text: &'static str) -> Arc<Says> {
+    let asked = Mutex::default();
+    Arc::new(Says { text, asked })
+}
+
 fn route(text: &'static str) -> Route {
-    Route::of(Arc::new(Says(text)), MODEL)
+    Route::of(says(text), MODEL)
 }
 
 fn half(prompt: &str, solution: &str, suffix: &str) -> Problem {
@@ -130,6 +141,52 @@ async fn a_hole_is_filled_and_executed_in_both_ways() {
         assert_eq!(raw_text, text, "{shown}");
         assert_eq!((got_raw, got_engine), (raw, engine), "{shown}");
     }
+}
+
+#[tokio::test]
+async fn the_lines_above_a_hole_are_written_before_it_is_filled() {
+    let Some(sandbox) = sandbox().await else {
+        return;
+    };
+    let problem = half(
+        "def half(n):\n    m = n\n",
+        "    h = m // 2\n",
+        "    return h\n",
+    );
+    let [computed, moved] = [says("    h = m // 2"), says("    h = m")];
+    let routes = [&computed, &moved].map(|says| Route::of(says.clone(), MODEL));
+    let fillers = Fillers::new(routes.each_ref(), 64, 1, 2);
+    let below = Problem {
+        entry_point: "third".into(),
+        ..half("def third(n):\n", "    return n // 3\n", "")
+    };
+    let all = [problem.clone(), below];
+    let problems = [problem];
+    let run = fillers.run(&sandbox, &problems, &all, |_| {});
+    let tasks = run.await.unwrap();
+    let outcome = |name: &str| tasks[0].attempts[name].outcome;
+    assert_eq!(outcome("computed"), Outcome::Passed);
+    assert_eq!(outcome("moved"), Outcome::WrongAnswer);
+    // (the line above the cursor, tokens of the answer)
+    let asked = |says: &Says| {
+        let asked = says.asked.lock().unwrap();
+        let above = |request: &Request| {
+            let text = request.prompt.segments().iter().find_map(|s| match s {
+                Segment::Text(text) => Some(text.clone()),
+                Segment::Special(_) => None,
+            });
+            let text = text.unwrap_or_default();
+            let line = text.lines().next_back().unwrap_or_default().to_owned();
+            (line, request.max_tokens)
+        };
+        asked.iter().map(above).collect::<Vec<_>>()
+    };
+    let hole = ("    m = n".to_owned(), 64);
+    let last = ("def half(n):".to_owned(), 1);
+    assert_eq!(asked(&computed), [last.clone(), hole.clone()]);
+    // Of the first line, nothing stands above.
+    let first = ("    return n // 3".to_owned(), 1);
+    assert_eq!(asked(&moved), [first, last, hole]);
 }
 
 #[tokio::test]

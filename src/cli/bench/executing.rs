@@ -69,6 +69,14 @@ impl Drop for Checks {
     }
 }
 
+/// Says how to fetch a model of the catalogue.
+pub(super) fn not_installed(name: &str) -> Exit {
+    output::note(&format!(
+        "ghostline: {name} is not installed; fetch it with `ghostline models pull {name}`"
+    ));
+    Exit::NoBackend
+}
+
 impl Common {
     /// The problems drawn. `what` says what kind of file is missing.
     pub(super) fn problems(&self, what: &str) -> anyhow::Result<Vec<Problem>> {
@@ -115,12 +123,7 @@ impl Common {
         if let Some(name) = &self.model {
             let candidate = match models::find(name) {
                 Ok(model) if Store::open_default()?.path_of(model).is_none() => {
-                    let name = model.name;
-                    output::note(&format!(
-                        "ghostline: {name} is not installed; fetch it with \
-                         `ghostline models pull {name}`"
-                    ));
-                    return Ok(Err(Exit::NoBackend));
+                    return Ok(Err(not_installed(model.name)));
                 }
                 Ok(model) => Candidate {
                     backend: Some("embedded".to_owned()),
@@ -163,7 +166,14 @@ impl Common {
         let before: Value =
             serde_json::from_slice(&text).map_err(|e| Usage(format!("{shown} is no JSON: {e}")))?;
         let now = serde_json::to_value(setting)?;
-        for key in ["bench", "data", "seed", "model", "max_tokens"] {
+        for key in [
+            "bench",
+            "data",
+            "seed",
+            "model",
+            "max_tokens",
+            "moved_lines",
+        ] {
             if before.get(key) != now.get(key) {
                 bail!(Usage(format!(
                     "{shown} is of another {key}; leave --resume away, or name another file"
@@ -320,6 +330,7 @@ mod tests {
             model: "m".into(),
             backend: "b".into(),
             max_tokens: 64,
+            moved_lines: None,
             python: "3".into(),
             sandbox: "none",
         }

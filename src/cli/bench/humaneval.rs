@@ -36,6 +36,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         model: route.model.clone(),
         backend: route.backend.name().to_owned(),
         max_tokens: *max_tokens,
+        moved_lines: None,
         python: sandbox.python_version().to_owned(),
         sandbox: sandbox.name(),
     };

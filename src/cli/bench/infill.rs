@@ -6,6 +6,9 @@ use crate::config::Settings;
 use crate::eval::infilling::{CANDIDATES, Filler};
 use crate::eval::passing::Setting;
 
+#[cfg(feature = "embedded")]
+mod moved;
+
 /// What `--data` must be.
 const DATA: &str = "JSON lines (plain or gzipped) with task_id, prompt, suffix, canonical_solution, \
                     test and entry_point, such as HumanEval-SingleLineInfilling.jsonl.gz of \
@@ -21,6 +24,10 @@ pub struct Args {
     /// Most tokens of a text; without it what the settings have by default
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_tokens: Option<u32>,
+    /// Against itself instead.
+    #[cfg(feature = "embedded")]
+    #[command(flatten)]
+    pub moved: moved::Args,
 }
 
 /// Fills, executes and reports.
@@ -28,13 +35,17 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     let common = &args.common;
     let problems = common.problems(DATA)?;
     let sandbox = common.sandbox().await?;
+    let max_tokens = args
+        .max_tokens
+        .unwrap_or_else(|| Settings::default().inline.max_tokens);
+    #[cfg(feature = "embedded")]
+    if let Some(lines) = args.moved.moved {
+        return moved::run(&args, lines, problems, &sandbox, max_tokens).await;
+    }
     let (route, _checks) = match common.route().await? {
         Ok(route) => route,
         Err(exit) => return Ok(exit),
     };
-    let max_tokens = args
-        .max_tokens
-        .unwrap_or_else(|| Settings::default().inline.max_tokens);
     let filler = Filler::new(&route, max_tokens, common.seed);
     let setting = Setting {
         bench: "infill",
@@ -43,6 +54,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         model: route.model.clone(),
         backend: route.backend.name().to_owned(),
         max_tokens,
+        moved_lines: None,
         python: sandbox.python_version().to_owned(),
         sandbox: sandbox.name(),
     };

@@ -6,6 +6,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use crate::cli::{Exit, Usage, output};
+use crate::eval::sitting::{self, Sitting};
 use crate::eval::splice::{self, Options, Report, Variant};
 use crate::models::Store;
 use crate::prompt::fim::{self, Family};
@@ -14,16 +15,22 @@ use crate::prompt::fim::{self, Family};
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Source files; a block in the middle of each is written line by line
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "trace", value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// An editing trace (github.com/josephg/editing-traces); lines of it are written as they were
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Parts of the trace, evenly over it
+    #[arg(long, default_value_t = 12, value_parser = positive, requires = "trace")]
+    pub sittings: usize,
     /// An installed model
     #[arg(long, default_value = "qwen2.5-coder-1.5b")]
     pub model: String,
     /// A GGUF file of that model, instead of the installed one
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
-    /// Lines that are written in each file
-    #[arg(long, default_value_t = 24)]
+    /// Lines that are written in each file, and in each part of the trace
+    #[arg(long, default_value_t = 24, value_parser = positive)]
     pub lines: usize,
     /// Threads that compute; the engine's own choice without it
     #[arg(long)]
@@ -46,15 +53,29 @@ impl Args {
             Some(weights) => weights,
             None => installed(&self.model)?,
         };
+        let of_file = |file: &PathBuf| sitting::of_file(file, self.lines);
+        let mut sittings: Vec<Sitting> = self
+            .files
+            .iter()
+            .map(of_file)
+            .collect::<anyhow::Result<_>>()?;
+        if let Some(trace) = &self.trace {
+            sittings.extend(sitting::of_trace(trace, self.sittings, self.lines)?);
+        }
         let options = Options {
             model: self.model,
             weights,
-            files: self.files,
-            lines: self.lines,
+            sittings,
             threads: self.threads,
         };
         Ok((options, family))
     }
+}
+
+/// A count that is not 0.
+fn positive(text: &str) -> Result<usize, String> {
+    let count: std::num::NonZeroUsize = text.parse().map_err(|_| "give 1 or more".to_owned())?;
+    Ok(count.get())
 }
 
 /// Measures and prints.
@@ -118,6 +139,12 @@ fn show(report: &Report) {
     row("first token, p50, ms", &|v| v.first_token_ms.p50, 0);
     row("first token, p95, ms", &|v| v.first_token_ms.p95, 0);
     row("share of the next line reproduced", &|v| v.agreement, 3);
+    row(
+        "  less computed, interval from",
+        &|v| v.agreement_difference[0],
+        3,
+    );
+    row("  to", &|v| v.agreement_difference[1], 3);
     #[expect(clippy::cast_precision_loss, reason = "counts of lines")]
     {
         row("lines reproduced whole", &|v| v.whole_lines as f64, 0);
