@@ -99,7 +99,8 @@ pub struct Request {
     pub model: String,
     /// What it is asked.
     pub prompt: Prompt,
-    /// At most this many generated tokens; at least 1.
+    /// At most this many generated tokens. 0 has the prompt computed and nothing generated; servers that know
+    /// no such request are asked for 1.
     pub max_tokens: u32,
     /// Generation ends before the first of these strings. The text of a stop is not sent.
     pub stop: Vec<String>,

@@ -10,7 +10,8 @@
 //! | `right_ghost` | all keys, since not asking is a judgement too |
 //! | `right_ghost_of_wanted` | wanted keys |
 //! | `ghost_within_100ms` | wanted keys with no edit in the 100 ms after them |
-//! | `unanswered_after_100ms` | the same; an answer is a ghost, or that there is nothing to show |
+//! | `showable_within_100ms` | of these, those for which there was a ghost by then or no answer yet |
+//! | `unanswered_after_100ms` | wanted keys with no edit in the 100 ms after them; an answer is a ghost, or that there is nothing to show |
 //! | `requests_per_1000_keys`, `prefetches_per_1000_keys`, `tokens_per_key` | wanted keys |
 //! | `discarded_token_share` | generated tokens; discarded are those that arrived after the last showing of a ghost of their generation |
 //! | `prompt_tokens_computed_per_key` | wanted keys that go on on the same line; 0 where nothing was asked |
@@ -78,6 +79,9 @@ pub struct Figures {
     pub right_ghost_of_wanted: f64,
     /// Share of keys with a ghost within 100 ms.
     pub ghost_within_100ms: f64,
+    /// The same, of the keys to which it was not answered by then that there is nothing to show: a model's text
+    /// may be one that the engine never shows.
+    pub showable_within_100ms: f64,
     /// Share of keys with no answer by then, neither a ghost nor that there is nothing to show.
     pub unanswered_after_100ms: f64,
     /// Share of keys with a ghost and no request of their own.
@@ -153,6 +157,7 @@ pub fn of_policy(name: &'static str, typing: &Outcome, accepting: &Outcome) -> F
         right_ghost: ratio(right, typing.keys.len()),
         right_ghost_of_wanted: of_wanted(right),
         ghost_within_100ms: ratio(soon, had_time),
+        showable_within_100ms: ratio(soon, soon + unanswered),
         unanswered_after_100ms: ratio(unanswered, had_time),
         no_new_request: of_wanted(count(&|k| {
             k.ghost_after.is_some() && !asked.before_ghost(k)

@@ -197,6 +197,9 @@ const ROWS: &[Row] = &[
     ("ghost within 100 ms, where there is time", |f| {
         percent(f.ghost_within_100ms)
     }),
+    ("  where a text may be shown", |f| {
+        percent(f.showable_within_100ms)
+    }),
     ("  no answer by then", |f| percent(f.unanswered_after_100ms)),
     ("answered without a new request", |f| {
         percent(f.no_new_request)

@@ -64,6 +64,7 @@ const WALL_FIGURES: &[&str] = &[
     "ghost_before_next_key",
     "right_ghost",
     "ghost_within_100ms",
+    "showable_within_100ms",
     "unanswered_after_100ms",
     "no_new_request",
     "requests_per_1000_keys",

@@ -244,7 +244,8 @@ impl Shared {
         let stream = route.backend.stream(Request {
             model: route.model.clone(),
             prompt: prompt.segments.clone().into(),
-            max_tokens: 1,
+            // Only the prompt counts.
+            max_tokens: 0,
             stop: Vec::new(),
             priority: Priority::WarmUp,
         });
