@@ -1,6 +1,6 @@
 /** What a folder's own settings may do before the person trusts it, and after. */
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, mkdtempSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -10,8 +10,9 @@ import { onStage, stopEditor } from "./editor.ts";
 
 after(stopEditor);
 
-test("the settings of an untrusted folder name no host and no program", async () => {
+test("the settings of an untrusted folder name no host and no program", async (t) => {
   const outside = mkdtempSync(join(tmpdir(), "ghostline-trust-"));
+  t.after(() => rmSync(outside, { recursive: true }));
   const theirs = await Backend.start(outside, [{ when: "const sum", steps: [{ text: " = theirs;" }] }]);
   const program = join(outside, "program");
   const ran = join(outside, "ran");
@@ -57,8 +58,9 @@ function ollama(folder: string, text: string): Promise<Backend> {
   return Backend.start(mkdtempSync(join(folder, "ollama-")), [{ when: "const sum", steps: [{ text }] }], models);
 }
 
-test("a folder's files choose models at once, and hosts from when the folder is trusted", async () => {
+test("a folder's files choose models at once, and hosts from when the folder is trusted", async (t) => {
   const outside = mkdtempSync(join(tmpdir(), "ghostline-trust-"));
+  t.after(() => rmSync(outside, { recursive: true }));
   const backends: Backend[] = [];
   const start = async (text: string) => {
     const backend = await ollama(outside, text);

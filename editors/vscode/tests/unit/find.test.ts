@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { test } from "node:test";
@@ -30,8 +30,9 @@ test("Windows has a suffix", () => {
   assert.match(candidates({ ...nowhere, windows: true })[0]?.path ?? "", /ghostline\.exe$/);
 });
 
-test("the first file that can be executed is taken", async () => {
+test("the first file that can be executed is taken", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "ghostline-find-"));
+  t.after(() => rmSync(folder, { recursive: true }));
   const at = (name: string) => join(folder, name);
   for (const name of ["folder", "text", "program"]) mkdirSync(at(name));
   mkdirSync(at("folder/ghostline"));
@@ -45,8 +46,9 @@ test("the first file that can be executed is taken", async () => {
   assert.equal(await find({ ...nowhere, home: folder, setting: "relative/ghostline" }), undefined);
 });
 
-test("a program that is something else says so", async () => {
+test("a program that is something else says so", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "ghostline-probe-"));
+  t.after(() => rmSync(folder, { recursive: true }));
   const write = (name: string, text: string) => {
     writeFileSync(join(folder, name), text);
     chmodSync(join(folder, name), 0o755);
