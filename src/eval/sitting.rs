@@ -98,20 +98,19 @@ pub fn of_trace(trace: &Path, sittings: usize, lines: usize) -> anyhow::Result<V
         }
         let place = place(&document.text, step);
         let chars = |place: &Place| place.wanted.chars().count();
-        if !step.same_line {
-            let place = place.filter(|_| lines_left > 0);
-            half_chars = place.as_ref().map_or(0, |place| chars(place) / 2);
-            lines_left -= usize::from(place.is_some());
-            found
-                .last_mut()
-                .into_iter()
-                .for_each(|sitting| sitting.extend(place.clone()));
-        } else if let Some(place) = place.filter(|place| chars(place) <= half_chars) {
-            half_chars = 0;
-            found
-                .last_mut()
-                .into_iter()
-                .for_each(|sitting| sitting.push(place.clone()));
+        let asked = if step.same_line {
+            // Asked for once: what is left of a place is never nothing.
+            let half = place.filter(|place| chars(place) <= half_chars);
+            half_chars = if half.is_some() { 0 } else { half_chars };
+            half
+        } else {
+            let line = place.filter(|_| lines_left > 0);
+            half_chars = line.as_ref().map_or(0, |place| chars(place) / 2);
+            lines_left -= usize::from(line.is_some());
+            line
+        };
+        if let (Some(place), Some(sitting)) = (asked, found.last_mut()) {
+            sitting.push(place);
         }
     }
     found.retain(|sitting| sitting.len() > 1);

@@ -25,13 +25,16 @@ const JUDGED_STEPS: u32 = 4;
 /// Steps of a try with more threads. They may take ten times as long, so the first may be the last.
 const TRIED_STEPS: u32 = 2;
 
-/// The pause before more threads are tried, and the longest: it doubles each time that it was for nothing.
+/// The pause before more threads are tried. It doubles each time that it was for nothing, up to the longest
+/// for which somebody may wait whose compiler has just ended: one that needed a core of its own left a single
+/// thread as quick as in quiet times, so nothing but a try tells.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
-const LONGEST_PAUSE: Duration = Duration::from_mins(2);
+const LONGEST_DOUBLED: Duration = Duration::from_secs(16);
 
-/// A pause is at least so many times as long as what a step of the try before it has lost: with one or two
-/// steps, tries cost a twentieth of the time at most.
+/// A pause is at least so many times as long as what a step of the try before it has lost, up to the longest:
+/// with one or two steps, tries cost a twentieth of the time at most.
 const PAUSE_FOR_LOSS: f64 = 40.0;
+const LONGEST_PAUSE: Duration = Duration::from_mins(2);
 
 /// Chooses the number of threads.
 #[derive(Debug)]
@@ -109,7 +112,8 @@ impl Threads {
                 self.now = before;
                 let lost = (mean - with_before).max(0.0);
                 let for_loss = Duration::from_secs_f64((lost * PAUSE_FOR_LOSS).min(1e6));
-                self.pause = (self.pause * 2).max(for_loss).min(LONGEST_PAUSE);
+                let doubled = (self.pause * 2).min(LONGEST_DOUBLED);
+                self.pause = doubled.max(for_loss).min(LONGEST_PAUSE);
                 self.next_trial = now + self.pause;
                 self.beside_load = (!tried_fewer).then_some(with_before);
             }
@@ -211,6 +215,24 @@ mod tests {
             run(&mut threads, &mut clock, 5, &quiet);
             let again = run(&mut threads, &mut clock, 10, &quiet);
             assert!(again > 0.99, "{most}: {again} after the load");
+        }
+    }
+
+    #[test]
+    fn they_are_back_soon_after_a_load_that_left_one_thread_alone() {
+        let quiet = |threads: usize| if threads == 1 { 0.06 } else { 0.03 };
+        // One core is taken, so two threads wait for each other and one does not.
+        let busy = |threads: usize| if threads == 1 { 0.06 } else { 0.1 };
+        for minutes in [1, 2, 4, 7, 11] {
+            let mut clock = Instant::now();
+            let mut threads = Threads::new(2, clock);
+            run(&mut threads, &mut clock, 10, &quiet);
+            run(&mut threads, &mut clock, 10, &busy);
+            let kept = run(&mut threads, &mut clock, minutes * 60, &busy);
+            assert!(kept > 0.98, "{minutes} minutes: {kept}");
+            run(&mut threads, &mut clock, 17, &quiet);
+            let again = run(&mut threads, &mut clock, 10, &quiet);
+            assert!(again > 0.99, "{minutes} minutes: {again} after the load");
         }
     }
 
