@@ -218,9 +218,7 @@ impl Report {
             python,
             sandbox,
         } = &self.setting;
-        let behind = moved_lines.map_or(String::new(), |lines| {
-            format!(", behind {lines} lines written one by one")
-        });
+        let behind = behind(*moved_lines);
         format!(
             "{bench}: {} problems of {data}, seed {seed}{behind}; {model} ({backend}), at most \
              {max_tokens} tokens; Python {python}, confined by {sandbox}",
@@ -268,11 +266,13 @@ impl Report {
             seed,
             model,
             max_tokens,
+            moved_lines,
             ..
         } = &self.setting;
         let mut out = format!(
-            "# {bench}: {data}, {} problems of seed {seed}, {model}, at most {max_tokens} tokens\n",
-            self.tasks.len()
+            "# {bench}: {data}, {} problems of seed {seed}{}, {model}, at most {max_tokens} tokens\n",
+            self.tasks.len(),
+            behind(*moved_lines)
         );
         for candidate in &self.candidates {
             let _ = writeln!(out, "# {}: {} passed", candidate.name, candidate.passed);
@@ -318,6 +318,13 @@ impl Report {
         }
         out
     }
+}
+
+/// How a hole was come to.
+fn behind(moved_lines: Option<u32>) -> String {
+    moved_lines.map_or(String::new(), |lines| {
+        format!(", behind {lines} lines written one by one")
+    })
 }
 
 /// Of one candidate; `None` where nobody measured it.

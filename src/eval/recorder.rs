@@ -184,7 +184,7 @@ mod tests {
             let [Ok(recording)] = &recorder.take()[..] else {
                 panic!("one generation is recorded");
             };
-            assert_eq!(recording.request.max_tokens, expect);
+            assert_eq!(recording.finish.generated_tokens, expect);
         }
     }
 }

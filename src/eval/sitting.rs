@@ -2,8 +2,7 @@
 //!
 //! From source files, of which the block in the middle is written again line by line, or from an editing
 //! trace, of which each line that the person turns to is a place, and once more when half of it is written.
-//! Called by the measurements that ask real
-//! weights there, `eval/splice` and `eval/draft`.
+//! Called by the measurements that ask real weights there, `eval/splice` and `eval/draft`.
 
 use std::path::Path;
 
@@ -14,7 +13,7 @@ use super::script::{Script, Step};
 use super::trace::Trace;
 use crate::document::Document;
 
-/// The fewest characters of a line that is asked for: of a closer alone there is nothing to guess.
+/// The fewest characters that are asked for in a trace: of a closer alone there is nothing to guess.
 const FEWEST_CHARS: usize = 3;
 
 /// What one person writes in one document without a break.
@@ -29,15 +28,37 @@ pub struct Place {
     pub offset_bytes: usize,
     /// What is written at the cursor, up to the line's end.
     pub wanted: String,
+    /// Whether this is the first place on its line.
+    pub begins_line: bool,
 }
 
 impl Place {
     /// The whole line once it is written.
     pub fn line(&self) -> String {
+        self.left() + &self.wanted
+    }
+
+    /// What is compared of a text at the cursor: its first line. Blanks left of the cursor may be left to the
+    /// model, so behind such those in front do not count; on a line of blanks empty lines do not either.
+    pub fn first_line<'t>(&self, text: &'t str) -> &'t str {
+        let left = self.left();
+        let text = if left.trim().is_empty() {
+            text.trim_start()
+        } else if left.ends_with(char::is_whitespace) {
+            text.trim_start_matches([' ', '\t'])
+        } else {
+            text
+        };
+        text.lines().next().unwrap_or_default()
+    }
+
+    /// The line up to the cursor.
+    fn left(&self) -> String {
         let line = self.document.byte_to_line(self.offset_bytes);
         let start = self.document.line_to_byte(line);
-        let typed = self.document.byte_slice(start..self.offset_bytes);
-        typed.to_string() + &self.wanted
+        self.document
+            .byte_slice(start..self.offset_bytes)
+            .to_string()
     }
 }
 
@@ -71,14 +92,21 @@ pub fn of_file(file: &Path, lines: usize) -> anyhow::Result<Sitting> {
                 document: Rope::from_str(&[&above, typed, "\n", &below].concat()),
                 offset_bytes: above.len() + typed.len(),
                 wanted: wanted.to_owned(),
+                begins_line: true,
             });
         }
         above.push_str(line);
     }
+    anyhow::ensure!(
+        sitting.len() > 1,
+        "{} has not two lines with text in its middle; ask for more with --lines",
+        file.display()
+    );
     Ok(sitting)
 }
 
-/// `sittings` parts of an editing trace, evenly over it, each until the person turned to `lines` lines.
+/// `sittings` parts of an editing trace, evenly over it, each until the person turned to `lines` lines or the
+/// next part begins.
 ///
 /// # Errors
 /// When the trace cannot be read, or has no such part.
@@ -134,6 +162,7 @@ fn place(text: &Rope, step: &Step) -> Option<Place> {
         document: text.clone(),
         offset_bytes: step.cursor_bytes,
         wanted: wanted.to_owned(),
+        begins_line: !step.same_line,
     })
 }
 
@@ -176,6 +205,29 @@ mod tests {
         assert_eq!(sitting[1].line(), "  d");
         let error = of_file(file.path(), 5).unwrap_err().to_string();
         assert!(error.contains("has 7 lines"), "{error}");
+    }
+
+    #[test]
+    fn of_an_answer_the_first_line_is_compared() {
+        for (left, text, expect) in [
+            ("foo", "(a);\nb", "(a);"),
+            // The blank, or the line's end, is not what was wanted.
+            ("foo", " bar", " bar"),
+            ("foo", "\n  bar", ""),
+            // The model was asked in front of the blank.
+            ("let ", " a = 1;", "a = 1;"),
+            ("let ", "a = 1;", "a = 1;"),
+            ("  ", "\n  let a;\n", "let a;"),
+            ("", "  let a;", "let a;"),
+        ] {
+            let place = Place {
+                document: Rope::from_str(&["x\n", left, "\ny"].concat()),
+                offset_bytes: 2 + left.len(),
+                wanted: String::new(),
+                begins_line: true,
+            };
+            assert_eq!(place.first_line(text), expect, "{left:?} {text:?}");
+        }
     }
 
     #[test]

@@ -46,15 +46,15 @@ pub struct Report {
     pub machine: Machine,
     /// Which weights.
     pub model: String,
-    /// Lines asked for, the first of each sitting left out: it is computed whole in any case.
-    pub lines: usize,
+    /// Places asked at, the first of each sitting left out: what was asked before is of elsewhere.
+    pub places: usize,
     /// Everything behind the common prefix computed.
     pub full: Variant,
     /// What stands elsewhere moved.
     pub spliced: Variant,
     /// Finished lines kept where they were typed, and what stands elsewhere moved when they no longer are.
     pub anchored: Variant,
-    /// What was answered to each line.
+    /// What was answered at each place.
     pub answers: Vec<Line>,
 }
 
@@ -80,8 +80,9 @@ pub struct Variant {
     pub first_token_ms: Quantiles,
     /// The share of the person's line that the answer reproduces from its start, over all lines.
     pub agreement: f64,
-    /// The 95 % interval of this less that of everything computed, line by line.
-    pub agreement_difference: Interval,
+    /// The 95 % interval of this less that of everything computed, lines taken as independent; `None` for
+    /// fewer than two.
+    pub agreement_difference: Option<Interval>,
     /// Lines that the answer has to the last character.
     pub whole_lines: usize,
     /// Lines for which it answered as with everything computed.
@@ -104,6 +105,7 @@ pub struct Quantiles {
 struct Answer {
     text: String,
     wanted: String,
+    begins_line: bool,
     computed_tokens: u32,
     first_token_ms: f64,
 }
@@ -134,7 +136,7 @@ pub async fn measure(options: &Options, family: &Family) -> anyhow::Result<Repor
     Ok(Report {
         machine,
         model: options.model.clone(),
-        lines: full.len(),
+        places: full.len(),
         full: next(),
         spliced: next(),
         anchored: next(),
@@ -202,9 +204,9 @@ async fn write(
             stop: family.stops.iter().map(|&stop| stop.to_owned()).collect(),
             priority: Priority::Completion,
         };
-        answers.push(ask(engine, request, &place.wanted).await?);
+        answers.push(ask(engine, request, place).await?);
     }
-    // The first is computed whole by all.
+    // What the cache has at the first is of elsewhere.
     Ok(answers.into_iter().skip(1).collect())
 }
 
@@ -227,12 +229,13 @@ pub(super) fn prompt(family: &Family, window: Window) -> Prompt {
     segments.into()
 }
 
-async fn ask(engine: &Embedded, request: Request, wanted: &str) -> Result<Answer, BackendError> {
+async fn ask(engine: &Embedded, request: Request, place: &Place) -> Result<Answer, BackendError> {
     let started = Instant::now();
     let mut stream = engine.stream(request);
     let mut answer = Answer {
         text: String::new(),
-        wanted: wanted.to_owned(),
+        wanted: place.first_line(&place.wanted).to_owned(),
+        begins_line: place.begins_line,
         computed_tokens: 0,
         first_token_ms: 0.0,
     };
@@ -256,23 +259,13 @@ async fn ask(engine: &Embedded, request: Request, wanted: &str) -> Result<Answer
             Chunk::Done(_) => break,
         }
     }
-    let first_line = answer.text.trim_start().lines().next().unwrap_or_default();
-    answer.text = first_line.to_owned();
+    answer.text = place.first_line(&answer.text).to_owned();
     Ok(answer)
 }
 
 fn variant(answers: &[Answer], full: &[Answer]) -> Variant {
-    let share = |answer: &Answer| {
-        // The blanks in front may stand in the prompt, or be the model's.
-        let wanted = answer.wanted.trim_start().chars();
-        let length = wanted.clone().count();
-        let same = wanted.zip(answer.text.chars()).take_while(|(a, b)| a == b);
-        ratio(same.count(), length)
-    };
     let shares: Vec<f64> = answers.iter().map(share).collect();
-    let pairs = shares.iter().zip(full);
-    let differences: Vec<f64> = pairs.map(|(this, full)| this - share(full)).collect();
-    let whole = |answer: &&Answer| answer.text.trim_end() == answer.wanted.trim();
+    let whole = |answer: &&Answer| answer.text.trim_end() == answer.wanted.trim_end();
     let pairs = answers.iter().zip(full);
     Variant {
         computed_tokens: quantiles(
@@ -283,12 +276,34 @@ fn variant(answers: &[Answer], full: &[Answer]) -> Variant {
         ),
         first_token_ms: quantiles(answers.iter().map(|answer| answer.first_token_ms).collect()),
         agreement: shares.iter().sum::<f64>() / ratio(shares.len().max(1), 1),
-        agreement_difference: mean_interval(&differences),
+        agreement_difference: difference(answers, full),
         whole_lines: answers.iter().filter(whole).count(),
         same: pairs
             .filter(|(answer, full)| answer.text == full.text)
             .count(),
     }
+}
+
+/// How much of the person's text an answer has from its start.
+fn share(answer: &Answer) -> f64 {
+    let wanted = answer.wanted.chars();
+    let length = wanted.clone().count();
+    let same = wanted.zip(answer.text.chars()).take_while(|(a, b)| a == b);
+    ratio(same.count(), length)
+}
+
+/// The interval of the difference in agreement. The places of one line are one value: they have much in common.
+fn difference(answers: &[Answer], full: &[Answer]) -> Option<Interval> {
+    let pairs: Vec<(&Answer, f64)> = answers
+        .iter()
+        .zip(full)
+        .map(|(answer, full)| (answer, share(answer) - share(full)))
+        .collect();
+    let lines = pairs.chunk_by(|_, (next, _)| !next.begins_line);
+    let means: Vec<f64> = lines
+        .map(|line| line.iter().map(|(_, d)| d).sum::<f64>() / ratio(line.len(), 1))
+        .collect();
+    Some(mean_interval(&means)).filter(|interval| interval.iter().all(|end| end.is_finite()))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of characters and lines")]
@@ -306,5 +321,42 @@ fn quantiles(mut figures: Vec<f64>) -> Quantiles {
         p50: at(50),
         p95: at(95),
         mean: figures.iter().sum::<f64>() / ratio(figures.len().max(1), 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(text: &str, begins_line: bool) -> Answer {
+        Answer {
+            text: text.to_owned(),
+            wanted: "abcd".to_owned(),
+            begins_line,
+            computed_tokens: 1,
+            first_token_ms: 1.0,
+        }
+    }
+
+    #[test]
+    fn what_moving_costs_is_told_line_by_line() {
+        let full = [
+            answer("abcd", true),
+            answer("abxx", false),
+            answer("x", true),
+        ];
+        // Worse by a half and by a half, then better by a quarter.
+        let moved = [answer("abxd", true), answer("x", false), answer("ax", true)];
+        let figures = variant(&moved, &full);
+        assert!((figures.agreement - 0.25).abs() < 1e-9, "{figures:?}");
+        assert_eq!((figures.whole_lines, figures.same), (0, 0));
+        let [low, high] = figures.agreement_difference.unwrap();
+        assert!(((low + high) / 2.0 + 0.125).abs() < 1e-9, "{low} {high}");
+        assert_eq!(variant(&full, &full).whole_lines, 1);
+        assert_eq!(
+            variant(&full[..1], &full[..1]).agreement_difference,
+            None,
+            "one line has no spread"
+        );
     }
 }

@@ -57,7 +57,7 @@ async fn in_an_idle_moment_the_front_is_made_and_warmed_and_then_used() {
     assert!(server.script.try_next().is_none());
     let warming = server.script.next().await;
     assert_eq!(warming.request.priority, Priority::WarmUp);
-    assert_eq!(warming.request.max_tokens, 1);
+    assert_eq!(warming.request.max_tokens, 0);
     assert!(warming.prompt().starts_with(FRONT), "{}", warming.prompt());
     warming.finish();
     warming.dropped().await;

@@ -54,7 +54,13 @@ impl Backend for Says {
             stop: StopReason::Stop,
             ..Finish::default()
         });
-        let chunks = pieces.into_iter().map(Chunk::Text).chain([done]);
+        let prompt = Chunk::Prompt {
+            prompt_tokens: 9,
+            cached_tokens: Some(2),
+            estimated: false,
+        };
+        let text = pieces.into_iter().map(Chunk::Text);
+        let chunks = [prompt].into_iter().chain(text).chain([done]);
         futures_util::stream::iter(chunks.map(Ok)).boxed()
     }
 
@@ -167,6 +173,7 @@ async fn the_lines_above_a_hole_are_written_before_it_is_filled() {
     let outcome = |name: &str| tasks[0].attempts[name].outcome;
     assert_eq!(outcome("computed"), Outcome::Passed);
     assert_eq!(outcome("moved"), Outcome::WrongAnswer);
+    assert_eq!(tasks[0].attempts["moved"].computed_tokens, Some(7));
     // (the line above the cursor, tokens of the answer)
     let asked = |says: &Says| {
         let asked = says.asked.lock().unwrap();

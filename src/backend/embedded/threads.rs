@@ -27,7 +27,7 @@ const TRIED_STEPS: u32 = 2;
 
 /// The pause before more threads are tried. It doubles each time that it was for nothing, up to the longest
 /// for which somebody may wait whose compiler has just ended: one that needed a core of its own left a single
-/// thread as quick as in quiet times, so nothing but a try tells.
+/// thread as quick as in quiet times, so nothing but a try tells. Where tries cost much it is longer.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_DOUBLED: Duration = Duration::from_secs(16);
 

@@ -112,9 +112,9 @@ pub(super) fn installed(model: &str) -> anyhow::Result<PathBuf> {
 
 fn show(report: &Report) {
     output::line(&format!(
-        "{}, {} lines, {}",
+        "{}, {} places, {}",
         report.model,
-        report.lines,
+        report.places,
         report.machine.summary()
     ));
     let heads = ["computed", "moved", "anchor kept"];
@@ -139,12 +139,13 @@ fn show(report: &Report) {
     row("first token, p50, ms", &|v| v.first_token_ms.p50, 0);
     row("first token, p95, ms", &|v| v.first_token_ms.p95, 0);
     row("share of the next line reproduced", &|v| v.agreement, 3);
-    row(
-        "  less computed, interval from",
-        &|v| v.agreement_difference[0],
-        3,
-    );
-    row("  to", &|v| v.agreement_difference[1], 3);
+    for (name, end) in [("  less computed, interval from", 0), ("  to", 1)] {
+        row(
+            name,
+            &|v| v.agreement_difference.map_or(f64::NAN, |ends| ends[end]),
+            3,
+        );
+    }
     #[expect(clippy::cast_precision_loss, reason = "counts of lines")]
     {
         row("lines reproduced whole", &|v| v.whole_lines as f64, 0);

@@ -3,8 +3,9 @@
 //! The lines above a hole are written one by one first, each asked for where it is written, with the text
 //! below further down each time: that is what the in-process engine moves. Nothing is refreshed in between,
 //! and finished lines are not kept where they were typed, so that a hole is filled behind as many moves as
-//! there are lines. Below the program stands the next problem's function: a file goes on. Then both engines
-//! are asked the same, and what each would insert is executed.
+//! there are lines. Below the program stands the next problem's function: a file goes on. That problem is
+//! filled next, and what was computed of it here may be moved there too. Then both engines are asked the same,
+//! and what each would insert is executed.
 //!
 //! Called by `cli/bench/infill`.
 

@@ -18,7 +18,8 @@ use crate::router::Route;
 #[group(skip)]
 pub struct Args {
     /// Compare the embedded engine with itself instead: everything computed, and what is cached at other
-    /// positions moved, after the LINES lines above each hole were written one by one
+    /// positions moved, after the LINES lines above each hole were written one by one; `--model` is one of
+    /// the catalogue, `1.5b` without it
     #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..))]
     pub moved: Option<u32>,
     /// Threads that compute, with --moved; the engine's own choice without it
