@@ -53,3 +53,5 @@ pub mod trace;
 pub mod typist;
 pub mod wall;
 mod wanted;
+#[cfg(feature = "embedded")]
+pub mod weights;

@@ -113,8 +113,8 @@ pub async fn measure(options: &Options, family: &Family) -> anyhow::Result<Repor
         engine(options, Drafting::Off),
         engine(options, Drafting::Paying),
     );
-    plain.warm_up(&options.on.model).await?;
-    drafting.warm_up(&options.on.model).await?;
+    plain.warm_up(&options.on.weights.model).await?;
+    drafting.warm_up(&options.on.weights.model).await?;
     let (mut repetitive, mut others) = (Figures::default(), Figures::default());
     for sitting in &options.on.sittings {
         for (at, place) in sitting.iter().enumerate() {
@@ -139,7 +139,7 @@ pub async fn measure(options: &Options, family: &Family) -> anyhow::Result<Repor
     let (drafted_tokens, right_tokens) = drafting.tokens_drafted();
     Ok(Report {
         machine,
-        model: options.on.model.clone(),
+        model: options.on.weights.model.clone(),
         repetitive,
         others,
         drafted_tokens,
@@ -148,7 +148,7 @@ pub async fn measure(options: &Options, family: &Family) -> anyhow::Result<Repor
 }
 
 fn engine(options: &Options, drafting: Drafting) -> Embedded {
-    options.on.engine(EngineOptions {
+    options.on.weights.engine(EngineOptions {
         drafting,
         splicing: Splicing::Off,
         ..EngineOptions::default()
@@ -169,7 +169,7 @@ async fn ask(
     family: &Family,
 ) -> Result<Answer, BackendError> {
     let mut stream = engine.stream(Request {
-        model: options.on.model.clone(),
+        model: options.on.weights.model.clone(),
         prompt,
         max_tokens: options.tokens,
         stop: family.stops.iter().map(|&stop| stop.to_owned()).collect(),

@@ -8,16 +8,17 @@
 //!
 //! Called by `cli/bench/splice`.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use futures_util::StreamExt;
 use serde::Serialize;
 
+use super::figures::Quantiles;
 use super::machine::Machine;
 use super::sitting::{Place, Sitting};
 use super::statistics::{Interval, mean_interval};
-use crate::backend::embedded::{Embedded, EmbeddedModel, EngineOptions, Splicing};
+use super::weights::Weights;
+use crate::backend::embedded::{Embedded, EngineOptions, Splicing};
 use crate::backend::{Backend, BackendError, Chunk, Priority, Prompt, Request};
 use crate::prompt::anchor::Anchor;
 use crate::prompt::fim::Family;
@@ -29,14 +30,10 @@ const LINE_TOKENS: u32 = 24;
 /// What is measured on what.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The weights' name, for the family and the report.
-    pub model: String,
-    /// A GGUF file.
-    pub weights: PathBuf,
+    /// With what.
+    pub weights: Weights,
     /// Where the engine is asked.
     pub sittings: Vec<Sitting>,
-    /// Threads that compute; `None` for the engine's own choice.
-    pub threads: Option<usize>,
 }
 
 /// The figures.
@@ -72,10 +69,12 @@ pub struct Line {
 }
 
 /// The figures of one way to compute.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Variant {
     /// Prompt tokens computed per line.
     pub computed_tokens: Quantiles,
+    /// The same on average.
+    pub computed_tokens_mean: f64,
     /// From the request to the first token, in milliseconds.
     pub first_token_ms: Quantiles,
     /// The share of the person's line that the answer reproduces from its start, over all lines.
@@ -87,17 +86,6 @@ pub struct Variant {
     pub whole_lines: usize,
     /// Lines for which it answered as with everything computed.
     pub same: usize,
-}
-
-/// Of one figure over all lines.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct Quantiles {
-    /// The middle.
-    pub p50: f64,
-    /// Nineteen of twenty are below.
-    pub p95: f64,
-    /// The average.
-    pub mean: f64,
 }
 
 /// One line asked for.
@@ -123,7 +111,7 @@ pub async fn measure(options: &Options, family: &Family) -> anyhow::Result<Repor
         (Splicing::Unrefreshed, true),
     ] {
         let engine = engine(options, splicing);
-        engine.warm_up(&options.model).await?;
+        engine.warm_up(&options.weights.model).await?;
         let mut answers = Vec::new();
         for sitting in &options.sittings {
             answers.extend(write(&engine, options, family, sitting, keeps_anchor).await?);
@@ -131,15 +119,14 @@ pub async fn measure(options: &Options, family: &Family) -> anyhow::Result<Repor
         figures.push(answers);
     }
     let full = figures.first().map_or(&[][..], Vec::as_slice);
-    let mut variants = figures.iter().map(|answers| variant(answers, full));
-    let mut next = || variants.next().unwrap_or_default();
+    let way = |n: usize| variant(figures.get(n).map_or(&[][..], Vec::as_slice), full);
     Ok(Report {
         machine,
-        model: options.model.clone(),
+        model: options.weights.model.clone(),
         places: full.len(),
-        full: next(),
-        spliced: next(),
-        anchored: next(),
+        full: way(0),
+        spliced: way(1),
+        anchored: way(2),
         answers: lines(&figures),
     })
 }
@@ -159,26 +146,10 @@ fn lines(figures: &[Vec<Answer>]) -> Vec<Line> {
 }
 
 fn engine(options: &Options, splicing: Splicing) -> Embedded {
-    options.engine(EngineOptions {
+    options.weights.engine(EngineOptions {
         splicing,
         ..EngineOptions::default()
     })
-}
-
-impl Options {
-    /// An engine with these weights and threads, and else as `engine` says.
-    pub(super) fn engine(&self, engine: EngineOptions) -> Embedded {
-        let model = EmbeddedModel {
-            name: self.model.clone(),
-            path: self.weights.clone(),
-            digest: None,
-        };
-        let engine = EngineOptions {
-            threads: self.threads,
-            ..engine
-        };
-        Embedded::new("embedded", move || vec![model.clone()], engine)
-    }
 }
 
 /// Asks at each place of a sitting.
@@ -198,7 +169,7 @@ async fn write(
             anchor = Anchor::of(&window);
         }
         let request = Request {
-            model: options.model.clone(),
+            model: options.weights.model.clone(),
             prompt: prompt(family, window),
             max_tokens: LINE_TOKENS,
             stop: family.stops.iter().map(|&stop| stop.to_owned()).collect(),
@@ -267,15 +238,13 @@ fn variant(answers: &[Answer], full: &[Answer]) -> Variant {
     let shares: Vec<f64> = answers.iter().map(share).collect();
     let whole = |answer: &&Answer| answer.text.trim_end() == answer.wanted.trim_end();
     let pairs = answers.iter().zip(full);
+    let computed = answers.iter().map(|a| f64::from(a.computed_tokens));
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / ratio(values.len().max(1), 1);
     Variant {
-        computed_tokens: quantiles(
-            answers
-                .iter()
-                .map(|answer| f64::from(answer.computed_tokens))
-                .collect(),
-        ),
-        first_token_ms: quantiles(answers.iter().map(|answer| answer.first_token_ms).collect()),
-        agreement: shares.iter().sum::<f64>() / ratio(shares.len().max(1), 1),
+        computed_tokens_mean: mean(&computed.clone().collect::<Vec<_>>()),
+        computed_tokens: Quantiles::of(computed.collect()),
+        first_token_ms: Quantiles::of(answers.iter().map(|a| a.first_token_ms).collect()),
+        agreement: mean(&shares),
         agreement_difference: difference(answers, full),
         whole_lines: answers.iter().filter(whole).count(),
         same: pairs
@@ -309,19 +278,6 @@ fn difference(answers: &[Answer], full: &[Answer]) -> Option<Interval> {
 #[expect(clippy::cast_precision_loss, reason = "counts of characters and lines")]
 fn ratio(part: usize, whole: usize) -> f64 {
     part as f64 / whole as f64
-}
-
-fn quantiles(mut figures: Vec<f64>) -> Quantiles {
-    figures.sort_by(f64::total_cmp);
-    let at = |percent: usize| {
-        let index = (figures.len() * percent / 100).min(figures.len().saturating_sub(1));
-        figures.get(index).copied().unwrap_or_default()
-    };
-    Quantiles {
-        p50: at(50),
-        p95: at(95),
-        mean: figures.iter().sum::<f64>() / ratio(figures.len().max(1), 1),
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::cli::{Exit, Usage, output};
 use crate::eval::sitting::{self, Sitting};
 use crate::eval::splice::{self, Options, Report, Variant};
+use crate::eval::weights::Weights;
 use crate::models::Store;
 use crate::prompt::fim::{self, Family};
 
@@ -21,8 +22,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
     /// Parts of the trace, evenly over it
-    #[arg(long, default_value_t = 12, value_parser = positive, requires = "trace")]
-    pub sittings: usize,
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..), requires = "trace")]
+    pub sittings: u32,
     /// An installed model
     #[arg(long, default_value = "qwen2.5-coder-1.5b")]
     pub model: String,
@@ -30,8 +31,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
     /// Lines that are written in each file, and in each part of the trace
-    #[arg(long, default_value_t = 24, value_parser = positive)]
-    pub lines: usize,
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..))]
+    pub lines: u32,
     /// Threads that compute; the engine's own choice without it
     #[arg(long)]
     pub threads: Option<usize>,
@@ -49,33 +50,31 @@ impl Args {
                 self.model
             ))
         })?;
-        let weights = match self.weights {
-            Some(weights) => weights,
+        let file = match self.weights {
+            Some(file) => file,
             None => installed(&self.model)?,
         };
-        let of_file = |file: &PathBuf| sitting::of_file(file, self.lines);
+        let weights = Weights {
+            model: self.model,
+            file,
+            threads: self.threads,
+        };
+        let (parts, lines) = (
+            usize::try_from(self.sittings)?,
+            usize::try_from(self.lines)?,
+        );
+        let of_file = |file: &PathBuf| sitting::of_file(file, lines);
         let mut sittings: Vec<Sitting> = self
             .files
             .iter()
             .map(of_file)
             .collect::<anyhow::Result<_>>()?;
         if let Some(trace) = &self.trace {
-            sittings.extend(sitting::of_trace(trace, self.sittings, self.lines)?);
+            sittings.extend(sitting::of_trace(trace, parts, lines)?);
         }
-        let options = Options {
-            model: self.model,
-            weights,
-            sittings,
-            threads: self.threads,
-        };
+        let options = Options { weights, sittings };
         Ok((options, family))
     }
-}
-
-/// A count that is not 0.
-fn positive(text: &str) -> Result<usize, String> {
-    let count: std::num::NonZeroUsize = text.parse().map_err(|_| "give 1 or more".to_owned())?;
-    Ok(count.get())
 }
 
 /// Measures and prints.
@@ -122,6 +121,7 @@ fn show(report: &Report) {
         "{:<40}{:>12}{:>12}{:>12}",
         "", heads[0], heads[1], heads[2]
     ));
+    let known = |figure: Option<f64>| figure.unwrap_or(f64::NAN);
     let row = |name: &str, figure: &dyn Fn(&Variant) -> f64, digits: usize| {
         let [full, spliced, anchored] =
             [&report.full, &report.spliced, &report.anchored].map(figure);
@@ -129,20 +129,28 @@ fn show(report: &Report) {
             "{name:<40}{full:>12.digits$}{spliced:>12.digits$}{anchored:>12.digits$}"
         ));
     };
-    row("prompt tokens computed, p50", &|v| v.computed_tokens.p50, 0);
-    row("prompt tokens computed, p95", &|v| v.computed_tokens.p95, 0);
+    row(
+        "prompt tokens computed, p50",
+        &|v| known(v.computed_tokens.p50),
+        0,
+    );
+    row(
+        "prompt tokens computed, p95",
+        &|v| known(v.computed_tokens.p95),
+        0,
+    );
     row(
         "prompt tokens computed, mean",
-        &|v| v.computed_tokens.mean,
+        &|v| v.computed_tokens_mean,
         1,
     );
-    row("first token, p50, ms", &|v| v.first_token_ms.p50, 0);
-    row("first token, p95, ms", &|v| v.first_token_ms.p95, 0);
+    row("first token, p50, ms", &|v| known(v.first_token_ms.p50), 0);
+    row("first token, p95, ms", &|v| known(v.first_token_ms.p95), 0);
     row("share of the next line reproduced", &|v| v.agreement, 3);
     for (name, end) in [("  less computed, interval from", 0), ("  to", 1)] {
         row(
             name,
-            &|v| v.agreement_difference.map_or(f64::NAN, |ends| ends[end]),
+            &|v| known(v.agreement_difference.map(|ends| ends[end])),
             3,
         );
     }

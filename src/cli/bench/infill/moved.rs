@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use crate::backend::embedded::{Embedded, EmbeddedModel, EngineOptions, Splicing};
+use crate::backend::embedded::{EngineOptions, Splicing};
 use crate::cli::bench::executing::{Results, not_installed};
 use crate::cli::{Exit, Usage};
 use crate::eval::infilling::moved::{CANDIDATES, Fillers};
 use crate::eval::passing::Setting;
 use crate::eval::problem::Problem;
 use crate::eval::sandbox::Sandbox;
+use crate::eval::weights::Weights;
 use crate::models::{self, Store};
 use crate::router::Route;
 
@@ -38,24 +39,21 @@ pub(super) async fn run(
     let common = &args.common;
     let model = models::find(common.model.as_deref().unwrap_or("1.5b"))
         .map_err(|why| Usage(format!("--model: {why}")))?;
-    let Some(weights) = Store::open_default()?.path_of(model) else {
+    let Some(file) = Store::open_default()?.path_of(model) else {
         return Ok(not_installed(model.name));
     };
-    let engine = |splicing| {
-        let model = EmbeddedModel {
-            name: model.name.to_owned(),
-            path: weights.clone(),
-            digest: None,
-        };
-        let options = EngineOptions {
-            splicing,
-            threads: args.moved.threads,
-            ..EngineOptions::default()
-        };
-        Embedded::new("embedded", move || vec![model.clone()], options)
+    let weights = Weights {
+        model: model.name.to_owned(),
+        file,
+        threads: args.moved.threads,
     };
-    let routes = [Splicing::Off, Splicing::Unrefreshed]
-        .map(|splicing| Route::of(Arc::new(engine(splicing)), model.name));
+    let routes = [Splicing::Off, Splicing::Unrefreshed].map(|splicing| {
+        let engine = weights.engine(EngineOptions {
+            splicing,
+            ..EngineOptions::default()
+        });
+        Route::of(Arc::new(engine), model.name)
+    });
     let fillers = Fillers::new(
         routes.each_ref(),
         max_tokens,
