@@ -34,6 +34,7 @@
 
 mod cache;
 mod chat;
+mod choice;
 mod draft;
 mod embedder;
 mod gguf;
@@ -58,6 +59,7 @@ use super::text;
 mod threads;
 mod tokens;
 mod turning;
+mod typed;
 mod weights;
 mod worker;
 

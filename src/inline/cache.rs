@@ -70,9 +70,7 @@ impl Cache {
                         let answers = entry.multi_line || !wants_lines;
                         answers.then(|| (origin.clone(), bytes))
                     }
-                    Fit::Correcting
-                        if entry.reached && origin.line_prefix.starts_with(&now.line_prefix) =>
-                    {
+                    Fit::Correcting if entry.reached => {
                         unwanted = Some(origin.clone());
                         None
                     }

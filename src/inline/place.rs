@@ -18,7 +18,7 @@ const LINES_BELOW: usize = 16;
 /// Longest line, in bytes, that is completed: longer ones are generated or minified, and copying them
 /// for each key would make a keystroke's cost depend on the file.
 const LONGEST_LINE_BYTES: usize = 4096;
-/// How many characters of a typing correction a stream outlives.
+/// How many characters that are taken back a stream outlives.
 const CORRECTION_CHARS: usize = 3;
 
 /// A cursor with as much of its surroundings as decides whether a completion belongs there.
@@ -139,7 +139,7 @@ pub(super) enum Fit {
     Typed(usize),
     /// What was typed agrees with all there is of the text, and is ahead of it.
     Ahead,
-    /// The person took back or changed at most a few characters at the end of what was typed.
+    /// The person took back at most a few characters, which may be typed again.
     Correcting,
     /// The text does not belong here.
     Diverged,
@@ -238,24 +238,20 @@ fn fit_later_line(origin: &Place, text: &str, now: &Place) -> Fit {
     Fit::Diverged
 }
 
-/// The line is shorter than, or differs at its end from, the line the text was generated for.
+/// The line does not begin as the one the text was generated for.
 fn correction(origin: &Place, text: &str, now: &Place) -> Fit {
     // The editor or the person indented an empty line anew: the text stands as it is.
     if origin.on_blank_start() && now.on_blank_start() && origin.line_suffix == now.line_suffix {
         return fit_whitespace(origin, text);
     }
-    if origin.line_suffix != now.line_suffix {
-        return Fit::Diverged;
-    }
-    let agreed = common_prefix(&origin.line_prefix, &now.line_prefix);
-    if agreed == 0 {
-        return Fit::Diverged;
-    }
-    let past = |line: &str| line.get(agreed..).unwrap_or_default().chars().count();
-    if past(&origin.line_prefix) + past(&now.line_prefix) <= CORRECTION_CHARS {
-        Fit::Correcting
-    } else {
-        Fit::Diverged
+    let taken_back = origin.line_prefix.strip_prefix(now.line_prefix.as_str());
+    match taken_back.map(|taken| taken.chars().count()) {
+        Some(..=CORRECTION_CHARS)
+            if origin.line_suffix == now.line_suffix && !now.line_prefix.is_empty() =>
+        {
+            Fit::Correcting
+        }
+        _ => Fit::Diverged,
     }
 }
 
@@ -287,15 +283,6 @@ pub(super) const fn opener_of(closer: char) -> Option<char> {
         '"' | '\'' | '`' => Some(closer),
         _ => None,
     }
-}
-
-/// The length in bytes of the longest common prefix, on a character boundary.
-pub(super) fn common_prefix(a: &str, b: &str) -> usize {
-    a.chars()
-        .zip(b.chars())
-        .take_while(|(x, y)| x == y)
-        .map(|(x, _)| x.len_utf8())
-        .sum()
 }
 
 #[cfg(test)]
@@ -357,7 +344,9 @@ pub(in crate::inline) mod tests {
             ("a\n|\nz", "  b", "a\n    c|\nz", Fit::Diverged),
             // Taking characters back.
             ("let foo|\nz", " = 1", "let fo|\nz", Fit::Correcting),
-            ("let foo|\nz", " = 1", "let fop|\nz", Fit::Correcting),
+            ("let foo|\nz", " = 1", "let fop|\nz", Fit::Diverged),
+            ("let foo|\nz", " = 1", "let foo|;\nz", Fit::Diverged),
+            ("let foo|\nz", " = 1", "let fo|;\nz", Fit::Diverged),
             ("let foobar|\nz", " = 1", "let fo|\nz", Fit::Diverged),
             // Another line with the same text, a changed line above, a changed line below.
             ("a\nx|\nz", "y", "b\nx|\nz", Fit::Diverged),

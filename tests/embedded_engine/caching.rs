@@ -35,6 +35,40 @@ pub(crate) async fn the_next_key_computes_little(weights: &Path) {
     assert_eq!(text, fresh_text, "reuse changed the answer");
 }
 
+/// Who takes back a key asks for the same text again, and who types along a completion comes to a place in it.
+pub(crate) async fn what_was_chosen_is_chosen_again(weights: &Path) {
+    let remembering = engine(weights);
+    let above = document("widget");
+    let ask = |typed: &str| {
+        fim(
+            &above,
+            "\n}\n",
+            &["pub fn total(a: i32) -> i32 {\n    ", typed].concat(),
+        )
+    };
+    let (text, _) = answer(&remembering, &ask("widget_1(a) + wid"), 8).await;
+    let before = remembering.tokens_decoded();
+    let (again, _) = answer(&remembering, &ask("widget_1(a) + wid"), 8).await;
+    assert_eq!(again, text);
+    assert_eq!(remembering.tokens_decoded(), before, "nothing is computed");
+
+    // What lies ahead is computed in one step with what comes.
+    let (along, _) = text.split_at(text.find('(').expect("a call"));
+    for end in ["", "(", "s"] {
+        let prompt = ask(&["widget_1(a) + wid", along, end].concat());
+        let (steps, tokens) = (remembering.steps_decoded(), remembering.tokens_decoded());
+        let (text, _) = answer(&remembering, &prompt, 2).await;
+        let (fresh, _) = answer(&engine(weights), &prompt, 2).await;
+        assert_eq!(text, fresh, "{end:?}");
+        let steps = remembering.steps_decoded() - steps;
+        let tokens = remembering.tokens_decoded() - tokens;
+        assert!(
+            steps <= 2 && tokens <= 12,
+            "{end:?}: {tokens} tokens in {steps} steps"
+        );
+    }
+}
+
 pub(crate) async fn a_cancel_stops_and_leaves_a_valid_cache(weights: &Path) {
     // It breaks off in a function, so the answer is not short.
     let text = document("gadget") + "/// Gives gadget number 10.\npub fn";

@@ -67,3 +67,29 @@ pub(crate) async fn drafts_change_no_answer(weights: &Path) {
     let (drafted, right) = drafting.tokens_drafted();
     assert!(0 < right && right < drafted, "{right} of {drafted}");
 }
+
+/// What was typed and taken back is a draft too: where the model spells it out as it was, what comes behind
+/// comes in the same step.
+pub(crate) async fn what_was_typed_is_drafted(weights: &Path) {
+    let plain = engine(weights, Drafting::Off);
+    let drafting = engine(weights, Drafting::Always);
+    let below = "    }\n    total\n}\n";
+    let line = "    for number in numbers.iter() {";
+    let (mut steps, mut steps_drafting) = (0, 0);
+    for (at, _) in line.char_indices().skip(4) {
+        let (typed, _) = line.split_at(at);
+        // What is above differs, so that no place is known from the key before.
+        let above = format!("// {at}\nfn sum(numbers: &[u32]) -> u32 {{\n    let mut total = 0;\n");
+        let prompt = fim(&above, below, typed.trim_end());
+        // The prompt but for its end: the first step of an engine has nothing to compare a draft with.
+        answer(&plain, &fim(&above, below, ""), 0).await;
+        answer(&drafting, &fim(&above, below, ""), 0).await;
+        let before = (plain.steps_decoded(), drafting.steps_decoded());
+        let (expect, _) = answer(&plain, &prompt, 1).await;
+        let (text, _) = answer(&drafting, &prompt, 1).await;
+        assert_eq!(text, expect, "{typed:?}");
+        steps += plain.steps_decoded() - before.0;
+        steps_drafting += drafting.steps_decoded() - before.1;
+    }
+    assert!(steps_drafting < steps, "{steps_drafting} of {steps} steps");
+}

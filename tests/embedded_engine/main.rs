@@ -59,6 +59,9 @@ fn main() {
             "caching::a_cancel_stops_and_leaves_a_valid_cache",
             |weights| on_runtime(caching::a_cancel_stops_and_leaves_a_valid_cache(weights)),
         ),
+        ("caching::what_was_chosen_is_chosen_again", |weights| {
+            on_runtime(caching::what_was_chosen_is_chosen_again(weights))
+        }),
         ("caching::two_documents_keep_their_caches", |weights| {
             on_runtime(caching::two_documents_keep_their_caches(weights))
         }),
@@ -86,6 +89,9 @@ fn main() {
         }),
         ("drafting::drafts_change_no_answer", |weights| {
             on_runtime(drafting::drafts_change_no_answer(weights))
+        }),
+        ("drafting::what_was_typed_is_drafted", |weights| {
+            on_runtime(drafting::what_was_typed_is_drafted(weights))
         }),
         (
             "splicing::a_cancel_while_keys_are_turned_breaks_nothing",

@@ -28,7 +28,7 @@ use llama_cpp_2::model::{LlamaModel, RopeType};
 use llama_cpp_2::token::LlamaToken;
 use tracing::subscriber::NoSubscriber;
 
-pub(super) use self::extend::Extended;
+pub(super) use self::extend::{Extended, Next};
 use self::refresh::Refresh;
 pub(super) use self::refresh::Refreshed;
 use super::Splicing;
@@ -42,10 +42,6 @@ use super::turning::Turning;
 /// Sequences kept at once: two or three files in turn, and a chat. They share the context's cells,
 /// so one more costs nothing until it is used.
 pub(super) const SEQUENCES: usize = 4;
-
-/// Logits looked at together, and in how many lanes.
-const BLOCK: usize = 1024;
-const LANES: usize = 16;
 
 /// Sequences for the runs of unfinished splices: two prompts can be put aside in the middle of one.
 /// They come after the others.
@@ -238,31 +234,6 @@ impl<'model> Cache<'model> {
     }
 }
 
-/// Greedy choice; of equals the lowest token, so that one prompt gives one text. `None` when there is
-/// no number among them, as broken weights give.
-pub(super) fn likeliest(logits: &[f32]) -> Option<LlamaToken> {
-    // The highest of a block is found with vector instructions; most blocks have none that is higher than
-    // those before.
-    let mut best = (f32::NEG_INFINITY, None);
-    for (at, block) in (0..).step_by(BLOCK).zip(logits.chunks(BLOCK)) {
-        let mut lanes = [f32::NEG_INFINITY; LANES];
-        let (rows, rest) = block.as_chunks::<LANES>();
-        for row in rows {
-            for (highest, &logit) in lanes.iter_mut().zip(row) {
-                *highest = if logit > *highest { logit } else { *highest };
-            }
-        }
-        if lanes.iter().chain(rest).any(|&logit| logit > best.0) {
-            for (token, &logit) in (at..).zip(block) {
-                if logit > best.0 {
-                    best = (logit, Some(LlamaToken::new(token)));
-                }
-            }
-        }
-    }
-    best.1
-}
-
 /// Slots are few.
 fn seq_id(slot: usize) -> i32 {
     i32::try_from(slot).unwrap_or(i32::MAX)
@@ -271,46 +242,4 @@ fn seq_id(slot: usize) -> i32 {
 /// Positions are below the context's size, a `u32`.
 fn position(tokens: usize) -> u32 {
     u32::try_from(tokens).unwrap_or(u32::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use llama_cpp_2::token::LlamaToken;
-
-    use super::likeliest;
-
-    #[test]
-    fn the_likeliest_token_is_the_lowest_of_the_highest() {
-        let cases: &[(&[f32], Option<i32>)] = &[
-            (&[], None),
-            (&[f32::NAN, f32::NAN], None),
-            (&[0.0, 2.0, 2.0, 1.0], Some(1)),
-            (&[f32::NAN, -3.0], Some(1)),
-        ];
-        for (logits, expect) in cases {
-            assert_eq!(likeliest(logits), expect.map(LlamaToken::new), "{logits:?}");
-        }
-    }
-
-    #[test]
-    fn the_likeliest_of_many_is_found_wherever_it_stands() {
-        for len in [1, 15, 16, 1023, 1024, 1025, 5000] {
-            for at in [0, 1, 16, 1000, 1023, 1024, 2047, 4999] {
-                let mut logits = vec![f32::NAN; len];
-                for (n, logit) in logits.iter_mut().enumerate().skip(1).step_by(3) {
-                    *logit = if n % 2 == 0 { -7.0 } else { 1.0 };
-                }
-                if let Some(logit) = logits.get_mut(at) {
-                    *logit = 2.0;
-                }
-                if let Some(later) = logits.get_mut(at + 1) {
-                    *later = 2.0;
-                }
-                let one_by_one = logits.iter().fold(f32::NAN, |a, &b| a.max(b));
-                let expect = logits.iter().position(|&logit| logit >= one_by_one);
-                let got = likeliest(&logits).map(|token| usize::try_from(token.0).unwrap());
-                assert_eq!(got, expect, "{at} of {len}");
-            }
-        }
-    }
 }

@@ -19,6 +19,7 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::Drafting;
 use super::speed::Speed;
+use super::typed::Typed;
 
 /// The longest draft of any machine, in tokens: llama.cpp's kernels for graphics devices multiply up to eight
 /// tokens like one (`MMVQ_MAX_BATCH_SIZE`). They do not attend like it on every device: on an H100 a step with
@@ -31,18 +32,23 @@ const PROMPT_STEP_TOKENS: f64 = 16.0;
 /// Tokens that are compared at most: more of them say nothing more.
 const LONGEST_MATCH: usize = 16;
 
-/// By how many tokens matched, drafts are told apart: 1, 2, 3 to 4, 5 to 8, more.
-const KINDS: usize = 5;
+/// By how many tokens matched, drafts are told apart: 1, 2, 3 to 4, 5 to 8, more. The last kinds are of
+/// what was typed: a letter alone, more of a word, a sign.
+const KINDS: usize = 8;
+const LETTER: usize = 5;
+const WORD: usize = 6;
+const SIGN: usize = 7;
 
 /// How likely the next token of a draft is right before any was seen, by kind. A guess, which what is seen
 /// soon outweighs.
-const FIRST_SHARES: [f64; KINDS] = [0.2, 0.4, 0.6, 0.75, 0.85];
+const FIRST_SHARES: [f64; KINDS] = [0.2, 0.4, 0.6, 0.75, 0.85, 0.1, 0.5, 0.5];
 
 /// The weight of those shares, in tokens seen, and how many tokens are remembered.
 const FIRST_WEIGHT: f64 = 8.0;
 const REMEMBERED: f64 = 64.0;
 
-/// A draft has to promise so many times the tokens that its time gives without.
+/// A draft has to promise so many times the tokens that its time gives without. Not one of what was typed:
+/// nothing can be shown before that is spelled out.
 const WORTH: f64 = 1.15;
 
 /// How much one more step counts in what steps of its length take.
@@ -57,8 +63,16 @@ const FORGOTTEN: u64 = 400;
 pub(super) struct Guess<'h> {
     /// As many as a draft may have.
     pub(super) tokens: &'h [LlamaToken],
-    /// Tokens in front of them that both places have in common.
-    matched: usize,
+    origin: Origin,
+}
+
+/// Where a guess is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// It stood behind so many tokens that stand at the end now.
+    Seen(usize),
+    /// It was typed, and may have to be spelled out as it was. Of that kind.
+    Typed(usize),
 }
 
 /// How many times as long as one with a single token a longer step takes, and when the last one was. Not
@@ -101,36 +115,43 @@ impl Drafts {
     }
 
     /// The draft: as much of the guess as pays, mostly nothing, and at most so many tokens as `draftable`
-    /// says of it.
+    /// says of it. It is computed in one step with `beside` others, one or more.
     pub(super) fn of<'h>(
         &self,
         guess: Option<Guess<'h>>,
         drafting: Drafting,
+        beside: usize,
         draftable: impl Fn(&[LlamaToken]) -> usize,
     ) -> &'h [LlamaToken] {
         let Some(guess) = guess else {
             return &[];
         };
-        let most = draftable(guess.tokens).min(self.most_tokens);
+        let room = (1 + self.most_tokens).saturating_sub(beside.max(1));
+        let most = draftable(guess.tokens).min(room);
         let tokens = match drafting {
             Drafting::Off => 0,
-            Drafting::Paying => self.worth(guess.matched, most),
+            Drafting::Paying => self.worth(guess.origin, beside.max(1), most),
             Drafting::Always => most,
         };
         guess.tokens.get(..tokens).unwrap_or_default()
     }
 
-    /// How many of the first `most` tokens behind a match of so many pay.
-    fn worth(&self, matched: usize, most: usize) -> usize {
+    /// How many of the first `most` tokens of a guess pay in a step with `beside` others.
+    fn worth(&self, origin: Origin, beside: usize, most: usize) -> usize {
         if self.single_s.is_none() {
             return 0;
         }
         let (mut likely, mut promised) = (1.0, 1.0);
-        let mut best = (WORTH, 0);
+        let least = match origin {
+            Origin::Seen(_) => WORTH,
+            Origin::Typed(_) => 1.0,
+        };
+        let mut best = (least, 0);
+        let alone = self.times(beside);
         for tokens in 1..=most {
-            likely *= self.share(matched + tokens - 1);
+            likely *= self.share(origin.kind(tokens - 1));
             promised += likely;
-            let worth = promised / self.times(tokens + 1);
+            let worth = promised * alone / self.times(beside + tokens);
             if worth > best.0 {
                 best = (worth, tokens);
             }
@@ -138,9 +159,9 @@ impl Drafts {
         best.1
     }
 
-    /// How likely the next token of a draft is right when so many are.
-    fn share(&self, matched: usize) -> f64 {
-        let (right, all) = self.seen.get(kind(matched)).copied().unwrap_or((0.0, 1.0));
+    /// How likely a token of that kind is right when those before it are.
+    fn share(&self, kind: usize) -> f64 {
+        let (right, all) = self.seen.get(kind).copied().unwrap_or((0.0, 1.0));
         right / all
     }
 
@@ -182,11 +203,11 @@ impl Drafts {
 
     /// These tokens came where there was a guess, drafted or not.
     pub(super) fn learn(&mut self, guess: Option<Guess<'_>>, came: &[LlamaToken]) {
-        let Some(Guess { tokens, matched }) = guess else {
+        let Some(Guess { tokens, origin }) = guess else {
             return;
         };
         for (at, (guess, token)) in tokens.iter().zip(came).enumerate() {
-            let Some((right, all)) = self.seen.get_mut(kind(matched + at)) else {
+            let Some((right, all)) = self.seen.get_mut(origin.kind(at)) else {
                 return;
             };
             let kept = 1.0 - 1.0 / REMEMBERED;
@@ -221,8 +242,36 @@ pub(super) fn guess(history: &[LlamaToken]) -> Option<Guess<'_>> {
     let followed = history.get(from..)?;
     (matched > 0).then_some(Guess {
         tokens: followed.get(..MOST_TOKENS).unwrap_or(followed),
-        matched,
+        origin: Origin::Seen(matched),
     })
+}
+
+impl<'h> Guess<'h> {
+    /// The tokens that a typed part was, where it is to be spelled out.
+    pub(super) fn typed(typed: &'h Typed) -> Option<Self> {
+        let tokens = typed.tokens();
+        let is_of_word =
+            |&&byte: &&u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
+        let kind = match typed.after(0).iter().rev().take_while(is_of_word).count() {
+            0 => SIGN,
+            1 => LETTER,
+            _ => WORD,
+        };
+        (!tokens.is_empty()).then_some(Self {
+            tokens,
+            origin: Origin::Typed(kind),
+        })
+    }
+}
+
+impl Origin {
+    /// The kind of the token behind `right` others of the guess.
+    fn kind(self, right: usize) -> usize {
+        match self {
+            Self::Seen(matched) => kind(matched + right),
+            Self::Typed(kind) => kind,
+        }
+    }
 }
 
 fn kind(matched: usize) -> usize {
@@ -241,7 +290,7 @@ mod tests {
 
     use llama_cpp_2::token::LlamaToken;
 
-    use super::{Drafts, Guess, MOST_TOKENS, guess};
+    use super::{Drafting, Drafts, Guess, MOST_TOKENS, Origin, Typed, guess};
     use crate::backend::embedded::speed::Speed;
 
     /// One token for each character.
@@ -269,8 +318,8 @@ mod tests {
         ];
         for (history, expect) in cases {
             let history = tokens(history);
-            let found = guess(&history).map(|guess| (guess.matched, guess.tokens.to_vec()));
-            let expect = expect.map(|(len, text)| (len, tokens(text)));
+            let found = guess(&history).map(|guess| (guess.origin, guess.tokens.to_vec()));
+            let expect = expect.map(|(len, text)| (Origin::Seen(len), tokens(text)));
             assert_eq!(found, expect);
         }
     }
@@ -296,10 +345,41 @@ mod tests {
         ];
         for ((len, speed, single_ms), expect) in cases {
             let drafts = machine(speed, single_ms);
-            assert_eq!(drafts.worth(len, MOST_TOKENS), expect, "{len} {speed}");
+            assert_eq!(
+                drafts.worth(Origin::Seen(len), 1, MOST_TOKENS),
+                expect,
+                "{len} {speed}"
+            );
         }
         let unknown = Drafts::new(Speed::measured(512, Duration::from_millis(9)));
-        assert_eq!(unknown.worth(16, MOST_TOKENS), 0, "no step was seen");
+        assert_eq!(
+            unknown.worth(Origin::Seen(16), 1, MOST_TOKENS),
+            0,
+            "no step was seen"
+        );
+    }
+
+    #[test]
+    fn what_was_typed_is_a_draft_where_it_is_no_letter_of_a_word() {
+        let drafts = machine(50, 45);
+        // Typed, its tokens; drafted, alone and in a step with five others.
+        for (typed, of, expect) in [
+            ("", 0, 0),
+            (" r", 1, 0),
+            (".r", 1, 0),
+            (" re", 1, 1),
+            (" ret", 2, 1),
+            (" =", 1, 1),
+            ("(", 1, 1),
+            (" \u{b5}", 1, 1),
+        ] {
+            let behind = tokens(&"x".repeat(of));
+            let typed = Typed::new(typed.as_bytes().to_vec(), behind);
+            let guess = Guess::typed(&typed);
+            let drafted = |beside| drafts.of(guess, Drafting::Paying, beside, <[_]>::len).len();
+            assert_eq!(drafted(1), expect, "{typed:?}");
+            assert_eq!(drafted(6), 0, "{typed:?}");
+        }
     }
 
     #[test]
@@ -307,34 +387,34 @@ mod tests {
         let behind = tokens("kl");
         let guess = Some(Guess {
             tokens: &behind,
-            matched: 10,
+            origin: Origin::Seen(10),
         });
         let mut drafts = machine(50, 45);
-        assert_eq!(drafts.worth(10, 2), 2);
-        assert_eq!(drafts.worth(10, 1), 1);
+        assert_eq!(drafts.worth(Origin::Seen(10), 1, 2), 2);
+        assert_eq!(drafts.worth(Origin::Seen(10), 1, 1), 1);
 
         for _ in 0..100 {
             drafts.learn(guess, &tokens("x"));
         }
-        assert_eq!(drafts.worth(10, 2), 0, "always wrong");
+        assert_eq!(drafts.worth(Origin::Seen(10), 1, 2), 0, "always wrong");
         for _ in 0..200 {
             drafts.learn(guess, &tokens("kl"));
         }
-        assert_eq!(drafts.worth(10, 2), 2, "always right");
+        assert_eq!(drafts.worth(Origin::Seen(10), 1, 2), 2, "always right");
 
         for _ in 0..20 {
             drafts.stepped(1, Duration::from_millis(450));
         }
         drafts.stepped(3, Duration::from_millis(900));
-        assert_eq!(drafts.worth(10, 2), 2, "a compiler runs");
+        assert_eq!(drafts.worth(Origin::Seen(10), 1, 2), 2, "a compiler runs");
 
         for _ in 0..20 {
             drafts.stepped(3, Duration::from_secs(10));
         }
-        assert_eq!(drafts.worth(10, 2), 1, "dear");
+        assert_eq!(drafts.worth(Origin::Seen(10), 1, 2), 1, "dear");
         for _ in 0..=super::FORGOTTEN {
             drafts.stepped(1, Duration::from_millis(45));
         }
-        assert_eq!(drafts.worth(10, 2), 2, "forgotten");
+        assert_eq!(drafts.worth(Origin::Seen(10), 1, 2), 2, "forgotten");
     }
 }

@@ -16,6 +16,7 @@ use llama_cpp_2::token_type::LlamaTokenAttr;
 use llama_cpp_2::vocab::LlamaVocab;
 
 use super::tokens;
+use super::typed::Typed;
 
 /// The most tokens that are taken back. A word of code that is cut in the middle is one to three
 /// tokens; each more could cost a step to spell out.
@@ -94,15 +95,15 @@ impl Pieces {
     }
 
     /// Takes the tokens back behind which the typed part may be one longer token; `typed_from` is where
-    /// the typed part begins. Gives their bytes, which the generation has to begin with.
+    /// the typed part begins. Gives what the generation has to begin with.
     pub(super) fn take_back(
         &self,
         prompt: &mut Vec<LlamaToken>,
         typed_from: usize,
         bytes_of: impl Fn(LlamaToken) -> Vec<u8>,
-    ) -> Vec<u8> {
+    ) -> Typed {
         if let Some(blank) = self.take_back_blank(prompt, typed_from, &bytes_of) {
-            return vec![blank];
+            return Typed::new(vec![blank], Vec::new());
         }
         let mut end: Vec<u8> = Vec::new();
         let mut taken = (0, 0);
@@ -117,8 +118,8 @@ impl Pieces {
             }
         }
         let (tokens, bytes) = taken;
-        prompt.truncate(prompt.len() - tokens);
-        end.split_off(end.len().saturating_sub(bytes))
+        let tokens = prompt.split_off(prompt.len() - tokens);
+        Typed::new(end.split_off(end.len().saturating_sub(bytes)), tokens)
     }
 
     /// Takes the last of several blanks back, where a word will have it, and the others are a token.
@@ -148,10 +149,25 @@ impl Pieces {
     /// The likeliest token that agrees with `typed`, which is not empty: one that begins with it or,
     /// when it leads by [`LEAD_OF_A_PART`], one with which it begins. Of equals the first by bytes.
     pub(super) fn likeliest(&self, logits: &[f32], typed: &[u8]) -> Option<LlamaToken> {
-        let logit = |piece: &Piece| {
-            let index = usize::try_from(piece.token.0).ok()?;
-            logits.get(index).copied().filter(|logit| !logit.is_nan())
+        let logit = |token: LlamaToken| logits.get(usize::try_from(token.0).ok()?).copied();
+        self.choice(logit, typed)
+    }
+
+    /// Whether the `chosen` token would still be chosen if its logit were lower `by` so much.
+    pub(super) fn leads(&self, logits: &[f32], typed: &[u8], chosen: LlamaToken, by: f32) -> bool {
+        let logit = |token: LlamaToken| {
+            let logit = logits.get(usize::try_from(token.0).ok()?)?;
+            Some(if token == chosen { logit - by } else { *logit })
         };
+        self.choice(logit, typed) == Some(chosen)
+    }
+
+    fn choice(
+        &self,
+        logit: impl Fn(LlamaToken) -> Option<f32>,
+        typed: &[u8],
+    ) -> Option<LlamaToken> {
+        let logit = |piece: &Piece| logit(piece.token).filter(|logit| !logit.is_nan());
         let best_of = |pieces: &[Piece]| {
             let mut best: Option<(f32, LlamaToken)> = None;
             for piece in pieces {
@@ -294,7 +310,11 @@ mod tests {
         for &(prompt, typed_from, stay, taken) in cases {
             let mut tokens: Vec<_> = prompt.iter().map(|piece| token(piece)).collect();
             let back = pieces().take_back(&mut tokens, typed_from, bytes_of);
-            assert_eq!(String::from_utf8(back).expect("text"), taken, "{prompt:?}");
+            assert_eq!(back.after(0), taken.as_bytes(), "{prompt:?}");
+            let again: Vec<u8> = back.tokens().iter().copied().flat_map(bytes_of).collect();
+            // A blank may have been a part of an indentation.
+            let agrees = again == taken.as_bytes() || (taken == " " && again.is_empty());
+            assert!(agrees, "{prompt:?}");
             assert_eq!(tokens.len(), stay, "{prompt:?}");
         }
     }

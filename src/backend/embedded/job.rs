@@ -14,7 +14,6 @@ use llama_cpp_2::vocab::LlamaVocab;
 use tokio::sync::{mpsc, oneshot};
 
 use super::EmbeddedModel;
-use super::cache::likeliest;
 use super::chat::LaidOut;
 use super::embedder::EmbedJob;
 use super::healing::{self, Pieces};
@@ -22,6 +21,7 @@ use super::speed::Pace;
 use super::stretch::PromptText;
 use super::text::{Pushed, TextOut};
 use super::tokens;
+use super::typed::Typed;
 use crate::backend::queue::Work;
 use crate::backend::thinking::ThinkSplitter;
 use crate::backend::{
@@ -82,7 +82,7 @@ pub(super) struct Job {
     pub(super) history: Vec<LlamaToken>,
     prompt_tokens: usize,
     /// The end of the prompt's text that was taken back, as far as it was not generated again.
-    typed: Vec<u8>,
+    pub(super) typed: Typed,
     /// Known once the job was placed for the first time.
     pub(super) cached_tokens: Option<usize>,
     generated_tokens: u32,
@@ -111,7 +111,7 @@ impl Task {
     /// Whether the model is loaded for completions, as far as is known.
     pub(super) fn is_for_completion(&self) -> bool {
         match self {
-            Self::Generate(job) => matches!(job.request.prompt, Prompt::Fim(_)),
+            Self::Generate(job) => job.is_completion(),
             // Only that role is warmed up.
             Self::Load(_) => true,
             Self::Embed(_) | Self::Loaded(_) => false,
@@ -170,7 +170,7 @@ impl Job {
             splitter: None,
             history: Vec::new(),
             prompt_tokens: 0,
-            typed: Vec::new(),
+            typed: Typed::default(),
             cached_tokens: None,
             generated_tokens: 0,
             load: None,
@@ -262,18 +262,10 @@ impl Job {
         Ok(())
     }
 
-    /// Whether the next token has to agree with text that was typed, or is the first that has not: the
-    /// places to which the next key comes back.
-    pub(super) fn is_at_typed_text(&self) -> bool {
-        self.generated_tokens == 0
-    }
-
-    /// Picks the next token.
-    pub(super) fn choose(&self, pieces: Option<&Pieces>, logits: &[f32]) -> Option<LlamaToken> {
-        match pieces {
-            Some(pieces) if !self.typed.is_empty() => pieces.likeliest(logits, &self.typed),
-            _ => likeliest(logits),
-        }
+    /// Whether keys may come back to where its next token is chosen: those of the word that was typed, and
+    /// of one in the answer where a person types another.
+    pub(super) fn is_completion(&self) -> bool {
+        matches!(self.request.prompt, Prompt::Fim(_))
     }
 
     /// Whether only the cache is to be filled.
@@ -291,8 +283,14 @@ impl Job {
     pub(super) fn draftable(&self, vocab: &LlamaVocab<'_>, draft: &[LlamaToken]) -> usize {
         let left = self.request.max_tokens - self.generated_tokens;
         let left = usize::try_from(left).unwrap_or(usize::MAX);
-        let is_line = matches!(self.request.prompt, Prompt::Fim(_));
-        let draft = draft.iter().take(left.saturating_sub(1));
+        let is_line = self.is_completion();
+        // What was typed is no part of the answer.
+        let most = if self.is_answering() {
+            left.saturating_sub(1)
+        } else {
+            draft.len()
+        };
+        let draft = draft.iter().take(most);
         let text = draft.take_while(|&&token| !tokens::ends_generation(vocab, token));
         let mut tokens = 0;
         for &token in text {
@@ -330,9 +328,7 @@ impl Job {
         self.history.push(token);
         let mut bytes = tokens::bytes_of(vocab, token);
         if !self.typed.is_empty() {
-            let typed_again = self.typed.len().min(bytes.len());
-            self.typed.drain(..typed_again);
-            bytes.drain(..typed_again);
+            bytes = self.typed.spell(token, bytes);
             if bytes.is_empty() {
                 // It stands for text of the prompt.
                 self.prompt_tokens += 1;

@@ -1,16 +1,17 @@
 //! Logits computed lately, at the places that the next keys come back to.
 //!
-//! A healed prompt ends before the word that is being typed, and stays the same from key to key. With
-//! the logits of that place at hand, such a key computes nothing before its first choice. Called by
-//! [`super::cache`]. Invariant: the logits belong to exactly the tokens they are stored under.
+//! A healed prompt ends before the word that is being typed, and stays the same from key to key. Who types
+//! along a completion and then another word comes back to a place in it. With the logits of that place at
+//! hand, such a key computes nothing before its first choice. Called by [`super::cache`]. Invariant: the
+//! logits belong to exactly the tokens they are stored under.
 
 use std::collections::VecDeque;
 
 use llama_cpp_2::token::LlamaToken;
 
-/// Places remembered. A key adds one to three; a word has a few keys. Costs 600 KB each for a
-/// vocabulary of 151,000 tokens.
-const PLACES: usize = 8;
+/// Places remembered: of the last two or three completions, each of which has a place per token. Costs 600 KB
+/// each for a vocabulary of 151,000 tokens.
+const PLACES: usize = 32;
 
 /// The places, the latest last.
 #[derive(Debug, Default)]
@@ -24,14 +25,14 @@ struct Place {
 
 impl Recall {
     /// Remembers what comes after `history`.
-    pub(super) fn remember(&mut self, history: &[LlamaToken], logits: &[f32]) {
+    pub(super) fn remember(&mut self, history: &[LlamaToken], logits: Vec<f32>) {
         self.0.retain(|place| place.history != history);
         if self.0.len() >= PLACES {
             self.0.pop_front();
         }
         self.0.push_back(Place {
             history: history.to_vec(),
-            logits: logits.to_vec(),
+            logits,
         });
     }
 
@@ -57,20 +58,20 @@ mod tests {
     #[test]
     fn the_latest_places_are_known() {
         let mut recall = Recall::default();
-        for last in 0..=8_i16 {
+        for last in 0..=32_i16 {
             recall.remember(
                 &[LlamaToken(7), LlamaToken(last.into())],
-                &[f32::from(last)],
+                vec![f32::from(last)],
             );
         }
-        assert_eq!(PLACES, 8, "the loop overfills it by one");
+        assert_eq!(PLACES, 32, "the loop overfills it by one");
         assert_eq!(recall.after(&[LlamaToken(7), LlamaToken(0)]), None);
         assert_eq!(recall.after(&[LlamaToken(7)]), None);
         let second = [LlamaToken(7), LlamaToken(1)];
         assert_eq!(recall.after(&second), Some(&[1.0][..]));
         // Another sequence's cells were used, so the numbers differ a little: the newer ones count.
-        recall.remember(&second, &[1.5]);
-        recall.remember(&[LlamaToken(9)], &[9.0]);
+        recall.remember(&second, vec![1.5]);
+        recall.remember(&[LlamaToken(9)], vec![9.0]);
         assert_eq!(recall.after(&second), Some(&[1.5][..]));
         recall.clear();
         assert_eq!(recall.after(&second), None);

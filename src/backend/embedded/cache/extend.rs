@@ -11,11 +11,8 @@ use std::ops::Range;
 use llama_cpp_2::token::LlamaToken;
 
 use super::{Cache, Decoded, Failure};
+use crate::backend::embedded::choice::Choosing;
 use crate::backend::embedded::speed::Chunk;
-
-/// By how much, in logits, the chosen token must lead the next one for a step with several tokens to
-/// decide: no two logits of a step that may be drafted are further off ([`measure`](super::measure)).
-pub(super) const SURE_LEAD: f32 = 0.05;
 
 /// What one call of [`Cache::extend`] came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,22 +38,27 @@ pub(in crate::backend::embedded) struct Next {
 impl Cache<'_> {
     /// Computes so many more tokens of `history`, of which the sequence holds a beginning, as
     /// [`place`](Self::place) left it. What was moved joins the sequence on the way.
-    /// Once all are, `choose` picks from the logits. Where only one token is left to compute, `draft`
-    /// is computed with it, and counts as far as `choose` picks the same.
+    /// Once all are, `choosing` picks from the logits; at once where they are remembered. With the last of
+    /// the tokens `draft` is computed, and counts as far as the same is picked.
     pub(in crate::backend::embedded) fn extend(
         &mut self,
         slot: usize,
         history: &[LlamaToken],
         draft: &[LlamaToken],
         tokens: Chunk,
-        choose: impl Fn(&[f32]) -> Option<LlamaToken>,
+        choosing: Choosing<'_>,
     ) -> Result<Extended, Failure> {
         let joined = self.join_what_is_home(slot);
         self.or_forget(joined)?;
+        // Chosen before anything is computed: what is left is computed with what comes.
+        let recalled = self.recall.after(history).filter(|_| choosing.recalls);
+        if let Some(logits) = recalled {
+            let next = choosing.choose(&[], logits).map(Next::single);
+            return self.or_broken(next);
+        }
         let held = self.slots.tokens(slot).len();
         if held == history.len() {
-            let known = self.recall.after(history).and_then(choose);
-            return self.or_broken(known.map(Next::single));
+            return self.or_broken(None);
         }
         debug_assert!(
             history.starts_with(self.slots.tokens(slot)),
@@ -65,8 +67,11 @@ impl Cache<'_> {
         let step = self.next_step(slot, history.len(), tokens);
         let mut chunk = history.get(step).unwrap_or_default().to_vec();
         let is_last = held + chunk.len() == history.len();
-        let drafts = is_last && chunk.len() == 1 && self.divisible;
-        let draft = if drafts { draft } else { &[] };
+        let draft = if is_last && self.divisible {
+            draft
+        } else {
+            &[]
+        };
         if !self.make_room(slot, chunk.len())? {
             return Ok(Extended::Full);
         }
@@ -88,7 +93,10 @@ impl Cache<'_> {
             self.slots.extend(slot, &chunk);
             return Ok(Extended::Partly);
         }
-        let next = self.check(draft, choose);
+        let next = self.check(draft, choosing);
+        if let Some(next) = next.as_ref().filter(|_| choosing.remembers) {
+            self.remember(history, draft.len(), &next.tokens);
+        }
         // The last of the next tokens is not computed yet; nor is, where the one after them is undecided,
         // the token it is to be chosen after.
         let tokens = next.as_ref().map_or(0, |next| next.tokens.len());
@@ -118,22 +126,15 @@ impl Cache<'_> {
 
     /// The tokens that the model chooses after the last token and after each of the `draft`, as far as
     /// that is right. `None` when it gives no numbers.
-    fn check(
-        &self,
-        draft: &[LlamaToken],
-        choose: impl Fn(&[f32]) -> Option<LlamaToken>,
-    ) -> Option<Next> {
-        let last = self.batch.n_tokens() - 1;
+    fn check(&self, draft: &[LlamaToken], choosing: Choosing<'_>) -> Option<Next> {
         let mut next = Next {
             tokens: Vec::with_capacity(draft.len() + 1),
             undecided: false,
         };
-        for (at, behind) in (0..).zip((0..=draft.len()).rev()) {
-            let logits = self
-                .context
-                .get_logits_ith(last - i32::try_from(behind).ok()?);
-            let token = choose(logits)?;
-            if !draft.is_empty() && !leads(logits, token) {
+        for at in 0..=draft.len() {
+            let logits = self.logits(draft.len(), at)?;
+            let token = choosing.choose(&next.tokens, logits)?;
+            if !draft.is_empty() && !choosing.is_sure(&next.tokens, logits, token) {
                 next.undecided = true;
                 break;
             }
@@ -152,13 +153,22 @@ impl Cache<'_> {
         }
     }
 
-    /// Remembers the logits after `history`, which [`extend`](Self::extend) has just chosen from without
-    /// a draft.
-    pub(in crate::backend::embedded) fn remember(&mut self, history: &[LlamaToken]) {
-        if self.recall.after(history).is_none() {
-            let logits = self.context.get_logits_ith(self.batch.n_tokens() - 1);
-            self.recall.remember(history, logits);
+    /// Remembers what the `chosen` tokens behind `history` were chosen from, in a step with so many drafted.
+    fn remember(&mut self, history: &[LlamaToken], drafted: usize, chosen: &[LlamaToken]) {
+        let mut history = history.to_vec();
+        for (at, &token) in chosen.iter().enumerate() {
+            if let Some(logits) = self.logits(drafted, at).map(<[f32]>::to_vec) {
+                self.recall.remember(&history, logits);
+            }
+            history.push(token);
         }
+    }
+
+    /// The logits behind the history and so many tokens of the draft, in a step with so many `drafted`.
+    fn logits(&self, drafted: usize, at: usize) -> Option<&[f32]> {
+        let behind = i32::try_from(drafted.checked_sub(at)?).ok()?;
+        let at = self.batch.n_tokens() - 1 - behind;
+        (at >= 0).then(|| self.context.get_logits_ith(at))
     }
 }
 
@@ -167,43 +177,6 @@ impl Next {
         Self {
             tokens: vec![token],
             undecided: false,
-        }
-    }
-}
-
-/// Whether the chosen token leads all others clearly.
-fn leads(logits: &[f32], token: LlamaToken) -> bool {
-    let chosen = usize::try_from(token.0).unwrap_or(usize::MAX);
-    let Some(&highest) = logits.get(chosen) else {
-        return false;
-    };
-    let others = logits.iter().enumerate();
-    let near = |(at, &logit): (usize, &f32)| at != chosen && logit > highest - SURE_LEAD;
-    !others.into_iter().any(near)
-}
-
-#[cfg(test)]
-mod tests {
-    use llama_cpp_2::token::LlamaToken;
-
-    use super::leads;
-
-    #[test]
-    fn a_token_decides_where_no_other_is_near() {
-        for (logits, token, expect) in [
-            (&[0.0, 3.0, 2.9][..], 1, true),
-            (&[0.0, 3.0, 2.96], 1, false),
-            (&[0.0, 3.0, 3.0], 2, false),
-            (&[1.0], 0, true),
-            (&[0.0, f32::NAN, 3.0], 2, true),
-            (&[1.0], 1, false),
-            (&[1.0], -1, false),
-        ] {
-            assert_eq!(
-                leads(logits, LlamaToken(token)),
-                expect,
-                "{logits:?} {token}"
-            );
         }
     }
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use llama_cpp_2::token::LlamaToken;
 
-use super::extend::SURE_LEAD;
 use super::{BATCH_TOKENS, Cache, Failure};
+use crate::backend::embedded::choice::SURE_LEAD;
 use crate::backend::embedded::draft::MOST_TOKENS;
 use crate::backend::embedded::kernels;
 use crate::backend::embedded::speed::{LONG_DRAFT_TOKENS, Speed};

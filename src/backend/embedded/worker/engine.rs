@@ -10,8 +10,9 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::vocab::LlamaVocab;
 
-use super::super::cache::{Extended, Refreshed};
+use super::super::cache::{Extended, Next, Refreshed};
 use super::super::chat::Chat;
+use super::super::choice::Choosing;
 use super::super::draft::{self, Drafts, Guess};
 use super::super::embedder::Embedder;
 use super::super::healing::Pieces;
@@ -179,7 +180,7 @@ impl<'a> Engine<'a> {
             job.pace = *self.given_up.of(job.priority());
         }
         job.note_cached(placed.cached_tokens);
-        if job.generates_nothing() && placed.cached_tokens + 1 >= job.history.len() {
+        if job.generates_nothing() && placed.cached_tokens >= job.history.len() {
             job.finish(StopReason::Length);
             return Ok(Turn::Ended);
         }
@@ -189,6 +190,7 @@ impl<'a> Engine<'a> {
             let cache = self.caches.of(purpose)?;
             let chunk = job.pace.chunk(self.speed, self.breakable);
             let step = cache.next_step(placed.slot, job.history.len(), chunk);
+            let (beside, is_last) = (step.len(), step.end == job.history.len());
             let interruptible = cache.deaf().map(|deaf| {
                 let prompt = job.prompt.as_ref().filter(|_| !job.is_answering());
                 let stretch = prompt.and_then(|p| Stretch::of(p, &self.vocab, &job.history, step));
@@ -208,24 +210,27 @@ impl<'a> Engine<'a> {
             }
             let guess = guess_at(job).filter(|_| drafting != Drafting::Off);
             let draftable = |guess: &[LlamaToken]| job.draftable(&self.vocab, guess);
-            let draft = (self.drafts).of(guess.filter(|_| !undecided), drafting, draftable);
+            let guess_now = guess.filter(|_| !undecided && is_last);
+            let draft = (self.drafts).of(guess_now, drafting, beside, draftable);
             let before = cache.computed_tokens();
             let started = Instant::now();
-            let choose = |logits: &[f32]| job.choose(self.pieces.as_ref(), logits);
-            let step = cache.extend(placed.slot, &job.history, draft, chunk, choose)?;
+            let choosing = Choosing {
+                vocab: &self.vocab,
+                pieces: self.pieces.as_ref(),
+                typed: &job.typed,
+                remembers: job.is_completion(),
+                recalls: !job.generates_nothing(),
+            };
+            let step = cache.extend(placed.slot, &job.history, draft, chunk, choosing)?;
             drop(interruptible);
             let elapsed = started.elapsed();
             let computed = cache.computed_tokens() - before;
             self.note_step(computed, elapsed);
             if let Extended::Next(next) = &step {
                 undecided = next.undecided;
-                self.drafts.learn(guess, &next.tokens);
-                // One token, and the draft where there was one; more where it was put aside before.
-                let step_tokens = usize::try_from(computed).unwrap_or(usize::MAX);
-                if job.is_answering() && (step_tokens == 1 || step_tokens == 1 + draft.len()) {
-                    self.shared
-                        .count_drafted(step_tokens - 1, next.tokens.len());
-                    self.drafts.stepped(step_tokens, elapsed);
+                self.note_guess(job, guess, computed, next);
+                if job.is_answering() {
+                    self.note_draft(draft.len(), next.tokens.len(), computed, elapsed);
                 }
             }
             // Before the asker hears of the end, so that it can wait for the refresh.
@@ -246,9 +251,6 @@ impl<'a> Engine<'a> {
                     return Ok(Turn::Ended);
                 }
                 Extended::Next(next) => {
-                    if job.is_at_typed_text() {
-                        self.caches.of(purpose)?.remember(&job.history);
-                    }
                     for token in next.tokens {
                         if job.accept(&self.vocab, token) == Accepted::Finished {
                             return Ok(Turn::Ended);
@@ -321,6 +323,24 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// What came where there was a guess. Of what was typed only where something was computed: where all is
+    /// remembered, it is mostly a part of a word that was looked at with the keys before.
+    fn note_guess(&mut self, job: &Job, guess: Option<Guess<'_>>, computed: u64, next: &Next) {
+        if job.is_answering() || computed > 0 {
+            self.drafts.learn(guess, &next.tokens);
+        }
+    }
+
+    /// A step of an answer, with such a draft, gave so many tokens: of one, and the draft where there was one;
+    /// of more where it was put aside before.
+    fn note_draft(&mut self, draft: usize, tokens: usize, computed: u64, elapsed: Duration) {
+        let computed = usize::try_from(computed).unwrap_or(usize::MAX);
+        if computed == 1 || computed == 1 + draft {
+            self.shared.count_drafted(computed - 1, tokens);
+            self.drafts.stepped(computed, elapsed);
+        }
+    }
+
     /// Whether the last step could be broken off at any time: a graphics device does not ask within one, a
     /// processor does in each layer.
     fn was_breakable(&self) -> bool {
@@ -342,9 +362,16 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// What may come next in an answer that is begun.
+/// What may come next: in an answer that is begun what stood behind the same tokens, and before it what was
+/// typed. Not in what is computed ahead: it begins where a text ended, which is spelled out otherwise.
 fn guess_at(job: &Job) -> Option<Guess<'_>> {
-    job.is_answering().then(|| draft::guess(&job.history))?
+    if job.is_answering() {
+        draft::guess(&job.history)
+    } else if job.priority() == Priority::Completion {
+        Guess::typed(&job.typed)
+    } else {
+        None
+    }
 }
 
 /// When cells of a prompt may be moved: an answer to a chat is not built on cells that saw other text, and a
