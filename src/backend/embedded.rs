@@ -17,7 +17,8 @@
 //! | `job` | one generation, resumable between any two steps |
 //! | `cache`, `slots` | the context and the books of what it holds |
 //! | `kept` | cached prompts on disk |
-//! | `healing`, `recall` | a typed part that ends inside a token, without computing more per key |
+//! | `healing`, `typed`, `recall` | a typed part that ends inside a token, without computing more per key |
+//! | `choice`, `draft` | the next token, and guesses at more that are checked in the same step |
 //! | `splice` | which parts of a cached prompt a new one has at other places |
 //! | `text`, `tokens` | bytes to text, segments to tokens |
 //! | `interrupt`, `stretch` | breaking a step off in its middle, unless who comes has use for it |

@@ -2,8 +2,8 @@
 //!
 //! Four questions. What does a chat that streams cost a completion? How soon is the engine idle after a
 //! cancel? What is left of decoding when more threads want to run than there are cores, as beside a
-//! compiler? How near is the engine to llama.cpp alone? Completions are asked for as somebody types: a few
-//! keys on a line, then another line.
+//! compiler? How near is the engine to llama.cpp alone? Completions are asked for as somebody types: some
+//! words on a line, then another line.
 //!
 //! Called by `cli/bench/load`.
 

@@ -23,10 +23,10 @@ pub(super) const TEXT: &str = include_str!("typing.rs");
 const LINES_ABOVE: usize = 8;
 const LINES_BELOW: usize = 4;
 
-/// Keys on one line before the next.
-const KEYS_PER_LINE: usize = 8;
+/// Words on one line before the next.
+const WORDS_PER_LINE: usize = 8;
 
-/// Between a ghost text and the next key: the mean of a typist's. A chat goes on in it.
+/// Between a ghost text and the next request: the mean gap of a typist's keys. A chat goes on in it.
 const KEY_GAP: Duration = Duration::from_millis(138);
 
 /// Tokens of a completion: half a line.
@@ -58,15 +58,21 @@ pub(super) struct Typed {
 }
 
 impl Scene<'_> {
-    /// The prompt after `key` keys on line number `line` of the text, both taken as they come.
-    fn prompt(&self, line: usize, key: usize) -> Vec<Segment> {
+    /// The prompt after so many `words` on line number `line` of the text. They come in an order of chance: what
+    /// a model foresees would be answered from what is remembered of the key before.
+    fn prompt(&self, line: usize, words: usize) -> Vec<Segment> {
         let lines: Vec<&str> = TEXT.lines().filter(|line| line.len() > 24).collect();
         let at = LINES_ABOVE + line % (lines.len() - LINES_ABOVE - LINES_BELOW);
         let above = join(lines.get(at - LINES_ABOVE..at)) + "\n";
         let below = join(lines.get(at + 1..=at + LINES_BELOW));
-        let line = lines.get(at).copied().unwrap_or_default();
-        let indent = line.len() - line.trim_start().len();
-        let typed: String = line.chars().take(indent + 4 + key).collect();
+        let all: Vec<&str> = TEXT.split_whitespace().collect();
+        let mut chance = Chance::new(self.options.seed, "words", 0);
+        let words = (0..=words).filter_map(|_| chance.pick(&all).copied());
+        let typed = ["   "]
+            .into_iter()
+            .chain(words)
+            .collect::<Vec<_>>()
+            .join(" ");
         self.family.lay_out(above, typed, format!("\n{below}\n"))
     }
 
@@ -80,9 +86,9 @@ impl Scene<'_> {
         }
     }
 
-    pub(super) async fn ask(&self, line: usize, key: usize) -> Result<Asked, BackendError> {
+    pub(super) async fn ask(&self, line: usize, words: usize) -> Result<Asked, BackendError> {
         let started = Instant::now();
-        let request = self.request(self.prompt(line, key), COMPLETION_TOKENS);
+        let request = self.request(self.prompt(line, words), COMPLETION_TOKENS);
         let mut stream = self.engine.stream(request);
         let mut asked = Asked {
             first: Duration::ZERO,
@@ -112,8 +118,8 @@ impl Scene<'_> {
         let before = self.engine.tokens_decoded();
         let mut all = Vec::new();
         for at in 0..self.options.requests {
-            let line = self.line(at / KEYS_PER_LINE, purpose);
-            all.push(self.ask(line, at % KEYS_PER_LINE).await?);
+            let line = self.line(at / WORDS_PER_LINE, purpose);
+            all.push(self.ask(line, at % WORDS_PER_LINE).await?);
             tokio::time::sleep(KEY_GAP).await;
         }
         let own: u64 = all.iter().map(|asked| asked.computed_tokens).sum();
