@@ -202,18 +202,10 @@ impl Drafts {
 mod tests {
     use std::time::Duration;
 
-    use llama_cpp_2::token::LlamaToken;
-
+    use super::guess::tests::tokens;
     use super::{Drafting, Drafts, Guess, MOST_TOKENS, Origin};
     use crate::backend::embedded::speed::Speed;
     use crate::backend::embedded::typed::Typed;
-
-    /// One token for each character.
-    fn tokens(text: &str) -> Vec<LlamaToken> {
-        text.chars()
-            .map(|c| LlamaToken(i32::try_from(u32::from(c)).expect("a character")))
-            .collect()
-    }
 
     /// A machine with that prompt speed, where a step with one token takes so many milliseconds.
     fn machine(prompt_tokens_per_second: u32, single_ms: u64) -> Drafts {

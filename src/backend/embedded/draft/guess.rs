@@ -97,11 +97,11 @@ fn kind(matched: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// One token for each character.
-    fn tokens(text: &str) -> Vec<LlamaToken> {
+    pub(in super::super) fn tokens(text: &str) -> Vec<LlamaToken> {
         text.chars()
             .map(|c| LlamaToken(i32::try_from(u32::from(c)).expect("a character")))
             .collect()
