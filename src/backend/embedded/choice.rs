@@ -8,8 +8,7 @@ use super::tokens;
 use super::typed::Typed;
 
 /// By how much, in logits, the chosen token must lead the next one for a step with several tokens to
-/// decide: no two logits of a step that may be drafted are further off
-/// ([`measure`](super::cache)).
+/// decide: no two logits of a step that may be drafted are further off (`cache::measure` sees to it).
 pub(super) const SURE_LEAD: f32 = 0.05;
 
 /// Logits looked at together, and in how many lanes.
@@ -47,9 +46,10 @@ impl Choosing<'_> {
     }
 
     fn left_to_spell(&self, came: &[LlamaToken]) -> Option<(&Pieces, &[u8])> {
+        let pieces = self.pieces.filter(|_| !self.typed.is_empty())?;
         let bytes = |&token: &LlamaToken| tokens::bytes_of(self.vocab, token).len();
         let typed = self.typed.after(came.iter().map(bytes).sum());
-        self.pieces.filter(|_| !typed.is_empty()).zip(Some(typed))
+        (!typed.is_empty()).then_some((pieces, typed))
     }
 }
 

@@ -17,23 +17,27 @@ const PLACES: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Recall(VecDeque<Place>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Place {
     history: Vec<LlamaToken>,
     logits: Vec<f32>,
 }
 
 impl Recall {
-    /// Remembers what comes after `history`.
-    pub(super) fn remember(&mut self, history: &[LlamaToken], logits: Vec<f32>) {
+    /// Remembers what comes after `history`, in the memory of the oldest place where there are enough.
+    pub(super) fn remember(&mut self, history: &[LlamaToken], logits: &[f32]) {
         self.0.retain(|place| place.history != history);
-        if self.0.len() >= PLACES {
-            self.0.pop_front();
-        }
-        self.0.push_back(Place {
-            history: history.to_vec(),
-            logits,
-        });
+        let oldest = if self.0.len() < PLACES {
+            None
+        } else {
+            self.0.pop_front()
+        };
+        let mut place = oldest.unwrap_or_default();
+        place.history.clear();
+        place.history.extend_from_slice(history);
+        place.logits.clear();
+        place.logits.extend_from_slice(logits);
+        self.0.push_back(place);
     }
 
     /// The logits after `history`.
@@ -61,7 +65,7 @@ mod tests {
         for last in 0..=32_i16 {
             recall.remember(
                 &[LlamaToken(7), LlamaToken(last.into())],
-                vec![f32::from(last)],
+                &[f32::from(last)],
             );
         }
         assert_eq!(PLACES, 32, "the loop overfills it by one");
@@ -70,8 +74,8 @@ mod tests {
         let second = [LlamaToken(7), LlamaToken(1)];
         assert_eq!(recall.after(&second), Some(&[1.0][..]));
         // Another sequence's cells were used, so the numbers differ a little: the newer ones count.
-        recall.remember(&second, vec![1.5]);
-        recall.remember(&[LlamaToken(9)], vec![9.0]);
+        recall.remember(&second, &[1.5]);
+        recall.remember(&[LlamaToken(9)], &[9.0]);
         assert_eq!(recall.after(&second), Some(&[1.5][..]));
         recall.clear();
         assert_eq!(recall.after(&second), None);

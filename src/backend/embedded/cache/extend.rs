@@ -8,6 +8,8 @@
 
 use std::ops::Range;
 
+use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
 
 use super::{Cache, Decoded, Failure};
@@ -132,7 +134,7 @@ impl Cache<'_> {
             undecided: false,
         };
         for at in 0..=draft.len() {
-            let logits = self.logits(draft.len(), at)?;
+            let logits = logits(&self.context, &self.batch, draft.len(), at)?;
             let token = choosing.choose(&next.tokens, logits)?;
             if !draft.is_empty() && !choosing.is_sure(&next.tokens, logits, token) {
                 next.undecided = true;
@@ -157,19 +159,24 @@ impl Cache<'_> {
     fn remember(&mut self, history: &[LlamaToken], drafted: usize, chosen: &[LlamaToken]) {
         let mut history = history.to_vec();
         for (at, &token) in chosen.iter().enumerate() {
-            if let Some(logits) = self.logits(drafted, at).map(<[f32]>::to_vec) {
+            if let Some(logits) = logits(&self.context, &self.batch, drafted, at) {
                 self.recall.remember(&history, logits);
             }
             history.push(token);
         }
     }
+}
 
-    /// The logits behind the history and so many tokens of the draft, in a step with so many `drafted`.
-    fn logits(&self, drafted: usize, at: usize) -> Option<&[f32]> {
-        let behind = i32::try_from(drafted.checked_sub(at)?).ok()?;
-        let at = self.batch.n_tokens() - 1 - behind;
-        (at >= 0).then(|| self.context.get_logits_ith(at))
-    }
+/// The logits behind the history and `at` tokens of the draft, in a step with so many `drafted`.
+fn logits<'c>(
+    context: &'c LlamaContext<'_>,
+    batch: &LlamaBatch<'_>,
+    drafted: usize,
+    at: usize,
+) -> Option<&'c [f32]> {
+    let behind = i32::try_from(drafted.checked_sub(at)?).ok()?;
+    let at = batch.n_tokens() - 1 - behind;
+    (at >= 0).then(|| context.get_logits_ith(at))
 }
 
 impl Next {

@@ -15,7 +15,7 @@ const LETTER: usize = 5;
 const WORD: usize = 6;
 const SIGN: usize = 7;
 
-/// Tokens that stood behind what stands at the end now.
+/// Tokens that may come next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::backend::embedded) struct Guess<'h> {
     /// As many as a draft may have.
