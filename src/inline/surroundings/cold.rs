@@ -64,11 +64,13 @@ impl Shared {
         block: Option<&Block>,
     ) -> LaidOut {
         let usual = self.lay_out(route, document, offset_bytes, block);
-        let cost = self.tokens_to_compute(route, &usual.segments);
-        let soon = self.tokens_in_time(route.backend.prompt_budget());
-        let Some(soon) = soon.filter(|&soon| soon < cost) else {
+        let Some(soon) = self.tokens_in_time(route.backend.prompt_budget()) else {
             return usual;
         };
+        let cost = self.tokens_to_compute(route, &usual.segments);
+        if cost <= soon {
+            return usual;
+        }
         let wanted = Wanted {
             route,
             document,

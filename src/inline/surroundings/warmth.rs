@@ -123,6 +123,11 @@ fn bytes_in_front(prompt: &[Segment], sent: &[Segment]) -> usize {
     let mut common = 0;
     for (new, old) in prompt.iter().zip(sent) {
         let (new, old) = (new.as_str().as_bytes(), old.as_str().as_bytes());
+        // Mostly all but one are, and found to be at once.
+        if new == old {
+            common += new.len();
+            continue;
+        }
         let same = new.iter().zip(old).take_while(|(a, b)| a == b).count();
         common += same;
         if same < new.len() {
