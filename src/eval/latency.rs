@@ -19,13 +19,14 @@ mod editor;
 mod floor;
 mod in_process;
 mod measures;
+mod memory;
 mod report;
 mod routed;
 mod source;
 
 pub use bars::{Verdict, verdicts};
 pub use floor::relay;
-pub use report::{Quantiles, Report};
+pub use report::{Memory, Quantiles, Report};
 
 /// What to measure.
 #[derive(Debug, Clone)]

@@ -11,6 +11,7 @@ const FIGURES: &[&str] = &[
     "/server_added_ms/p95",
     "/server_added_ms/p99",
     "/machine_alone_ms/p50",
+    "/memory_us/after_pause/p50",
     "/type_through_ms/p50",
     "/type_through_ms/p95",
     "/type_through_ms/p99",

@@ -63,6 +63,11 @@ fn show(report: &Report) -> bool {
         "{:<30}{:>12.3} ms  p95 {:.3}, p99 {:.3}",
         "the machine alone, p50", alone.p50, alone.p95, alone.p99,
     ));
+    let memory = report.memory_us;
+    output::line(&format!(
+        "{:<30}{:>12.3} µs  at once {:.3}",
+        "128 KiB after a pause, p50", memory.after_pause.p50, memory.at_once.p50,
+    ));
     let mut all_reached = true;
     for verdict in verdicts(report) {
         all_reached &= verdict.reached;

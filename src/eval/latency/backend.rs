@@ -32,7 +32,7 @@ pub(super) const MODEL: &str = "qwen2.5-coder:1.5b";
 
 /// From a request to its answer. Less than any model takes to its first token, and more than the server
 /// needs for what it does meanwhile: a server may use the time that a model gives it.
-const FIRST_TEXT_AFTER: Duration = Duration::from_millis(5);
+pub(super) const FIRST_TEXT_AFTER: Duration = Duration::from_millis(5);
 
 /// The answer to one generation.
 #[derive(Debug, Clone)]

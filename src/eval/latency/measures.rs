@@ -8,7 +8,7 @@ use super::backend::{Answer, Backend, Event};
 use super::editor::{Cursor, Editor};
 use super::report::{Quantiles, Report, median};
 use super::source::Source;
-use super::{LatencyError, Options, cannot, floor, in_process, routed, settings};
+use super::{LatencyError, Options, cannot, floor, in_process, memory, routed, settings};
 use crate::eval::machine::Machine;
 
 /// Lines of the document of most measures.
@@ -56,6 +56,7 @@ pub(super) async fn all(options: &Options) -> Result<Report, LatencyError> {
     run.editor.open(&source).await?;
     let server_added = run.server_added(&mut source).await?;
     let machine_alone = floor::measure(options, WARM_UP, &mut run.backend).await?;
+    let memory_us = memory::measure(options.samples).await;
     let type_through = run.type_through(&mut source).await?;
     let divergence_to_close = run.divergence_to_close(&mut source).await?;
     let did_change_per_second = run.did_change_per_second(&mut source).await?;
@@ -71,6 +72,7 @@ pub(super) async fn all(options: &Options) -> Result<Report, LatencyError> {
         samples: options.samples,
         server_added_ms: Quantiles::of(server_added),
         machine_alone_ms: Quantiles::of(machine_alone),
+        memory_us,
         type_through_ms: Quantiles::of(type_through),
         divergence_to_close_ms: Quantiles::of(divergence_to_close),
         did_change_per_second,

@@ -21,6 +21,8 @@ pub struct Report {
     /// The same for a program that only passes keys on: what the machine alone takes, which is in every
     /// figure of a generation.
     pub machine_alone_ms: Quantiles,
+    /// What the machine takes to read memory that it has just read, in microseconds.
+    pub memory_us: Memory,
     /// From a key to its completion where the text was there.
     pub type_through_ms: Quantiles,
     /// From a key that diverges to the backend's seeing its connection closed.
@@ -46,6 +48,15 @@ pub struct Report {
     pub start_to_initialize_ms: f64,
     /// Memory of the server after everything, where the system tells.
     pub rss_bytes: Option<u64>,
+}
+
+/// The time to read 128 KiB, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Memory {
+    /// Just after it was read.
+    pub at_once: Quantiles,
+    /// After the time that the scripted model takes.
+    pub after_pause: Quantiles,
 }
 
 /// How a latency is spread, in the unit of its name. A shared machine's scheduler decides what lies beyond.
