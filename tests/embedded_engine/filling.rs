@@ -5,6 +5,7 @@ use std::path::Path;
 use futures_util::{FutureExt, StreamExt};
 use ghostline::backend::embedded::Splicing;
 use ghostline::backend::{Backend, Chunk, Priority, Request};
+use ghostline::prompt::Segment;
 
 use crate::support::{
     MODEL, answer, collect, computed, document, engine, engine_splicing, fim, first_text, request,
@@ -28,35 +29,46 @@ pub(crate) async fn a_prefilled_prompt_is_cached(weights: &Path) {
     assert!(text.contains("+ b"), "{text:?}");
 }
 
-/// A warm-up's first step is computed when the request comes that begins like it, and is not lost.
+/// A warm-up's first step is computed when the request comes that begins like it, and is not lost. The engine's
+/// thread may be held up before that step, so that there is none yet to go on: such an attempt tells nothing.
 pub(crate) async fn a_step_goes_on_for_who_needs_it(weights: &Path) {
-    let warm_up = |name| Request {
-        priority: Priority::WarmUp,
-        ..request(fim(&document(name), "\n}\n", ""), 1)
-    };
+    const ATTEMPTS: usize = 5;
     let typed = fim(&document("widget"), "\n}\n", "pub fn ");
-    let (expect, fresh) = answer(&engine(weights), &typed, 8).await;
+    let (expect, _) = answer(&engine(weights), &typed, 8).await;
     for (warmed, serves) in [("widget", true), ("gadget", false)] {
-        let engine = engine(weights);
-        engine.warm_up(MODEL).await.unwrap();
-        let chunk_tokens = engine.speed(MODEL).unwrap().chunk_tokens;
-        let mut warming = engine.stream(warm_up(warmed));
-        // Told right before the first step.
-        let begun = warming.next().await.unwrap().unwrap();
-        assert!(matches!(begun, Chunk::Prompt { .. }), "{begun:?}");
-        // The first poll sends the request.
-        let mut stream = engine.stream(request(typed.clone(), 8));
-        assert!(stream.next().now_or_never().is_none(), "{warmed}");
-        drop(warming);
-        let (text, finish) = collect(stream).await.unwrap();
-        assert_eq!(text, expect, "{warmed}");
-        let cached = finish.cached_tokens.unwrap() as usize;
-        assert_eq!(
-            cached >= chunk_tokens,
-            serves,
-            "{finish:?}, fresh {fresh:?}"
-        );
+        let mut served = false;
+        for _ in 0..ATTEMPTS {
+            let (text, is_served) = follow_a_warm_up(weights, warmed, &typed).await;
+            assert_eq!(text, expect, "{warmed}");
+            served = is_served;
+            if served == serves {
+                break;
+            }
+        }
+        assert_eq!(served, serves, "{warmed}");
     }
+}
+
+/// The answer to a prompt that is asked for as soon as a warm-up for the document `warmed` has begun, and
+/// whether it was given the warm-up's first step.
+async fn follow_a_warm_up(weights: &Path, warmed: &str, typed: &[Segment]) -> (String, bool) {
+    let engine = engine(weights);
+    engine.warm_up(MODEL).await.unwrap();
+    let chunk_tokens = engine.speed(MODEL).unwrap().chunk_tokens;
+    let mut warming = engine.stream(Request {
+        priority: Priority::WarmUp,
+        ..request(fim(&document(warmed), "\n}\n", ""), 1)
+    });
+    // Told right before the first step.
+    let begun = warming.next().await.unwrap().unwrap();
+    assert!(matches!(begun, Chunk::Prompt { .. }), "{begun:?}");
+    // The first poll sends the request.
+    let mut stream = engine.stream(request(typed.to_vec(), 8));
+    assert!(stream.next().now_or_never().is_none(), "{warmed}");
+    drop(warming);
+    let (text, finish) = collect(stream).await.unwrap();
+    let cached_tokens = finish.cached_tokens.unwrap() as usize;
+    (text, cached_tokens >= chunk_tokens)
 }
 
 /// Steps of the chat's prompt are broken off again and again; it gets to its end all the same.
