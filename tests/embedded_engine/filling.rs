@@ -41,7 +41,7 @@ pub(crate) async fn a_step_goes_on_for_who_needs_it(weights: &Path) {
             let (text, is_served) = follow_a_warm_up(weights, warmed, &typed).await;
             assert_eq!(text, expect, "{warmed}");
             served = is_served;
-            if served == serves {
+            if served || !serves {
                 break;
             }
         }

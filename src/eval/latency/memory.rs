@@ -1,8 +1,7 @@
 //! What the time that a model takes costs on this machine: the same memory, read at once and after that time.
 //!
-//! While the model works the server sleeps, and a core that sleeps or is lent to others loses what it had in its
-//! caches. What a server does then takes many times as long as in a loop. That is in every figure of a
-//! generation, and in none of a text that is typed along.
+//! While the model works the server sleeps, and a core that sleeps or is lent to others may lose what it had in
+//! its caches. What that costs is in every figure of a generation, and in none of a text that is typed along.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -34,7 +33,7 @@ pub(super) async fn measure(samples: usize) -> Memory {
     }
 }
 
-/// How long it takes to read every line once, in an order that no processor foresees.
+/// How long it takes to read every line once, not in their order.
 fn time(lines: &[Line]) -> Duration {
     let started = Instant::now();
     black_box(read(black_box(lines)));
