@@ -32,6 +32,7 @@
 //! | a setting, its layers, what a workspace may set | [`config`] |
 //! | what of a text is shown, and when it ends | `inline/postprocess`, `inline/stop`, `inline/syntax` |
 //! | counters and latencies | [`metrics`] |
+//! | a program that was built for another processor | [`processor`] |
 //! | what `ghostline doctor` looks at | [`doctor`], one file per kind of check |
 //! | what a running server tells the doctor | [`running`] |
 //! | a benchmark | [`eval`], and its subcommand in [`cli::bench`] |
@@ -95,6 +96,7 @@ pub mod inline;
 mod kept_out;
 pub mod metrics;
 pub mod models;
+pub mod processor;
 pub mod prompt;
 pub mod redact;
 pub mod router;

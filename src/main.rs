@@ -12,6 +12,15 @@ use tracing_subscriber::EnvFilter;
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
+    let missing = ghostline::processor::missing();
+    if !missing.is_empty() {
+        cli::output::note(&format!(
+            "ghostline: this program was built for another processor: here there is no {}; build it on \
+             this machine, or with RUSTFLAGS=\"-C target-cpu=x86-64-v3\" for any of the last ten years",
+            missing.join(", no ")
+        ));
+        return ExitCode::from(Exit::Failed as u8);
+    }
     let cli = Cli::parse();
     if let Err(message) = start_logging(&cli) {
         cli::output::note(&format!("ghostline: {message}"));

@@ -1,15 +1,18 @@
 //! From what happened at each key to the figures of a policy.
 //!
 //! Denominators, the same for every policy. A *key* is a typed character or Enter; a *wanted* key is
-//! one at which our trigger rules want a completion.
+//! one at which our trigger rules want a completion; some of these are the last that is typed on a line, and it
+//! is right to show nothing there.
 //!
 //! | figure | over |
 //! |---|---|
 //! | `key_to_ghost_ms` | ghosts shown before the next edit |
 //! | `ghost_before_next_key`, `no_new_request` | wanted keys; a request that began after the ghost was there only makes it grow |
+//! | `ghost_before_next_key_goes_on` | wanted keys after which more is typed on the line |
 //! | `right_ghost` | all keys, since not asking is a judgement too |
 //! | `right_ghost_of_wanted` | wanted keys |
 //! | `ghost_within_100ms` | wanted keys with no edit in the 100 ms after them |
+//! | `ghost_within_100ms_goes_on` | of these, those after which more is typed on the line |
 //! | `showable_within_100ms` | of these, those for which there was a ghost by then or no answer yet |
 //! | `unanswered_after_100ms` | wanted keys with no edit in the 100 ms after them; an answer is a ghost, or that there is nothing to show |
 //! | `requests_per_1000_keys`, `prefetches_per_1000_keys`, `tokens_per_key` | wanted keys |
@@ -17,7 +20,7 @@
 //! | `prompt_tokens_computed_per_key` | wanted keys that go on on the same line; 0 where nothing was asked |
 //! | `prompt_tokens_computed_per_request`, `first_token_ms` | requests, prefetches included |
 //! | `after_jump_ms` | ghosts at wanted keys whose edit is not where the last one ended |
-//! | `after_accept_ms`, `prefetch_hit_share` | in the accepting pass: the first wanted key after an accept, the accept itself included; a hit is a ghost without a request of its own before it |
+//! | `after_accept_ms`, `prefetch_hit_share` | in the accepting pass: the first wanted key after an accept, the accept itself included; a hit is an answer, a ghost or that there is nothing to show, without a request of its own before it |
 //! | `stale_items` | both passes |
 
 use std::collections::HashMap;
@@ -73,12 +76,16 @@ pub struct Figures {
     pub key_to_ghost_ms: Quantiles,
     /// Share of keys with a ghost before the next edit.
     pub ghost_before_next_key: f64,
+    /// The same, where more is typed on the line.
+    pub ghost_before_next_key_goes_on: f64,
     /// Share of keys with a ghost before the next edit that begins as what was typed.
     pub right_ghost: f64,
     /// The same, where a completion was wanted.
     pub right_ghost_of_wanted: f64,
     /// Share of keys with a ghost within 100 ms.
     pub ghost_within_100ms: f64,
+    /// The same, where more is typed on the line.
+    pub ghost_within_100ms_goes_on: f64,
     /// The same, of the keys to which it was not answered by then that there is nothing to show: a model's text
     /// may be one that the engine never shows.
     pub showable_within_100ms: f64,
@@ -136,32 +143,40 @@ pub fn of_policy(name: &'static str, typing: &Outcome, accepting: &Outcome) -> F
         .iter()
         .filter(|g| g.priority != Priority::Completion)
         .count();
-    let had_time = count(&|k| k.gap >= SOON);
-    let soon = count(&|k| k.gap >= SOON && k.ghost_after.is_some_and(|t| t <= SOON));
+    let is_shown = |k: &KeyRecord| k.ghost_after.is_some();
+    let has_time = |k: &KeyRecord| k.gap >= SOON;
+    let is_soon = |k: &KeyRecord| has_time(k) && k.ghost_after.is_some_and(|t| t <= SOON);
+    let of_going_on = |is: &dyn Fn(&KeyRecord) -> bool, of: &dyn Fn(&KeyRecord) -> bool| {
+        ratio(
+            count(&|k| k.goes_on && is(k)),
+            count(&|k| k.goes_on && of(k)),
+        )
+    };
+    let soon = count(&is_soon);
     let unanswered = count(&|k| {
-        let answered = k.ghost_after.or(k.nothing_after);
-        k.gap >= SOON && answered.is_none_or(|t| t > SOON)
+        let answered = k.answered_after();
+        has_time(k) && answered.is_none_or(|t| t > SOON)
     });
     let right = count(&|k| k.right);
     let after_accept = || accepting.keys.iter().filter(|k| k.after_accept);
     let asked_accepting = Asked::of(accepting);
     let hits = after_accept()
-        .filter(|k| k.ghost_after.is_some() && !asked_accepting.before_ghost(k))
+        .filter(|k| k.answered_after().is_some() && !asked_accepting.before_ghost(k))
         .count();
     let mut latencies = latencies(wanted.iter().copied());
     latencies.sort_by(f64::total_cmp);
     Figures {
         name,
         key_to_ghost_ms: Quantiles::of(latencies.clone()),
-        ghost_before_next_key: of_wanted(count(&|k| k.ghost_after.is_some())),
+        ghost_before_next_key: of_wanted(count(&is_shown)),
+        ghost_before_next_key_goes_on: of_going_on(&is_shown, &|_| true),
         right_ghost: ratio(right, typing.keys.len()),
         right_ghost_of_wanted: of_wanted(right),
-        ghost_within_100ms: ratio(soon, had_time),
+        ghost_within_100ms: ratio(soon, count(&has_time)),
+        ghost_within_100ms_goes_on: of_going_on(&is_soon, &has_time),
         showable_within_100ms: ratio(soon, soon + unanswered),
-        unanswered_after_100ms: ratio(unanswered, had_time),
-        no_new_request: of_wanted(count(&|k| {
-            k.ghost_after.is_some() && !asked.before_ghost(k)
-        })),
+        unanswered_after_100ms: ratio(unanswered, count(&has_time)),
+        no_new_request: of_wanted(count(&|k| is_shown(k) && !asked.before_ghost(k))),
         requests_per_1000_keys: of_wanted(generations.len() * 1_000),
         prefetches_per_1000_keys: of_wanted(prefetches * 1_000),
         tokens_per_key: of_wanted(tokens as usize),

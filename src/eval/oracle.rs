@@ -1,11 +1,11 @@
 //! A backend that knows what the person will type, in place of a model.
 //!
 //! The replay tells it before each edit what comes next ([`Oracle::look_ahead`]); a request is answered
-//! with that text, each token right with a given probability by a seeded draw. After the first wrong
-//! token a generation stays wrong, as a model's does, or ends there ([`AfterWrong`]). Where the person
-//! does not go on, all is wrong. A wrong text is code that parses in most places, and has the space that
-//! belongs in front of it: those a model gets right, and a bench of texts that no model writes would
-//! measure how the engine refuses them.
+//! with that text, each token right with a given probability by a seeded draw; so is that it says nothing
+//! where the person types nothing more. Where nobody comes all is wrong. Behind a wrong token it goes on as if that had been right, stays
+//! wrong to the end of the line, or ends ([`AfterWrong`]). A wrong text is code that parses in most places,
+//! and has the space that belongs in front of it: those a model gets right, and a bench of texts that no
+//! model writes would measure how the engine refuses them.
 //! Speed is modelled: time to the first token of a warm prompt, time per token, and time per prompt
 //! token that the KV cache does not hold. A prompt that is given up leaves in the cache what was computed
 //! by then.
@@ -294,11 +294,11 @@ impl Oracle {
             text: String::new(),
             began: Some(Instant::now()),
         });
-        let truth = answer::truth(&written, &state.before, &state.future).unwrap_or_default();
+        let truth = answer::truth(&written, &state.before, &state.future);
         Running {
             id,
             slot,
-            answer: Answer::new(self.options, self.seed, &written, &truth, request),
+            answer: Answer::new(self.options, self.seed, &written, truth.as_deref(), request),
             prompt_tokens: as_tokens(prompt.len()),
             cached_tokens: as_tokens(cached),
             first_token,

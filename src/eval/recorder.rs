@@ -170,7 +170,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_generation_ends_after_as_many_tokens_as_it_may_have() {
         let options = OracleOptions::default();
-        let recorder = Recorder::new(Arc::new(Oracle::new(options, 1)));
+        let oracle = Oracle::new(options, 1);
+        oracle.look_ahead(0, "", "a + b + c;");
+        let recorder = Recorder::new(Arc::new(oracle));
         for (most, expect) in [(u32::MAX, 4), (1, 1)] {
             recorder.say_at_most(most);
             let request = Request {

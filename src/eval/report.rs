@@ -183,7 +183,7 @@ const COLUMN: usize = 20;
 pub(super) type Row = (&'static str, fn(&Figures) -> String);
 
 /// How many of the rows are about typing; the others need the pass of a person who accepts.
-const TYPING_ROWS: usize = 14;
+const TYPING_ROWS: usize = 16;
 
 /// The rows, in the order of importance.
 const ROWS: &[Row] = &[
@@ -191,11 +191,17 @@ const ROWS: &[Row] = &[
     ("ghost before the next key", |f| {
         percent(f.ghost_before_next_key)
     }),
+    ("  where more is typed on the line", |f| {
+        percent(f.ghost_before_next_key_goes_on)
+    }),
     ("key to ghost, p50 / p95 / p99 ms", |f| {
         three(&f.key_to_ghost_ms)
     }),
     ("ghost within 100 ms, where there is time", |f| {
         percent(f.ghost_within_100ms)
+    }),
+    ("  where more is typed on the line", |f| {
+        percent(f.ghost_within_100ms_goes_on)
     }),
     ("  where a text may be shown", |f| {
         percent(f.showable_within_100ms)

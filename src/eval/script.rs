@@ -60,6 +60,12 @@ impl Step {
         self.skip.is_none()
     }
 
+    /// Whether more is typed at the cursor, on that line, before the person goes elsewhere.
+    pub fn goes_on(&self) -> bool {
+        let line = self.future.split('\n').next();
+        line.is_some_and(|rest| !rest.trim().is_empty())
+    }
+
     /// Whether an editor asks for a completion as after a key.
     pub fn is_key(&self) -> bool {
         matches!(self.kind, Kind::Typed | Kind::Enter)

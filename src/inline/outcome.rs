@@ -65,8 +65,9 @@ struct Shown {
 
 /// How much one more outcome counts for [`Outcomes::takes_what_is_shown`]: about the last twenty.
 const WEIGHT: f64 = 0.05;
-/// The least share of items taken by one stroke of a person who accepts: one in the last twenty.
-const LEAST_TAKEN: f64 = 0.03;
+/// The least share of items taken by one stroke of a person who accepts: the last one or two, or one in
+/// ten for long.
+const LEAST_TAKEN: f64 = 0.045;
 
 /// Watches outcomes and teaches the gate.
 #[derive(Debug)]
@@ -85,8 +86,8 @@ pub(super) struct Outcomes {
 impl Default for Outcomes {
     fn default() -> Self {
         Self {
-            // A person nobody knows yet is taken for one who accepts.
-            taken: 1.0,
+            // A person nobody knows yet is taken for one of many, who accepts.
+            taken: 0.25,
             gate: Gate::default(),
             lately: Lately::default(),
             shown: None,

@@ -25,8 +25,8 @@ pub struct Args {
     /// this program's sources
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
-    /// The backend: how often a token is right, how fast it is, and with `wrong=end` that it stops after a
-    /// wrong token, where a model goes on
+    /// The backend: how often a token is right, how fast it is, and with `wrong=line` that it stays wrong to the
+    /// end of the line after a wrong token, with `wrong=end` that it stops there
     #[arg(
         long,
         value_name = "SPEC",

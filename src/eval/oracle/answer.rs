@@ -31,20 +31,21 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Continues `written`; `truth` is what the person types there, empty when nothing.
+    /// Continues `written`; `truth` is what the person types there. Where that is nothing it is right to say
+    /// nothing; where the person never comes (`None`) all is wrong.
     pub(super) fn new(
         options: OracleOptions,
         seed: u64,
         written: &str,
-        truth: &str,
+        truth: Option<&str>,
         request: &Request,
     ) -> Self {
         let place = end_of(written, PLACE_BYTES);
         let mut chance = Chance::new(seed, "oracle", fingerprint(place.as_bytes()));
         let most = usize::try_from(request.max_tokens).unwrap_or(usize::MAX);
-        let mut rest = truth;
         // Whitespace, and then the person goes elsewhere: no model says that.
-        let mut wrong = rest.trim().is_empty().then(Wrong::default);
+        let mut rest = truth.filter(|t| !t.trim().is_empty()).unwrap_or_default();
+        let mut wrong = truth.is_none().then(Wrong::default);
         let mut answer = Self {
             tokens: Vec::new(),
             stop: StopReason::Length,
@@ -80,13 +81,31 @@ impl Answer {
                 break;
             }
             answer.tokens.push(token);
-            if wrong.is_some() && options.wrong == AfterWrong::End {
-                answer.stop = StopReason::Stop;
-                break;
+            if wrong.is_none() {
+                continue;
+            }
+            match options.wrong {
+                AfterWrong::Token if truth.is_some() => {
+                    wrong = None;
+                    rest = behind_name(rest);
+                }
+                AfterWrong::Token | AfterWrong::Line => {}
+                AfterWrong::End => {
+                    answer.stop = StopReason::Stop;
+                    break;
+                }
             }
         }
         answer
     }
+}
+
+/// What a person types behind a wrong name: it stands in the place of a right one, and in front of
+/// anything else, so that what is wrong is code as well.
+pub(super) fn behind_name(right: &str) -> &str {
+    let (token, rest) = right.split_at(tokens::first_length(right));
+    let is_name = token.contains(|c: char| c.is_alphanumeric() || c == '_');
+    if is_name { rest } else { right }
 }
 
 /// Where a wrong text is: tokens left on this line, once it has begun.

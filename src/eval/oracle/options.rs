@@ -13,7 +13,7 @@ const PREFILL_MS: f64 = 0.084;
 /// What `--oracle` says, such as `q=0.85,first_ms=20,token_ms=3`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct OracleOptions {
-    /// Probability that a token is right when all before it were.
+    /// Probability that a token is right, or that nothing is said where nothing is typed.
     pub q: f64,
     /// From the request to the first token of a cached prompt.
     pub first_ms: f64,
@@ -27,11 +27,13 @@ pub struct OracleOptions {
     pub wrong: AfterWrong,
 }
 
-/// What follows the first wrong token of an answer.
+/// What follows a wrong token of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AfterWrong {
-    /// More wrong text, as of a model: it does not know.
+    /// What the person types after the right one: each token stands for itself.
+    Token,
+    /// More wrong text, to the end of the line: what a model says that has lost the thread.
     Line,
     /// Nothing: the least that a wrong answer can cost.
     End,
@@ -40,6 +42,7 @@ pub enum AfterWrong {
 impl fmt::Display for AfterWrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Token => "token",
             Self::Line => "line",
             Self::End => "end",
         })
@@ -54,7 +57,7 @@ impl Default for OracleOptions {
             token_ms: 3.0,
             prefill_ms: PREFILL_MS,
             slots: 1,
-            wrong: AfterWrong::Line,
+            wrong: AfterWrong::Token,
         }
     }
 }
@@ -76,7 +79,7 @@ impl OracleOptions {
 /// Why an oracle's description cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`{part}` says nothing about the oracle; write q=0.85,first_ms=20,token_ms=3 and, if you like, prefill_ms=0.084,slots=1,wrong=line"
+    "`{part}` says nothing about the oracle; write q=0.85,first_ms=20,token_ms=3 and, if you like, prefill_ms=0.084,slots=1,wrong=token"
 )]
 pub struct UnknownOption {
     part: String,
@@ -104,7 +107,7 @@ impl OracleOptions {
             return Some(());
         }
         if key == "wrong" {
-            let mut known = [AfterWrong::Line, AfterWrong::End].into_iter();
+            let mut known = [AfterWrong::Token, AfterWrong::Line, AfterWrong::End].into_iter();
             self.wrong = known.find(|wrong| wrong.to_string() == value)?;
             return Some(());
         }

@@ -65,16 +65,28 @@ async fn it_says_what_is_typed_next_wherever_the_prompt_is_on_that_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nobody_goes_it_is_wrong_and_says_the_same_each_time() {
+async fn where_nobody_comes_it_is_wrong_and_says_the_same_each_time() {
     let oracle = oracle(1.0);
-    oracle.look_ahead(0, "let x", "");
-    let (text, _) = said(&oracle, request("", "let x", "")).await;
+    oracle.look_ahead(0, "let x", " = 1;");
+    let (text, _) = said(&oracle, request("", "let y", "")).await;
     assert!(!text.trim().is_empty());
-    assert_eq!(said(&oracle, request("", "let x", "")).await.0, text);
+    assert_eq!(said(&oracle, request("", "let y", "")).await.0, text);
     let always_wrong = self::oracle(0.0);
     always_wrong.look_ahead(0, "let x", " = 1;");
     let (text, _) = said(&always_wrong, request("", "let x", "")).await;
     assert!(text.starts_with(' ') && !text.starts_with(" ="), "{text:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_is_typed_nothing_is_right() {
+    for future in ["", "\n    "] {
+        for (q, is_right) in [(1.0, true), (0.0, false)] {
+            let oracle = oracle(q);
+            oracle.look_ahead(0, "let x", future);
+            let (text, _) = said(&oracle, request("", "let x", "")).await;
+            assert_eq!(text.is_empty(), is_right, "{q} {future:?}: {text:?}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,22 +128,49 @@ async fn a_stop_ends_the_text_before_it_and_a_drop_ends_the_generation() {
 }
 
 #[test]
-fn a_token_is_right_as_often_as_asked_for() {
-    let options = OracleOptions {
-        q: 0.8,
-        ..OracleOptions::default()
-    };
+fn a_token_is_right_as_often_as_asked_for_wherever_it_stands() {
     let truth = "word ".repeat(100);
-    let right = |place: usize| {
-        let request = request("", "", "");
-        let written = format!("let a{place}");
-        let answer = Answer::new(options, 1, &written, &truth, &request);
-        assert_eq!(answer.stop, StopReason::Length);
-        assert_eq!(answer.tokens.len(), 64);
-        answer.tokens[0] == "word"
-    };
-    let count = (0..2_000).filter(|&place| right(place)).count();
-    assert!((1_550..1_650).contains(&count), "{count}");
+    // The share of answers whose token at that place is right, when those before it need not be, or have to.
+    for (wrong, place, share) in [
+        (AfterWrong::Token, 0, 0.8),
+        (AfterWrong::Token, 9, 0.8),
+        (AfterWrong::Line, 0, 0.8),
+        (AfterWrong::Line, 3, 0.4096),
+    ] {
+        let options = OracleOptions {
+            q: 0.8,
+            wrong,
+            ..OracleOptions::default()
+        };
+        let right = |n: usize| {
+            let request = request("", "", "");
+            let written = format!("let a{n}");
+            let answer = Answer::new(options, 1, &written, Some(&truth), &request);
+            assert_eq!(answer.stop, StopReason::Length);
+            assert_eq!(answer.tokens.len(), 64);
+            answer.tokens[place].trim() == "word"
+        };
+        let count = (0..2_000).filter(|&n| right(n)).count();
+        let expected = f64::from(2_000) * share;
+        assert!(
+            (f64::from(u32::try_from(count).unwrap()) - expected).abs() < 50.0,
+            "{wrong} at {place}: {count}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_name_stands_for_a_right_one_and_in_front_of_the_rest() {
+    for (right, behind) in [
+        (" word(x)", "(x)"),
+        ("words_and_more", "_and_more"),
+        ("12;", ";"),
+        (".len()", ".len()"),
+        (");\n", ");\n"),
+        ("", ""),
+    ] {
+        assert_eq!(answer::behind_name(right), behind, "{right:?}");
+    }
 }
 
 #[test]
@@ -143,7 +182,7 @@ fn a_wrong_token_can_be_the_last() {
             wrong: AfterWrong::End,
             ..OracleOptions::default()
         };
-        let answer = Answer::new(options, 1, "let a", &truth, &request("", "", ""));
+        let answer = Answer::new(options, 1, "let a", Some(&truth), &request("", "", ""));
         let right = answer.tokens.iter().take_while(|t| t.trim() == "word");
         assert_eq!(right.count(), expect);
         assert_eq!(answer.tokens.len(), expect.clamp(1, 64));

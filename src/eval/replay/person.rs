@@ -236,6 +236,7 @@ impl<'s> Person<'s> {
         self.keys.push(KeyRecord {
             step: index,
             wanted: step.is_wanted(),
+            goes_on: step.goes_on(),
             came: Came::to(step),
             came_lines: step.came_lines,
             after_accept: self.just_accepted && step.is_wanted() && !jump,

@@ -51,6 +51,8 @@ pub struct KeyRecord {
     pub step: usize,
     /// Whether the trigger rules want a completion.
     pub wanted: bool,
+    /// Whether more is typed there, on that line; else it is right to show nothing.
+    pub goes_on: bool,
     /// Where the cursor was before.
     pub came: Came,
     /// How many lines away.
@@ -69,4 +71,11 @@ pub struct KeyRecord {
     pub ghost: Option<String>,
     /// Whether the ghost's beginning is what was typed next.
     pub right: bool,
+}
+
+impl KeyRecord {
+    /// From the key to its answer, a ghost or that there is none, if that came before the next edit.
+    pub fn answered_after(&self) -> Option<Duration> {
+        self.ghost_after.or(self.nothing_after)
+    }
 }

@@ -97,6 +97,7 @@ fn the_engine_is_sooner_and_cheaper_and_never_stale() {
             panic!("two policies at least");
         };
         assert!(engine.ghost_before_next_key > debounced.ghost_before_next_key);
+        assert!(engine.ghost_before_next_key_goes_on > engine.ghost_before_next_key);
         assert!(engine.right_ghost > debounced.right_ghost);
         assert!(engine.requests_per_1000_keys < debounced.requests_per_1000_keys);
         for policy in &report.policies {

@@ -210,6 +210,7 @@ mod tests {
             nothing_after: None,
             step: 0,
             wanted: true,
+            goes_on: true,
             came,
             came_lines: 1,
             after_accept: false,

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::task::JoinHandle;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 use super::{LaidOut, Shared};
 use crate::backend::{Chunk, ChunkStream, Priority, PromptBudget, Request};
@@ -157,23 +157,31 @@ impl Shared {
     pub(super) async fn keep_warm(self: Arc<Self>) {
         loop {
             self.touched.notified().await;
-            while tokio::select! {
-                biased;
-                () = self.touched.notified() => true,
-                () = self.warm_where_it_rests() => false,
-            } {}
+            while let Some(active) = self.rest().await
+                && tokio::select! {
+                    biased;
+                    () = self.touched.notified() => true,
+                    () = self.warm_where_it_rests(active) => false,
+                }
+            {}
         }
     }
 
-    /// Warms where the person is, unless that is given up because of the next touch.
-    async fn warm_where_it_rests(self: &Arc<Self>) {
-        let Some(active) = self.context.active() else {
-            return;
-        };
-        // A key costs nothing more than this.
-        if !active.at_one_go {
-            sleep_until(active.at + REST).await;
+    /// Waits until the cursor rests, and tells where; `None` when nobody is in a document any more. Keys
+    /// that come meanwhile wake nothing.
+    async fn rest(&self) -> Option<Active> {
+        loop {
+            let active = self.context.active()?;
+            let due = active.at + REST;
+            if active.at_one_go || Instant::now() >= due {
+                return Some(active);
+            }
+            sleep_until(due).await;
         }
+    }
+
+    /// Warms where the person rests, unless that is given up because of the next touch.
+    async fn warm_where_it_rests(self: &Arc<Self>, active: Active) {
         let RoleState::Ready(route) = self.parts.router.route(Role::Completion) else {
             return;
         };

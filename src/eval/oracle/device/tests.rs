@@ -11,7 +11,9 @@ use crate::prompt::{Message, Segment, Speaker};
 /// A token takes 10 ms, the first of a completion 20, and a prompt nothing.
 fn oracle() -> Oracle {
     let options: OracleOptions = "q=1,first_ms=20,token_ms=10,prefill_ms=0".parse().unwrap();
-    Oracle::sharing(options, 1)
+    let oracle = Oracle::sharing(options, 1);
+    oracle.look_ahead(0, "", "a + b + c;");
+    oracle
 }
 
 fn request(priority: Priority) -> Request {
