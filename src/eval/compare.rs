@@ -52,11 +52,24 @@ pub struct Change {
     pub worse: bool,
 }
 
+/// Something that the two were not asked alike: then a figure may differ for that.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Condition {
+    /// Where it stands in the JSON.
+    pub what: &'static str,
+    /// In the first; null where it is not there.
+    pub a: Value,
+    /// In the second.
+    pub b: Value,
+}
+
 /// What the comparison says.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     /// The benchmark.
     pub bench: &'static str,
+    /// What they were not asked alike.
+    pub unlike: Vec<Condition>,
     /// Candidates on the problems that both results have.
     pub pairs: Vec<Pair>,
     /// Figures that have no pairs.
@@ -64,6 +77,19 @@ pub struct Comparison {
     /// Whether anything is worse, chance and tolerance aside.
     pub worse: bool,
 }
+
+/// What is asked of a benchmark, wherever it is in its JSON. The model is none: it may be what is compared.
+const CONDITIONS: &[&str] = &[
+    "trace",
+    "data",
+    "mode",
+    "keys",
+    "seed",
+    "oracle",
+    "moved_lines",
+    "max_tokens",
+    "threads",
+];
 
 /// A figure: where it stands, `*` for all of a list, and whether less is better.
 type Figure = (&'static str, bool);
@@ -86,6 +112,7 @@ const LATENCY: &[Figure] = &[
 const REPLAY: &[Figure] = &[
     ("right_ghost", false),
     ("ghost_before_next_key", false),
+    ("ghost_before_next_key_goes_on", false),
     ("ghost_within_100ms", false),
     ("no_new_request", false),
     ("key_to_ghost_ms/p50", true),
@@ -114,10 +141,21 @@ pub fn compare(a: &Value, b: &Value, tolerance: f64) -> Result<Comparison, Compa
     let worse = pairs.iter().any(Pair::is_loss) || figures.iter().any(|change| change.worse);
     Ok(Comparison {
         bench,
+        unlike: unlike(a, b),
         pairs,
         figures,
         worse,
     })
+}
+
+fn unlike(a: &Value, b: &Value) -> Vec<Condition> {
+    let of = |result: &Value, what| result.get(what).cloned().unwrap_or_default();
+    let (a, b) = (|what| of(a, what), |what| of(b, what));
+    let conditions = CONDITIONS.iter().map(|&what| (what, a(what), b(what)));
+    let unlike = conditions.filter(|(_, a, b)| a != b);
+    unlike
+        .map(|(what, a, b)| Condition { what, a, b })
+        .collect()
 }
 
 fn bench_of(result: &Value) -> Option<&'static str> {
@@ -234,6 +272,9 @@ impl Comparison {
     /// The comparison for people.
     pub fn table(&self) -> String {
         let mut out = String::new();
+        for Condition { what, a, b } in &self.unlike {
+            let _ = writeln!(out, "asked differently: {what} is {a} in A and {b} in B");
+        }
         for pair in &self.pairs {
             let mark = if pair.is_loss() { "   worse" } else { "" };
             let _ = writeln!(out, "{}{mark}", pair.sentence());
@@ -253,91 +294,4 @@ impl Comparison {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn result(name: &str, passed: &[bool]) -> Value {
-        let task = |(n, &passed): (usize, &bool)| {
-            let outcome = if passed { "passed" } else { "wrong-answer" };
-            json!({"task": format!("T/{n}"), "attempts": {name: {"outcome": outcome}}})
-        };
-        let tasks: Vec<Value> = passed.iter().enumerate().map(task).collect();
-        json!({"bench": "infill", "tasks": tasks})
-    }
-
-    #[test]
-    fn a_loss_of_six_tasks_is_one_and_of_five_is_chance() {
-        let a = result("engine", &[true; 10]);
-        for (lost, worse) in [(5, false), (6, true)] {
-            let passed: Vec<bool> = (0..10).map(|n| n >= lost).collect();
-            let compared = compare(&a, &result("engine", &passed), 0.1).unwrap();
-            assert_eq!(compared.worse, worse, "{compared:?}");
-            assert_eq!(compared.pairs[0].only_a, u32::try_from(lost).unwrap());
-            let better = compare(&result("engine", &passed), &a, 0.1).unwrap();
-            assert!(!better.worse, "{better:?}");
-        }
-    }
-
-    #[test]
-    fn only_common_tasks_count_and_single_candidates_meet_whatever_their_names() {
-        let a = result("small", &[true, false, true]);
-        let b = result("large", &[true, true]);
-        let compared = compare(&a, &b, 0.1).unwrap();
-        let pair = &compared.pairs[0];
-        assert_eq!((pair.a.as_str(), pair.b.as_str()), ("A small", "B large"));
-        assert_eq!((pair.only_a, pair.only_b), (0, 1));
-        assert!((pair.difference - 0.5).abs() < 1e-9);
-        let none = compare(&a, &result("large", &[]), 0.1);
-        assert!(matches!(none, Err(CompareError::Disjoint { .. })));
-    }
-
-    #[test]
-    fn a_figure_is_worse_beyond_the_tolerance_in_its_own_direction() {
-        let latency = |p50: f64, rate: f64| json!({"server_added_ms": {"p50": p50}, "did_change_per_second": rate});
-        for (b, worse) in [
-            (latency(0.10, 100_000.0), false),
-            (latency(0.11, 95_000.0), false),
-            (latency(0.30, 100_000.0), true),
-            (latency(0.05, 100_000.0), false),
-            (latency(0.10, 80_000.0), true),
-            (latency(0.10, 120_000.0), false),
-        ] {
-            let compared = compare(&latency(0.10, 100_000.0), &b, 0.1).unwrap();
-            assert_eq!(compared.worse, worse, "{compared:?}");
-        }
-    }
-
-    #[test]
-    fn policies_are_compared_by_name() {
-        let replay = |share: f64| {
-            json!({"policies": [
-                {"name": "engine", "right_ghost": share},
-                {"name": "debounce-75", "right_ghost": 0.1},
-            ]})
-        };
-        let compared = compare(&replay(0.44), &replay(0.30), 0.1).unwrap();
-        let worse: Vec<&str> = compared
-            .figures
-            .iter()
-            .filter(|change| change.worse)
-            .map(|change| change.figure.as_str())
-            .collect();
-        assert_eq!(worse, ["engine right_ghost"]);
-    }
-
-    #[test]
-    fn what_cannot_be_compared_is_said() {
-        let infill = result("engine", &[true]);
-        let latency = json!({"server_added_ms": {"p50": 1.0}});
-        assert!(matches!(
-            compare(&infill, &latency, 0.1),
-            Err(CompareError::Different { .. })
-        ));
-        assert!(matches!(
-            compare(&json!({}), &latency, 0.1),
-            Err(CompareError::Unknown { which: "A" })
-        ));
-    }
-}
+mod tests;
