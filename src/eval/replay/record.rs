@@ -46,6 +46,10 @@ impl Came {
 
 /// What happened at a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and figures count any of them"
+)]
 pub struct KeyRecord {
     /// The step of the script.
     pub step: usize,
