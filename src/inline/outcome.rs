@@ -65,9 +65,8 @@ struct Shown {
 
 /// How much one more outcome counts for [`Outcomes::takes_what_is_shown`]: about the last twenty.
 const WEIGHT: f64 = 0.05;
-/// The least share of items taken by one stroke of a person who accepts: the last one or two, or one in
-/// ten for long.
-const LEAST_TAKEN: f64 = 0.045;
+/// The least share of items taken by one stroke of a person who accepts: the last one, or one in ten for long.
+const LEAST_TAKEN: f64 = WEIGHT;
 
 /// Watches outcomes and teaches the gate.
 #[derive(Debug)]
