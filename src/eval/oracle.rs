@@ -2,10 +2,10 @@
 //!
 //! The replay tells it before each edit what comes next ([`Oracle::look_ahead`]); a request is answered
 //! with that text, each token right with a given probability by a seeded draw; so is that it says nothing
-//! where the person types nothing more. Where nobody comes all is wrong. Behind a wrong token it goes on as if that had been right, stays
-//! wrong to the end of the line, or ends ([`AfterWrong`]). A wrong text is code that parses in most places,
-//! and has the space that belongs in front of it: those a model gets right, and a bench of texts that no
-//! model writes would measure how the engine refuses them.
+//! where the person types nothing more. Where nobody comes all is wrong. Behind a wrong token it goes on as
+//! if that had been right, stays wrong to the end of the line, or ends ([`AfterWrong`]). A wrong text is
+//! code that parses in most places, and has the space that belongs in front of it: those a model gets
+//! right, and a bench of texts that no model writes would measure how the engine refuses them.
 //! Speed is modelled: time to the first token of a warm prompt, time per token, and time per prompt
 //! token that the KV cache does not hold. A prompt that is given up leaves in the cache what was computed
 //! by then.
