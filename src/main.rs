@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     if !missing.is_empty() {
         cli::output::note(&format!(
             "ghostline: this program was built for another processor: here there is no {}; build it on \
-             this machine, or with RUSTFLAGS=\"-C target-cpu=x86-64-v3\" for any of the last ten years",
+             this machine, or with RUSTFLAGS=\"-C target-cpu=x86-64-v3\" for any with AVX2",
             missing.join(", no ")
         ));
         return ExitCode::from(Exit::Failed as u8);

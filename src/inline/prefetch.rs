@@ -15,8 +15,8 @@ use crate::document::{Document, Edit};
 use crate::router::RoleState;
 
 /// Characters of a ghost text that a person who types everything is likely to type as shown: about two
-/// tokens. Of guesses behind 24 characters one token in six was ever shown, behind 6 one in four; without any,
-/// a model on a processor is late where a ghost text ends.
+/// tokens. Of guesses behind 24 characters one token in six was ever shown, behind 6 one in four; behind
+/// 3 a model on a processor was late where a ghost text ends.
 const SURE_CHARS: usize = 6;
 
 impl Engine {
