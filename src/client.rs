@@ -105,14 +105,20 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
 
     /// Sends a request and returns its id; take the answer with [`Self::response`].
     pub async fn start(&mut self, method: &str, params: Value) -> Result<i64, ClientError> {
+        let (id, body) = self.prepared(method, params)?;
+        self.send_raw(&body).await?;
+        Ok(id)
+    }
+
+    /// A request to send later with [`Self::send_raw`], and its id.
+    pub fn prepared(&mut self, method: &str, params: Value) -> Result<(i64, Vec<u8>), ClientError> {
         let id = self.next_id;
         self.next_id += 1;
         let mut message = json!({ "jsonrpc": "2.0", "id": id, "method": method });
         if !params.is_null() {
             message["params"] = params;
         }
-        self.send(&message).await?;
-        Ok(id)
+        Ok((id, serde_json::to_vec(&message)?))
     }
 
     /// Waits for the response to the request `id`, errors included.

@@ -82,9 +82,24 @@ pub fn to_position(text: &Rope, offset: usize, encoding: Encoding) -> Position {
     }
 }
 
+/// The range of the bytes `range`.
+pub fn to_range(text: &Rope, range: std::ops::Range<usize>, encoding: Encoding) -> Range {
+    let start = to_position(text, range.start, encoding);
+    let end = if range.end == range.start {
+        start
+    } else {
+        to_position(text, range.end, encoding)
+    };
+    Range { start, end }
+}
+
 /// The byte range of `range`; an inverted range is taken as empty at its start.
 pub fn to_byte_range(text: &Rope, range: Range, encoding: Encoding) -> std::ops::Range<usize> {
     let start = to_offset(text, range.start, encoding);
+    // What is typed replaces nothing.
+    if range.end == range.start {
+        return start..start;
+    }
     start..to_offset(text, range.end, encoding).max(start)
 }
 

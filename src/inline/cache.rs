@@ -1,15 +1,18 @@
 //! Texts generated before, found again by place.
 //!
 //! Bounded in entries and bytes, least recently used first out. An edit elsewhere flushes nothing: an
-//! entry simply fits no place any more.
+//! entry simply fits no place any more. A look-up compares only texts of the same spot
+//! ([`Place::spot`]), however many there are.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use lru::LruCache;
 
 use super::ask::Trace;
-use super::place::{Fit, Place, fit};
+use super::place::{Fit, Place, fit, spots};
 
 /// Entries kept: as many as llama.vim, llama.vscode and cody keep.
 const ENTRIES: NonZeroUsize = NonZeroUsize::new(250).expect("not zero");
@@ -30,73 +33,122 @@ pub(super) struct Entry {
 
 #[derive(Debug)]
 pub(super) struct Cache {
-    entries: LruCache<Place, Entry>,
+    entries: LruCache<Arc<Place>, Kept>,
+    /// Where the entries come from that may fit a spot.
+    origins: HashMap<u64, Vec<Arc<Place>>>,
     bytes: usize,
+    /// Counts insertions and finds.
+    uses: u64,
+}
+
+#[derive(Debug)]
+struct Kept {
+    entry: Entry,
+    /// The use that was its last.
+    last_use: u64,
 }
 
 impl Default for Cache {
     fn default() -> Self {
         Self {
             entries: LruCache::new(ENTRIES),
+            origins: HashMap::new(),
             bytes: 0,
+            uses: 0,
         }
     }
 }
 
 impl Cache {
     pub(super) fn insert(&mut self, origin: Place, entry: Entry) {
-        self.bytes += entry.text.len();
-        if let Some((_, old)) = self.entries.push(origin, entry) {
-            self.bytes -= old.text.len();
+        let origin = Arc::new(origin);
+        let text = Arc::clone(&entry.text);
+        self.bytes += text.len();
+        self.uses += 1;
+        let kept = Kept {
+            entry,
+            last_use: self.uses,
+        };
+        if let Some((at, old)) = self.entries.push(Arc::clone(&origin), kept) {
+            self.let_go(&at, &old.entry);
+        }
+        for spot in spots(&origin, &text) {
+            let origins = self.origins.entry(spot).or_default();
+            origins.push(Arc::clone(&origin));
         }
         while self.bytes > BYTES {
-            let Some((_, old)) = self.entries.pop_lru() else {
+            let Some((at, old)) = self.entries.pop_lru() else {
                 break;
             };
-            self.bytes -= old.text.len();
+            self.let_go(&at, &old.entry);
         }
+    }
+
+    /// Sees to what is left of an entry that has gone.
+    fn let_go(&mut self, origin: &Place, entry: &Entry) {
+        self.bytes -= entry.text.len();
+        for spot in spots(origin, &entry.text) {
+            if let Some(origins) = self.origins.get_mut(&spot) {
+                origins.retain(|other| **other != *origin);
+                if origins.is_empty() {
+                    self.origins.remove(&spot);
+                }
+            }
+        }
+    }
+
+    /// The entries that may fit `now`, and how they do.
+    fn near(&self, now: &Place) -> impl Iterator<Item = (&Arc<Place>, &Kept, Fit)> {
+        let origins = self.origins.get(&now.spot());
+        origins.into_iter().flatten().filter_map(|origin| {
+            let kept = self.entries.peek(&**origin)?;
+            Some((origin, kept, fit(origin, &kept.entry.text, now)))
+        })
     }
 
     /// The entry that continues `now`, with the number of its bytes typed already; who wants lines is not
     /// given the rest of one. Entries for a line that was since shortened below their start are dropped:
     /// the person did not want them.
     pub(super) fn find(&mut self, now: &Place, wants_lines: bool) -> Option<(Entry, usize)> {
+        let mut near: Vec<_> = self.near(now).collect();
+        near.sort_unstable_by_key(|(_, kept, _)| Reverse(kept.last_use));
         let mut unwanted = None;
-        let found =
-            self.entries
-                .iter()
-                .find_map(|(origin, entry)| match fit(origin, &entry.text, now) {
-                    Fit::Typed(bytes) if bytes < entry.text.len() => {
-                        let answers = entry.multi_line || !wants_lines;
-                        answers.then(|| (origin.clone(), bytes))
-                    }
-                    Fit::Correcting if entry.reached => {
-                        unwanted = Some(origin.clone());
-                        None
-                    }
-                    _ => None,
-                });
-        if let Some(old) = unwanted.and_then(|origin| self.entries.pop(&origin)) {
-            self.bytes -= old.text.len();
+        let found = near
+            .into_iter()
+            .find_map(|(origin, Kept { entry, .. }, fit)| match fit {
+                Fit::Typed(bytes) if bytes < entry.text.len() => {
+                    let answers = entry.multi_line || !wants_lines;
+                    answers.then(|| (Arc::clone(origin), bytes))
+                }
+                Fit::Correcting if entry.reached => {
+                    unwanted = Some(Arc::clone(origin));
+                    None
+                }
+                _ => None,
+            });
+        if let Some((at, old)) = unwanted.and_then(|origin| self.entries.pop_entry(&*origin)) {
+            self.let_go(&at, &old.entry);
         }
         let (origin, bytes) = found?;
-        let entry = self.entries.get_mut(&origin)?;
-        entry.reached = true;
-        Some((entry.clone(), bytes))
+        self.uses += 1;
+        let kept = self.entries.get_mut(&*origin)?;
+        kept.last_use = self.uses;
+        kept.entry.reached = true;
+        Some((kept.entry.clone(), bytes))
     }
 
     /// Whether the model had nothing to say at `origin`.
     pub(super) fn is_barren(&self, origin: &Place) -> bool {
-        let entry = self.entries.peek(origin);
-        entry.is_some_and(|entry| entry.text.is_empty())
+        let kept = self.entries.peek(origin);
+        kept.is_some_and(|kept| kept.entry.text.is_empty())
     }
 
     /// Whether something is known of `origin` or continues it: a text, or that there is none.
     pub(super) fn knows(&self, origin: &Place) -> bool {
         self.entries.contains(origin)
-            || self.entries.iter().any(|(from, entry)| {
-                matches!(fit(from, &entry.text, origin), Fit::Typed(bytes) if bytes < entry.text.len())
-            })
+            || self.near(origin).any(
+                |(_, kept, fit)| matches!(fit, Fit::Typed(bytes) if bytes < kept.entry.text.len()),
+            )
     }
 }
 
@@ -138,10 +190,54 @@ mod tests {
                 assert!(cache.entries.len() <= ENTRIES.get());
                 assert!(cache.bytes <= BYTES);
             }
-            let held: usize = cache.entries.iter().map(|(_, e)| e.text.len()).sum();
-            assert_eq!(cache.bytes, held);
+            let held = cache.entries.iter().map(|(_, kept)| kept.entry.text.len());
+            assert_eq!(cache.bytes, held.sum::<usize>());
+            let origins: usize = cache.origins.values().map(Vec::len).sum();
+            assert_eq!(origins, cache.entries.len());
         }
     }
+
+    #[test]
+    fn a_text_is_found_on_each_of_its_lines_and_then_on_none() {
+        let mut cache = Cache::default();
+        let lines = Entry {
+            text: "{\n    b;\n}".into(),
+            ..entry(0)
+        };
+        cache.insert(place("if a |\nz"), lines.clone());
+        for (now, typed) in [
+            ("if a |\nz", Some(0)),
+            ("if a {\n    |\nz", Some(6)),
+            ("if a {\n    b;\n|\nz", Some(9)),
+            ("if a {\n    b;\n|\ny", None),
+            ("if a {\n    c;\n|\nz", None),
+        ] {
+            let found = cache.find(&place(now), false);
+            assert_eq!(found.map(|(_, bytes)| bytes), typed, "{now:?}");
+        }
+        cache.insert(place("if a |\nz"), entry(0));
+        assert!(cache.find(&place("if a {\n    |\nz"), false).is_none());
+        assert_eq!(cache.origins.len(), 1);
+    }
+
+    #[test]
+    fn of_texts_that_fit_the_one_used_last_is_found() {
+        let mut cache = Cache::default();
+        let text = |text: &str| Entry {
+            text: text.into(),
+            ..entry(0)
+        };
+        cache.insert(place("let |"), text("ab"));
+        cache.insert(place("let a|"), text("c"));
+        let mut found = |at: &str| {
+            let (entry, typed) = cache.find(&place(at), false).unwrap();
+            (entry.text.to_string(), typed)
+        };
+        assert_eq!(found("let a|"), ("c".into(), 0));
+        assert_eq!(found("let |"), ("ab".into(), 0));
+        assert_eq!(found("let a|"), ("ab".into(), 1));
+    }
+
     #[test]
     fn what_lies_ahead_stays_and_what_was_taken_back_goes() {
         let (ahead, here) = (place("let abc|"), place("let ab|"));

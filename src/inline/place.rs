@@ -4,7 +4,7 @@
 //! before, the current line on both sides of the cursor, the next non-empty line. [`fit`] is the one
 //! rule of type-through: the cache, joining a stream and ending a diverged one all ask it.
 
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::document::Document;
@@ -104,6 +104,18 @@ impl Place {
             .line_prefix
             .truncate(self.line_prefix.trim_end().len());
         origin
+    }
+
+    /// A hash of what a place shares with every text that may fit it: the document, the lines above, the
+    /// next line below.
+    pub(super) fn spot(&self) -> u64 {
+        self.spot_below(&self.above)
+    }
+
+    fn spot_below(&self, above: &[u64; LINES_ABOVE]) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.uri, above, &self.next_line).hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Whether nothing but whitespace stands right of the cursor.
@@ -212,19 +224,7 @@ fn fit_later_line(origin: &Place, text: &str, now: &Place) -> Fit {
     if origin.line_suffix.trim() != now.line_suffix.trim() {
         return Fit::Diverged;
     }
-    let mut above = origin.above;
-    let mut start = 0;
-    let mut first = origin.line_prefix.clone();
-    let mut lines = text.split('\n').peekable();
-    while let Some(line) = lines.next() {
-        if lines.peek().is_none() {
-            break;
-        }
-        first.push_str(line);
-        above.rotate_right(1);
-        above[0] = line_hash(first.trim_end());
-        first.clear();
-        start += line.len() + 1;
+    for (start, above) in later_lines(origin, text) {
         let rest = text.get(start..).unwrap_or_default();
         if above == now.above {
             if rest.starts_with(&now.line_prefix) {
@@ -236,6 +236,29 @@ fn fit_later_line(origin: &Place, text: &str, now: &Place) -> Fit {
         }
     }
     Fit::Diverged
+}
+
+/// Where each line of `text` but its first begins, and what stands above it then.
+fn later_lines(origin: &Place, text: &str) -> impl Iterator<Item = (usize, [u64; LINES_ABOVE])> {
+    let mut above = origin.above;
+    let mut start = 0;
+    memchr::memchr_iter(b'\n', text.as_bytes()).map(move |end| {
+        let line = text.get(start..end).unwrap_or_default();
+        above.rotate_right(1);
+        above[0] = if start == 0 {
+            line_hash(&[&origin.line_prefix, line].concat())
+        } else {
+            line_hash(line)
+        };
+        start = end + 1;
+        (start, above)
+    })
+}
+
+/// The [spots](Place::spot) of all places that `text`, generated at `origin`, may fit.
+pub(super) fn spots(origin: &Place, text: &str) -> impl Iterator<Item = u64> {
+    let later = later_lines(origin, text).map(|(_, above)| origin.spot_below(&above));
+    std::iter::once(origin.spot()).chain(later)
 }
 
 /// The line does not begin as the one the text was generated for.

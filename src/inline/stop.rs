@@ -145,16 +145,13 @@ fn end(text: &str, origin: &Place, shape: &Shape, finished: bool) -> Option<usiz
         .or_else(|| special.map(|_| before.trim_end().len()))
 }
 
-/// Where the first sentinel or thought begins.
+/// Where the first sentinel or thought begins. All begin with one of two characters.
 fn first_special(text: &str, stops: &[&str]) -> Option<usize> {
-    if !text.contains(['<', '[']) {
-        return None;
-    }
-    SPECIALS
-        .iter()
-        .chain(stops)
-        .filter_map(|s| text.find(s))
-        .min()
+    let mut may_begin = memchr::memchr2_iter(b'<', b'[', text.as_bytes());
+    may_begin.find(|&at| {
+        let rest = text.get(at..).unwrap_or_default();
+        SPECIALS.iter().chain(stops).any(|s| rest.starts_with(s))
+    })
 }
 
 /// The length of the end of `text` that may be the beginning of a sentinel.

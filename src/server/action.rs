@@ -18,7 +18,7 @@ use crate::action::{
 };
 use crate::chat::attach;
 use crate::document::Document;
-use crate::document::position::{Encoding, to_byte_range, to_position};
+use crate::document::position::{Encoding, to_byte_range, to_range};
 use crate::prompt::instruct::Piece;
 
 /// Names the one annotation of an edit.
@@ -219,10 +219,7 @@ pub(super) fn workspace_edit(
 }
 
 fn range(document: &Document, bytes: &Range<usize>, encoding: Encoding) -> Value {
-    json!({
-        "start": to_position(&document.text, bytes.start, encoding),
-        "end": to_position(&document.text, bytes.end, encoding),
-    })
+    json!(to_range(&document.text, bytes.clone(), encoding))
 }
 
 /// Markdown with the places that it is about below.

@@ -7,7 +7,7 @@ use tower_lsp::jsonrpc::{Error, Result};
 
 use super::session::Session;
 use crate::document::Document;
-use crate::document::position::{Encoding, to_byte_range, to_offset, to_position};
+use crate::document::position::{Encoding, to_byte_range, to_offset, to_range};
 use crate::inline::{Ask, Completion, Selected};
 
 /// `InlineCompletionTriggerKind.Invoked` of LSP 3.18.
@@ -84,10 +84,7 @@ pub(super) fn item(document: &Document, completion: &Completion, encoding: Encod
     } = completion;
     json!({
         "insertText": insert_text,
-        "range": {
-            "start": to_position(&document.text, range_bytes.start, encoding),
-            "end": to_position(&document.text, range_bytes.end, encoding),
-        },
+        "range": to_range(&document.text, range_bytes.clone(), encoding),
         "command": {
             "title": "Accepted",
             "command": super::ext::DID_ACCEPT,

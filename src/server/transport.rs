@@ -281,7 +281,7 @@ fn decode(body: &[u8]) -> Result<Message, (tower_lsp::jsonrpc::Id, Error)> {
         value["params"] = json!({});
     }
     let message = if is_request {
-        serde_json::from_value(value).map(Message::Request)
+        request(value).map(Message::Request)
     } else {
         serde_json::from_value(value).map(Message::Response)
     };
@@ -290,6 +290,23 @@ fn decode(body: &[u8]) -> Result<Message, (tower_lsp::jsonrpc::Id, Error)> {
         refused.data = Some(error.to_string().into());
         (id.unwrap_or(Id::Null), refused)
     })
+}
+
+/// Reads a request. Its parameters are moved over as they are: reading them as well would make all of
+/// them anew.
+fn request(mut value: Value) -> serde_json::Result<Request> {
+    let params = value
+        .as_object_mut()
+        .and_then(|members| members.remove("params"));
+    let (method, id, _) = serde_json::from_value::<Request>(value)?.into_parts();
+    let mut request = Request::build(method);
+    if let Some(params) = params {
+        request = request.params(params);
+    }
+    if let Some(id) = id {
+        request = request.id(id);
+    }
+    Ok(request.finish())
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {

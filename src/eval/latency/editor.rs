@@ -10,6 +10,8 @@ use super::{LatencyError, cannot};
 use crate::client::{Client, ClientError};
 use crate::eval::process;
 
+const COMPLETION: &str = "textDocument/inlineCompletion";
+
 /// A started server and the conversation with it.
 #[derive(Debug)]
 pub(super) struct Editor {
@@ -24,6 +26,16 @@ pub(super) struct Cursor {
     pub(super) lines: usize,
     pub(super) line: usize,
     pub(super) column: usize,
+}
+
+/// A key as it goes over the pipe: the change and the request for a completion behind it.
+#[derive(Debug)]
+pub(super) struct Key {
+    change: Vec<u8>,
+    request: Vec<u8>,
+    id: i64,
+    /// The cursor after it.
+    pub(super) cursor: Cursor,
 }
 
 impl Editor {
@@ -96,15 +108,44 @@ impl Editor {
         })
     }
 
+    /// The key that types `text` at `at`, not sent yet; counts as sent.
+    pub(super) fn key(&mut self, at: Cursor, text: &str) -> Result<Key, LatencyError> {
+        let params = self.insertion(at, text);
+        let change = json!({
+            "jsonrpc": "2.0", "method": "textDocument/didChange", "params": params,
+        });
+        let cursor = Cursor {
+            column: at.column + text.len(),
+            ..at
+        };
+        let (id, request) = self.client.prepared(COMPLETION, self.request(cursor))?;
+        Ok(Key {
+            change: serde_json::to_vec(&change).map_err(ClientError::from)?,
+            request,
+            id,
+            cursor,
+        })
+    }
+
+    /// Sends a key and returns the text of the answer; `None` when there is no completion.
+    pub(super) async fn press(&mut self, key: &Key) -> Result<Option<String>, LatencyError> {
+        self.client.send_raw(&key.change).await?;
+        self.client.send_raw(&key.request).await?;
+        self.ghost(key.id).await
+    }
+
     /// Asks for a completion and returns the request's id.
     pub(super) async fn ask(&mut self, at: Cursor) -> Result<i64, LatencyError> {
-        let params = json!({
+        let params = self.request(at);
+        Ok(self.client.start(COMPLETION, params).await?)
+    }
+
+    fn request(&self, at: Cursor) -> Value {
+        json!({
             "textDocument": { "uri": uri(at.lines), "version": self.version },
             "position": { "line": at.line, "character": at.column },
             "context": { "triggerKind": 2 },
-        });
-        let method = "textDocument/inlineCompletion";
-        Ok(self.client.start(method, params).await?)
+        })
     }
 
     /// The text of the answer to `id`; `None` when there is no completion.

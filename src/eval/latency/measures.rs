@@ -116,14 +116,13 @@ impl Run<'_> {
         const MEASURE: &str = "server added";
         let text = format!("_{n} * input[{n}]");
         self.backend.answer_next(Answer::Whole(text.clone()));
+        let key = self.editor.key(source.cursor(n), "x")?;
         self.options.idle().await;
         let started = Instant::now();
-        let cursor = self.editor.insert(source.cursor(n), "x").await?;
-        let id = self.editor.ask(cursor).await?;
-        let ghost = self.editor.ghost(id).await?;
+        let ghost = self.editor.press(&key).await?;
         let took = started.elapsed();
         expect(MEASURE, &text, ghost)?;
-        source.typed(cursor);
+        source.typed(key.cursor);
         let Some(Event::Sent { arrived, sent, .. }) = self.backend.event().await else {
             return Err(LatencyError::Backend {
                 measure: MEASURE,
@@ -144,18 +143,15 @@ impl Run<'_> {
             expect(MEASURE, LINE, self.editor.ghost(id).await?)?;
             self.backend.event().await;
             let mut rest = LINE.chars();
-            while let Some(key) = rest.next()
+            while let Some(typed) = rest.next()
                 && !rest.as_str().is_empty()
             {
+                let key = self.editor.key(cursor, typed.encode_utf8(&mut [0; 4]))?;
                 self.options.idle().await;
                 let started = Instant::now();
-                cursor = self
-                    .editor
-                    .insert(cursor, key.encode_utf8(&mut [0; 4]))
-                    .await?;
-                let id = self.editor.ask(cursor).await?;
-                let ghost = self.editor.ghost(id).await?;
+                let ghost = self.editor.press(&key).await?;
                 samples.push(started.elapsed());
+                cursor = key.cursor;
                 expect(MEASURE, rest.as_str(), ghost)?;
             }
             source.typed(cursor);

@@ -43,6 +43,14 @@ fn lines_are_wanted_where_an_empty_block_begins() {
 }
 
 #[test]
+fn sentinels_begin_with_one_of_two_characters() {
+    let stops = fim::FAMILIES.iter().flat_map(|family| family.stops);
+    for stop in stops.chain(SPECIALS.iter()) {
+        assert!(stop.starts_with(['<', '[']), "{stop}");
+    }
+}
+
+#[test]
 fn a_colon_begins_a_block_only_where_the_language_says_so() {
     let braces = Scene::default();
     for (text, expected) in [
