@@ -1,0 +1,92 @@
+//! How places and texts relate, row by row.
+
+use super::*;
+
+/// The place at `|` in a document.
+pub(in crate::inline) fn place(text: &str) -> Place {
+    let offset = text.find('|').unwrap();
+    let document = Document::new("u", 1, "rust", &text.replacen('|', "", 1));
+    Place::at(&document, offset).unwrap()
+}
+
+#[test]
+fn what_was_typed_is_told_from_what_was_not() {
+    for (origin, text, now, expected) in [
+        // Typing along, ahead of the stream, and away from it.
+        ("fn a|\nz", "dd()", "fn a|\nz", Fit::Typed(0)),
+        ("fn a|\nz", "dd()", "fn add|\nz", Fit::Typed(2)),
+        ("fn a|\nz", "d", "fn add(|\nz", Fit::Ahead),
+        ("fn a|\nz", "dd()", "fn ax|\nz", Fit::Diverged),
+        // The closing bracket the editor inserts, and typing over one.
+        ("f|\nz", "oo(x)", "foo(|)\nz", Fit::Typed(3)),
+        ("foo(|)\nz", "x);", "foo(x)|\nz", Fit::Typed(2)),
+        ("f|\nz", "oo(x)", "foo(|;\nz", Fit::Diverged),
+        // Accepting a line.
+        (
+            "if a {|\n}",
+            "\n    b;\n    c;",
+            "if a {\n    b;\n|\n}",
+            Fit::Typed(8),
+        ),
+        (
+            "if a {|\n}",
+            "\n    b;\n    c;",
+            "if a {\n    b;\n    |\n}",
+            Fit::Typed(12),
+        ),
+        (
+            "if a {|\n}",
+            "\n    b;\n    c;",
+            "if a {\n    d;\n    |\n}",
+            Fit::Diverged,
+        ),
+        // The model left out the indentation that stood there.
+        ("{\n  |\n}", "b;\n  c;", "{\n  b;\n  |\n}", Fit::Typed(5)),
+        // Indenting a blank line anew.
+        ("a\n    |\nz", "b;", "a\n  |\nz", Fit::Typed(0)),
+        // Whitespace left of the cursor belongs to the text.
+        ("let a =|\nz", " 1;", "let a = |\nz", Fit::Typed(1)),
+        ("let a =|\nz", "1;", "let a = |\nz", Fit::Typed(0)),
+        ("let|\nz", "ter", "let |\nz", Fit::Diverged),
+        ("a\n|\nz", "        b;", "a\n    |\nz", Fit::Typed(4)),
+        ("a\n|\nz", "    b;", "a\n        |\nz", Fit::Typed(4)),
+        ("a\n|\nz", "  ", "a\n        |\nz", Fit::Ahead),
+        ("a\n|\nz", "b(c)", "a\n    b(|\nz", Fit::Typed(2)),
+        ("a\n|\nz", "  b(c)", "a\n    b(|\nz", Fit::Typed(4)),
+        ("a\n|\nz", "  b", "a\n    b(|\nz", Fit::Ahead),
+        ("a\n|\nz", "  b", "a\n    c|\nz", Fit::Diverged),
+        // Taking characters back.
+        ("let foo|\nz", " = 1", "let fo|\nz", Fit::Correcting),
+        ("let foo|\nz", " = 1", "let fop|\nz", Fit::Diverged),
+        ("let foo|\nz", " = 1", "let foo|;\nz", Fit::Diverged),
+        ("let foo|\nz", " = 1", "let fo|;\nz", Fit::Diverged),
+        ("let foobar|\nz", " = 1", "let fo|\nz", Fit::Diverged),
+        // Another line with the same text, a changed line above, a changed line below.
+        ("a\nx|\nz", "y", "b\nx|\nz", Fit::Diverged),
+        ("a\nx|\nz", "y", "a\nx|\nq", Fit::Diverged),
+        // An empty line more below is no change; trailing space above is none either.
+        ("a\nx|\nz", "y", "a  \nx|\n\nz", Fit::Typed(0)),
+    ] {
+        assert_eq!(
+            fit(&place(origin), text, &place(now)),
+            expected,
+            "{origin:?} {text:?} {now:?}"
+        );
+    }
+}
+
+#[test]
+fn another_file_never_fits() {
+    let here = place("a|");
+    let there = Place {
+        uri: "v".into(),
+        ..here.clone()
+    };
+    assert_eq!(fit(&here, "b", &there), Fit::Diverged);
+}
+
+#[test]
+fn a_very_long_line_has_no_place() {
+    let text = "x".repeat(LONGEST_LINE_BYTES + 1);
+    assert_eq!(Place::at(&Document::new("u", 1, "js", &text), 3), None);
+}
