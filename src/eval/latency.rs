@@ -6,7 +6,7 @@
 //!
 //! Invariants: a sample counts only if the answer is the text that was scripted for it, so that no
 //! figure is of a way that was not taken; time stamps are taken where they make our figure larger, not
-//! smaller.
+//! smaller. What the editor's end sends is made before its clock starts: that is no work of the server's.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
