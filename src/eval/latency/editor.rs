@@ -99,7 +99,7 @@ impl Editor {
     }
 
     /// The parameters of the `didChange` that types `text` at `at`; counts as sent.
-    pub(super) fn insertion(&mut self, at: Cursor, text: &str) -> Value {
+    fn insertion(&mut self, at: Cursor, text: &str) -> Value {
         self.version += 1;
         let position = json!({ "line": at.line, "character": at.column });
         json!({
@@ -110,21 +110,27 @@ impl Editor {
 
     /// The key that types `text` at `at`, not sent yet; counts as sent.
     pub(super) fn key(&mut self, at: Cursor, text: &str) -> Result<Key, LatencyError> {
-        let params = self.insertion(at, text);
-        let change = json!({
-            "jsonrpc": "2.0", "method": "textDocument/didChange", "params": params,
-        });
+        let change = self.change(at, text)?;
         let cursor = Cursor {
             column: at.column + text.len(),
             ..at
         };
         let (id, request) = self.client.prepared(COMPLETION, self.request(cursor))?;
         Ok(Key {
-            change: serde_json::to_vec(&change).map_err(ClientError::from)?,
+            change,
             request,
             id,
             cursor,
         })
+    }
+
+    /// The message that types `text` at `at`, not sent yet; counts as sent.
+    pub(super) fn change(&mut self, at: Cursor, text: &str) -> Result<Vec<u8>, LatencyError> {
+        let params = self.insertion(at, text);
+        let message = json!({
+            "jsonrpc": "2.0", "method": "textDocument/didChange", "params": params,
+        });
+        Ok(serde_json::to_vec(&message).map_err(ClientError::from)?)
     }
 
     /// Sends a key and returns the text of the answer; `None` when there is no completion.

@@ -215,15 +215,11 @@ impl Run<'_> {
         let mut bodies = Vec::with_capacity(count);
         for n in 0..count {
             let at = source.cursor(n);
-            let params = self.editor.insertion(at, "w");
+            bodies.push(self.editor.change(at, "w")?);
             source.typed(Cursor {
                 column: at.column + 1,
                 ..at
             });
-            let message = json!({
-                "jsonrpc": "2.0", "method": "textDocument/didChange", "params": params,
-            });
-            bodies.push(serde_json::to_vec(&message).map_err(crate::client::ClientError::from)?);
         }
         let last = source.cursor(count - 1);
         self.backend.answer_next(Answer::Whole("_end".to_owned()));
