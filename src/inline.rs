@@ -191,7 +191,7 @@ impl Engine {
         let wait = lock(&self.rhythm).key(&place, explicit, inline.debounce);
         let wants_lines = explicit && inline.multi_line != MultiLine::Never && place.at_line_end();
         if let Some(completion) = self.cached(&place, &target, wants_lines) {
-            let completion = self.shown(completion, &place, explicit)?;
+            let completion = self.shown(completion, &place, &target, explicit)?;
             self.prefetch_end_of(&place, &target, &completion, &settings);
             return Ok(completion);
         }
@@ -209,7 +209,7 @@ impl Engine {
             match self.first_shown(joined, deadline).await {
                 Err(Waited::Diverged) => {}
                 waited => {
-                    let completion = self.shown(waited?, &place, explicit)?;
+                    let completion = self.shown(waited?, &place, &target, explicit)?;
                     self.follow_up(&completion, watch, &place, target, turn);
                     return Ok(completion);
                 }
@@ -238,7 +238,7 @@ impl Engine {
             lock(&self.rhythm).answered(first);
             self.surroundings.answered(&completion.trace, first);
         }
-        let completion = self.shown(completion, &place, explicit)?;
+        let completion = self.shown(completion, &place, &target, explicit)?;
         self.follow_up(&completion, watch, &place, target, turn);
         Ok(completion)
     }
@@ -266,13 +266,15 @@ impl Engine {
         &self,
         mut completion: Completion,
         place: &Place,
+        target: &Target,
         explicit: bool,
     ) -> Result<Completion, Nothing> {
         completion.id = self.next_id.fetch_add(1, Ordering::Relaxed);
         if completion.source == Source::Generated {
             lock(&self.rhythm).generation_ended(true);
         }
-        if lock(&self.outcomes).show(&completion, place, explicit) {
+        let start = target.start(place);
+        if lock(&self.outcomes).show(&completion, place, start, explicit) {
             Ok(completion)
         } else {
             Err(Nothing::HeldBack)
@@ -299,9 +301,10 @@ impl Engine {
             };
             let (updates, shown) = (updates.clone(), completion.clone());
             let (turn, metrics) = (turn.clone(), self.metrics.clone());
-            let engine = self.clone();
+            let (engine, follower) = (self.clone(), self.clone());
             let send = move |update: Update| {
                 metrics.completion_grown(&update.completion);
+                lock(&follower.outcomes).grown(&update.completion);
                 updates.send(update).is_ok()
             };
             tokio::spawn(async move {
@@ -340,6 +343,7 @@ impl Engine {
         }
         // What was a guess has somebody who waits now.
         live.urgency.raise(Priority::Completion);
+        live.joined(place);
         Some(live.watch())
     }
 

@@ -169,7 +169,7 @@ struct Ours(Arc<Engine>);
 
 impl Policy for Ours {
     fn changed(&self, document: &Document, offset_bytes: usize, _: &[Edit]) {
-        self.0.document_changed(document, offset_bytes);
+        self.0.document_changed(document, &[offset_bytes]);
     }
 
     fn cursor_moved(&self, document: &Document, offset_bytes: usize) {

@@ -57,7 +57,7 @@ pub(super) async fn mark(script: &mut Script, uri: &str, settings: &Arc<Settings
         for edit in &step.edits {
             document.apply(edit);
         }
-        engine.document_changed(&document, step.cursor_bytes);
+        engine.document_changed(&document, &[step.cursor_bytes]);
         let ask = Ask {
             document: document.clone(),
             offset_bytes: step.cursor_bytes,

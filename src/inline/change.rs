@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::cache::Cache;
 use super::place::Place;
 use super::trigger::Files;
 use super::{Engine, Skip, lock};
@@ -21,6 +22,14 @@ impl Engine {
         let settings = self.settings.load();
         if old.context != settings.context || old.privacy != settings.privacy {
             self.surroundings.forget_blocks();
+        }
+        // What another model said, or the same one under other rules, is not what was asked for now.
+        if old.roles != settings.roles
+            || old.backends != settings.backends
+            || old.inline != settings.inline
+        {
+            lock(&self.live).take();
+            *lock(&self.cache) = Cache::default();
         }
     }
 
@@ -59,10 +68,14 @@ impl Engine {
         self.surroundings.copied(text, uri);
     }
 
-    /// Ends the generation in flight when it no longer fits `document`, whose last edit ended at
-    /// `offset_bytes`. Costs nothing when none is in flight.
-    pub fn document_changed(&self, document: &Document, offset_bytes: usize) {
-        self.surroundings.touched(document, offset_bytes);
+    /// Ends the generation in flight when it no longer fits `document`, in which the cursor is at one of
+    /// the bytes `cursors` since the last edit, the likeliest first; all are on one line. Costs nothing
+    /// when none is in flight.
+    pub fn document_changed(&self, document: &Document, cursors: &[usize]) {
+        let Some(&likeliest) = cursors.first() else {
+            return;
+        };
+        self.surroundings.touched(document, likeliest);
         // Whatever was asked of an older text is settled: its answer would stand at the wrong place.
         if let Some((_, turn)) = self.turns.remove(&document.uri) {
             turn.cancel();
@@ -70,22 +83,21 @@ impl Engine {
         if !lock(&self.outcomes).watches(&document.uri) && !self.is_busy() {
             return;
         }
-        let now = Place::at(document, offset_bytes);
-        let accepted = now
-            .as_ref()
-            .is_some_and(|now| lock(&self.outcomes).moved(now));
-        self.end_unwanted(document, now.as_ref());
-        if let Some(now) = now.filter(|_| accepted) {
+        let places = places(document, cursors);
+        let finished = lock(&self.outcomes).moved(&places);
+        let finished = finished.and_then(|n| Some((places.get(n)?.clone(), *cursors.get(n)?)));
+        self.end_unwanted(document, places);
+        if let Some((now, offset_bytes)) = finished {
             self.prefetch_line_below(&now, document, offset_bytes);
         }
     }
 
-    /// Ends the generation in flight when nobody who is at `now` wants it.
-    fn end_unwanted(&self, document: &Document, now: Option<&Place>) {
+    /// Ends the generation in flight when nobody who is at one of `places` wants it.
+    fn end_unwanted(&self, document: &Document, places: Vec<Place>) {
         let mut slot = lock(&self.live);
         let stale = slot.as_ref().is_some_and(|live| {
             live.watch().origin.uri == document.uri
-                && !now.is_some_and(|now| live.may_be_wanted(now.clone()))
+                && (places.is_empty() || !live.may_be_wanted(places))
         });
         if stale && slot.take().is_some_and(|live| live.is_waste()) {
             lock(&self.rhythm).generation_ended(false);
@@ -104,7 +116,7 @@ impl Engine {
         }
         self.surroundings.touched(document, offset_bytes);
         if self.is_busy() {
-            self.end_unwanted(document, Place::at(document, offset_bytes).as_ref());
+            self.end_unwanted(document, places(document, &[offset_bytes]));
         }
     }
 
@@ -124,4 +136,10 @@ impl Engine {
             slot.take();
         }
     }
+}
+
+/// None on a line that is too long to be completed.
+fn places(document: &Document, cursors: &[usize]) -> Vec<Place> {
+    let places = cursors.iter().filter_map(|&at| Place::at(document, at));
+    places.collect()
 }

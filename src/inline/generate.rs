@@ -9,14 +9,15 @@ use super::notice::Notice;
 use super::place::Place;
 use super::stop::Shape;
 use super::target::Target;
-use super::wanted::Prediction;
+use super::wanted::Lead;
 use super::{Engine, lock, wrapped};
 use crate::backend::{Priority, Request, StopReason, Urgency};
 use crate::config::{MultiLine, Settings};
 use crate::router::Route;
 
 impl Engine {
-    /// Starts a generation at `origin` in the place of the one in flight, which ends.
+    /// Starts a generation at `origin` in the place of the one in flight, which ends: a guess, where a
+    /// text must be `accepted` first.
     pub(super) fn generate(
         &self,
         route: &Arc<Route>,
@@ -24,22 +25,25 @@ impl Engine {
         target: &Target,
         settings: &Settings,
         explicit: bool,
-        predicted: Option<Prediction>,
+        accepted: Option<Lead>,
     ) -> Watch {
         let Target {
             document,
             offset_bytes,
+            lead,
             ..
         } = target;
+        let speculative = accepted.is_some();
         let prompt = (self.surroundings).prompt(route, document, *offset_bytes, explicit);
         let request = Request {
             model: route.model.clone(),
             prompt: prompt.into(),
             max_tokens: settings.inline.max_tokens,
             stop: route.family.stops.iter().map(|&s| s.to_owned()).collect(),
-            priority: match predicted {
-                None => Priority::Completion,
-                Some(_) => Priority::Prefetch,
+            priority: if speculative {
+                Priority::Prefetch
+            } else {
+                Priority::Completion
             },
         };
         let trace = Trace {
@@ -76,7 +80,7 @@ impl Engine {
         let notice = self.generations.clone().map(|to| Notice {
             to,
             version: document.version,
-            prefetch: predicted.is_some(),
+            prefetch: speculative,
         });
         let start = Start {
             notice,
@@ -86,7 +90,8 @@ impl Engine {
             origin,
             shape,
             trace,
-            predicted,
+            speculative,
+            lead: accepted.or_else(|| lead.clone()),
             cache: self.cache.clone(),
         };
         let live = Live::start(start, move |error| router.report(&error));

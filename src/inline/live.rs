@@ -17,7 +17,7 @@ use super::notice::Notice;
 use super::place::{Fit, Place, fit};
 use super::postprocess;
 use super::stop::Shape;
-use super::wanted::{Prediction, Wanted};
+use super::wanted::{Lead, Wanted};
 use crate::backend::{ChunkStream, Urgency};
 
 mod reader;
@@ -62,7 +62,9 @@ pub(super) struct Start {
     pub(super) origin: Place,
     pub(super) shape: Shape,
     pub(super) trace: Trace,
-    pub(super) predicted: Option<Prediction>,
+    /// Whether nobody asked for it.
+    pub(super) speculative: bool,
+    pub(super) lead: Option<Lead>,
     pub(super) cache: Arc<Mutex<Cache>>,
     /// Whom to tell what it cost.
     pub(super) notice: Option<Notice>,
@@ -114,7 +116,8 @@ impl Live {
             origin,
             shape,
             trace,
-            predicted,
+            speculative,
+            lead,
             cache,
             notice,
         } = start;
@@ -125,7 +128,7 @@ impl Live {
             ended: None,
         };
         let (sender, progress) = watch::channel(first);
-        let wanted = Arc::new(Wanted::new(origin.clone(), predicted));
+        let wanted = Arc::new(Wanted::new(origin.clone(), speculative, lead));
         let multi_line = shape.multi_line;
         let reader = Reader {
             stream,
@@ -155,6 +158,11 @@ impl Live {
         self.shared.progress.borrow().ended.is_none()
     }
 
+    /// Somebody waits for it who is at `now`.
+    pub(super) fn joined(&self, now: &Place) {
+        self.wanted.moved(vec![now.clone()]);
+    }
+
     pub(super) fn watch(&self) -> Watch {
         self.shared.clone()
     }
@@ -164,9 +172,9 @@ impl Live {
         !self.wanted.is_speculative() && self.is_running()
     }
 
-    /// Whether the document, in which the person is at `now` since a change, may still want this.
-    pub(super) fn may_be_wanted(&self, now: Place) -> bool {
-        self.wanted.moved(now);
+    /// Whether the document, in which the person is at one of `places` since a change, may still want this.
+    pub(super) fn may_be_wanted(&self, places: Vec<Place>) -> bool {
+        self.wanted.moved(places);
         let progress = self.shared.progress.borrow();
         progress.ended.is_none() && self.wanted.allows(&progress.text)
     }

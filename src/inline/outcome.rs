@@ -97,23 +97,30 @@ impl Default for Outcomes {
 }
 
 impl Outcomes {
-    /// A completion is about to be shown at `place`; false when it is held back.
-    pub(super) fn show(&mut self, completion: &Completion, place: &Place, explicit: bool) -> bool {
+    /// A completion for `place` is about to be shown, which begins at `start`; false when it is held back.
+    pub(super) fn show(
+        &mut self,
+        completion: &Completion,
+        place: &Place,
+        start: &Place,
+        explicit: bool,
+    ) -> bool {
         let features = Features::of(completion, place, &self.lately);
         self.lately.key = Some(Instant::now());
-        if !explicit && !self.gate.shows(&features) {
-            self.shown = None;
-            return false;
-        }
         let text = completion.insert_text.replace("\r\n", "\n");
         // Typing along a ghost text goes on showing it: it counts from when it first appeared.
         let same = self.shown.as_ref().and_then(|shown| {
-            let Fit::Typed(typed) = fit(&shown.place, &shown.text, place) else {
+            let Fit::Typed(typed) = fit(&shown.place, &shown.text, start) else {
                 return None;
             };
             let (typed, rest) = shown.text.split_at_checked(typed)?;
             rest.starts_with(&text).then_some((shown, typed))
         });
+        // What is on the screen stays there.
+        if !explicit && same.is_none() && !self.gate.shows(&features) {
+            self.shown = None;
+            return false;
+        }
         // A space says nothing of the word behind it.
         let followed =
             same.is_some_and(|(shown, typed)| shown.followed || !typed.trim().is_empty());
@@ -127,7 +134,7 @@ impl Outcomes {
         self.shown = Some(Shown {
             left: text.trim_end().chars().count(),
             id: completion.id,
-            place: place.clone(),
+            place: start.clone(),
             text,
             features,
             since,
@@ -155,21 +162,34 @@ impl Outcomes {
             .is_some_and(|shown| shown.place.uri == *uri)
     }
 
-    /// The document with the shown item changed; the person is now at `now`. True when that was the
-    /// accept of the item.
-    pub(super) fn moved(&mut self, now: &Place) -> bool {
-        let Some(shown) = self
-            .shown
-            .as_mut()
-            .filter(|shown| shown.place.uri == now.uri)
-        else {
-            return false;
-        };
-        match fit(&shown.place, &shown.text, now) {
+    /// The item on the screen has grown to `completion`. Nothing was typed since.
+    pub(super) fn grown(&mut self, completion: &Completion) {
+        let shown = self.shown.as_mut();
+        if let Some(shown) = shown.filter(|shown| shown.id == completion.id) {
+            shown.text = completion.insert_text.replace("\r\n", "\n");
+            shown.left = shown.text.trim_end().chars().count();
+        }
+    }
+
+    /// The document with the shown item changed; the person is now at one of `places`. That one's number
+    /// when all of the item stands there now.
+    pub(super) fn moved(&mut self, places: &[Place]) -> Option<usize> {
+        let shown = self.shown.as_mut()?;
+        if places.first()?.uri != shown.place.uri {
+            return None;
+        }
+        let mut fits = places
+            .iter()
+            .map(|now| fit(&shown.place, &shown.text, now))
+            .enumerate();
+        let (number, fit) = fits
+            .find(|(_, fit)| *fit != Fit::Diverged)
+            .unwrap_or((0, Fit::Diverged));
+        match fit {
             Fit::Typed(typed) if typed < shown.text.trim_end().len() => {
                 let left = shown.text.trim_end().get(typed..).unwrap_or_default();
                 shown.left = left.chars().count();
-                false
+                None
             }
             Fit::Typed(_) | Fit::Ahead => {
                 let at_once = shown.left > 1;
@@ -177,13 +197,13 @@ impl Outcomes {
                 // Accepted or typed to its end: the editor tells of accepts itself, and typing says
                 // that the text was right, not that it was wanted.
                 self.typed = self.shown.take();
-                true
+                Some(number)
             }
-            Fit::Correcting => false,
+            Fit::Correcting => None,
             Fit::Diverged => {
                 self.taken -= WEIGHT * self.taken;
                 self.ended(false);
-                false
+                None
             }
         }
     }
@@ -242,106 +262,4 @@ impl Outcomes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backend::StopReason;
-    use crate::inline::place::tests::place;
-    use crate::inline::{Source, Trace};
-
-    fn completion() -> Completion {
-        let trace = Trace {
-            model: "m".into(),
-            backend: "b".into(),
-            prompt_tokens: None,
-            prompt_estimated: false,
-            cached_tokens: None,
-            generated_tokens: 2,
-            first_token: None,
-            total: Duration::ZERO,
-            stop: StopReason::Stop,
-        };
-        Completion {
-            id: 1,
-            range_bytes: 1..1,
-            insert_text: "bc".to_owned(),
-            whole: true,
-            source: Source::Generated,
-            trace,
-        }
-    }
-
-    #[test]
-    fn a_blank_typed_is_no_sign_that_an_item_is_followed() {
-        let mut outcomes = Outcomes::default();
-        for (text, at, follows) in [
-            (" bc", "a|", false),
-            ("bc", "a |", false),
-            ("c", "a b|", true),
-        ] {
-            let item = Completion {
-                insert_text: text.to_owned(),
-                ..completion()
-            };
-            assert!(outcomes.show(&item, &place(at), false));
-            assert_eq!(outcomes.follows_what_is_shown(), follows, "{at}");
-        }
-    }
-
-    fn shown_at_a(outcomes: &mut Outcomes) {
-        assert!(outcomes.show(&completion(), &place("a|"), false));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_was_not_drawn_or_was_taken_in_part_is_not_rejected() {
-        // What the editor tells of the item, and what is learned when the person types something else.
-        type Tell = fn(&mut Outcomes);
-        let cases: [(Tell, u64, u64); 4] = [
-            (|_| {}, 0, 1),
-            (|outcomes| outcomes.drawn(1), 0, 1),
-            (|outcomes| outcomes.drawn(2), 0, 0),
-            (|outcomes| outcomes.partly_accepted(1), 1, 0),
-        ];
-        for (number, (tell, accepted, rejected)) in cases.into_iter().enumerate() {
-            let mut outcomes = Outcomes::default();
-            shown_at_a(&mut outcomes);
-            tell(&mut outcomes);
-            tokio::time::advance(READ_AFTER * 2).await;
-            assert!(!outcomes.moved(&place("ax|")));
-            let learned = (outcomes.gate.accepted, outcomes.gate.rejected);
-            assert_eq!(learned, (accepted, rejected), "case {number}");
-        }
-    }
-
-    #[test]
-    fn an_item_is_followed_once_some_of_it_was_typed() {
-        let mut outcomes = Outcomes::default();
-        shown_at_a(&mut outcomes);
-        assert!(!outcomes.follows_what_is_shown());
-        // The same again: the person has not moved.
-        shown_at_a(&mut outcomes);
-        assert!(!outcomes.follows_what_is_shown());
-        let rest = Completion {
-            insert_text: "c".to_owned(),
-            ..completion()
-        };
-        assert!(outcomes.show(&rest, &place("ab|"), false));
-        assert!(outcomes.follows_what_is_shown());
-        shown_at_a(&mut outcomes);
-        assert!(!outcomes.follows_what_is_shown(), "another item");
-    }
-
-    #[test]
-    fn one_stroke_tells_an_accept_from_typing_the_same() {
-        let mut outcomes = Outcomes::default();
-        assert!(outcomes.takes_what_is_shown(), "nobody knows yet");
-        for _ in 0..100 {
-            shown_at_a(&mut outcomes);
-            assert!(!outcomes.moved(&place("ab|")));
-            assert!(outcomes.moved(&place("abc|")));
-        }
-        assert!(!outcomes.takes_what_is_shown(), "all was typed");
-        shown_at_a(&mut outcomes);
-        assert!(outcomes.moved(&place("abc|")));
-        assert!(outcomes.takes_what_is_shown(), "one was accepted");
-    }
-}
+mod tests;

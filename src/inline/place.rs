@@ -221,7 +221,9 @@ fn fit_whitespace(origin: &Place, text: &str) -> Fit {
 
 /// The person has gone on to a later line of the text: by accepting a line of it, or by typing it.
 fn fit_later_line(origin: &Place, text: &str, now: &Place) -> Fit {
-    if origin.line_suffix.trim() != now.line_suffix.trim() {
+    let same_right = origin.line_suffix.trim() == now.line_suffix.trim()
+        || suffix_agrees(&origin.line_suffix, &now.line_suffix, &now.line_prefix);
+    if !same_right {
         return Fit::Diverged;
     }
     for (start, above) in later_lines(origin, text) {

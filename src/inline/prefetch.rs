@@ -8,7 +8,7 @@
 //! any real request that they do not fit ends them.
 
 use super::place::opener_of;
-use super::wanted::Prediction;
+use super::wanted::Lead;
 use super::{Completion, Engine, Place, Skip, Target, lock, trigger};
 use crate::config::{Role, Settings};
 use crate::document::{Document, Edit};
@@ -93,12 +93,18 @@ impl Engine {
         };
         let asked_there = self.check(&place, &next.document, settings).is_ok();
         if asked_there && !lock(&self.cache).knows(&place.origin()) {
-            let predicted = Prediction {
+            let accepted = Lead {
                 place: now.clone(),
                 text: text.to_owned(),
             };
-            let predicted = Some(predicted);
-            self.generate(&route, place.origin(), &next, settings, false, predicted);
+            self.generate(
+                &route,
+                place.origin(),
+                &next,
+                settings,
+                false,
+                Some(accepted),
+            );
         }
     }
 

@@ -7,6 +7,7 @@ use super::live::Rest;
 use super::place::Place;
 use super::postprocess::{self, Style, indent};
 use super::syntax::{Indent, Syntax};
+use super::wanted::Lead;
 use crate::backend::StopReason;
 use crate::document::{Document, Edit};
 
@@ -18,6 +19,8 @@ pub(super) struct Target {
     pub(super) offset_bytes: usize,
     pub(super) range_bytes: Range<usize>,
     pub(super) selected: String,
+    /// What the selected entry would insert, and where.
+    pub(super) lead: Option<Lead>,
 }
 
 impl Target {
@@ -32,8 +35,13 @@ impl Target {
                 offset_bytes,
                 range_bytes: offset_bytes..offset_bytes,
                 selected: String::new(),
+                lead: None,
             };
         };
+        let lead = before(&document, &range_bytes).map(|place| Lead {
+            place,
+            text: text.clone(),
+        });
         let edit = Edit {
             range_bytes: Some(range_bytes.clone()),
             text: text.clone(),
@@ -44,7 +52,13 @@ impl Target {
             offset_bytes,
             range_bytes,
             selected: text,
+            lead,
         }
+    }
+
+    /// Where the item begins, of which `place` is where the model goes on.
+    pub(super) fn start<'a>(&'a self, place: &'a Place) -> &'a Place {
+        self.lead.as_ref().map_or(place, |lead| &lead.place)
     }
 
     /// What is shown of `rest` at `place`; nothing when nothing of it fits.
@@ -73,4 +87,12 @@ impl Target {
             trace: rest.trace,
         })
     }
+}
+
+/// The place in `document` as if `replaced`, a part of one line, were not there.
+fn before(document: &Document, replaced: &Range<usize>) -> Option<Place> {
+    let mut place = Place::at(document, replaced.end)?;
+    let kept = place.line_prefix.len().checked_sub(replaced.len())?;
+    place.line_prefix = place.line_prefix.get(..kept)?.to_owned();
+    Some(place)
 }

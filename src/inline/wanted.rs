@@ -11,53 +11,57 @@ use super::place::{Fit, Place, fit};
 #[derive(Debug)]
 pub(super) struct Wanted {
     origin: Arc<Place>,
-    /// What must be accepted for this generation to be wanted; nothing when somebody asked for it.
-    predicted: Option<Prediction>,
-    /// Where the person is since the last change. A std mutex, held for one comparison.
-    newest: Mutex<Option<Place>>,
+    /// Whether nobody asked for it.
+    speculative: bool,
+    /// The way there, for a person who is not at the origin yet.
+    lead: Option<Lead>,
+    /// Where the person may be since the last change; nowhere else than at the origin before one. A std
+    /// mutex, held for one comparison.
+    newest: Mutex<Vec<Place>>,
 }
 
 impl Wanted {
-    pub(super) fn new(origin: Arc<Place>, predicted: Option<Prediction>) -> Self {
+    pub(super) fn new(origin: Arc<Place>, speculative: bool, lead: Option<Lead>) -> Self {
         Self {
             origin,
-            predicted,
+            speculative,
+            lead,
             newest: Mutex::default(),
         }
     }
 
-    fn newest(&self) -> MutexGuard<'_, Option<Place>> {
+    fn newest(&self) -> MutexGuard<'_, Vec<Place>> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether nobody asked for the generation yet.
     pub(super) fn is_speculative(&self) -> bool {
-        self.predicted.is_some()
+        self.speculative
     }
 
-    /// The document changed, and the person is at `now`.
-    pub(super) fn moved(&self, now: Place) {
-        *self.newest() = Some(now);
+    /// The document changed, and the person is at one of `places`.
+    pub(super) fn moved(&self, places: Vec<Place>) {
+        *self.newest() = places;
     }
 
     /// Whether `text` may be of use where the person is.
     pub(super) fn allows(&self, text: &str) -> bool {
         let newest = self.newest();
-        let Some(now) = newest.as_ref() else {
-            return true;
+        let leads = |now: &Place| {
+            let lead = self.lead.as_ref();
+            lead.is_some_and(|lead| fit(&lead.place, &lead.text, now) != Fit::Diverged)
         };
-        let fits = |fit| fit != Fit::Diverged;
-        fits(fit(&self.origin, text, now))
-            || self
-                .predicted
-                .as_ref()
-                .is_some_and(|p| fits(fit(&p.place, &p.text, now)))
+        newest.is_empty()
+            || newest
+                .iter()
+                .any(|now| fit(&self.origin, text, now) != Fit::Diverged || leads(now))
     }
 }
 
-/// The completion that a speculative generation takes for accepted.
+/// A text that leads to where a generation begins, and from where: the completion that a guess takes for
+/// accepted, or the selected entry of the editor's list.
 #[derive(Debug, Clone)]
-pub(super) struct Prediction {
+pub(super) struct Lead {
     pub(super) place: Place,
     pub(super) text: String,
 }

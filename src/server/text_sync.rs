@@ -54,6 +54,25 @@ fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Range>, 
     Range::deserialize(value).map(Some)
 }
 
+/// What editors insert in one edit when somebody types an opening bracket or a quote.
+const PAIRS: [&str; 7] = ["()", "[]", "{}", "<>", "\"\"", "''", "``"];
+
+/// Where an edit ended.
+#[derive(Debug, Default)]
+struct Edited {
+    /// The end of what was inserted, in bytes.
+    end: usize,
+    is_pair: bool,
+}
+
+impl Edited {
+    /// Where the cursor may be now, the likeliest first: between a pair, unless it was accepted or pasted.
+    fn cursors(&self) -> Vec<usize> {
+        let between = self.is_pair.then(|| self.end - 1);
+        between.into_iter().chain([self.end]).collect()
+    }
+}
+
 /// `textDocument/didOpen`.
 pub(super) fn open(session: &Arc<Session>, params: Value) {
     match serde_json::from_value::<Opened>(params) {
@@ -92,20 +111,24 @@ pub(super) fn change(session: &Session, params: Value) {
         content_changes,
     } = changed;
     let updated = session.store.update(&text_document.uri, |document| {
-        let mut end = 0;
+        let mut edited = Edited::default();
         for change in content_changes {
             let range_bytes = change
                 .range
                 .map(|r| to_byte_range(&document.text, r, encoding));
-            end = document.apply(&Edit {
+            let edit = Edit {
                 range_bytes,
                 text: change.text,
-            });
+            };
+            edited = Edited {
+                end: document.apply(&edit),
+                is_pair: PAIRS.contains(&edit.text.as_str()),
+            };
         }
         document.version = text_document.version.unwrap_or(document.version);
-        end
+        edited
     });
-    let Some((document, end)) = updated else {
+    let Some((document, edited)) = updated else {
         tracing::debug!(
             uri = text_document.uri,
             "a change of a document that is not open"
@@ -115,7 +138,7 @@ pub(super) fn change(session: &Session, params: Value) {
     session.index.typed();
     session
         .engine_of(&document.uri)
-        .document_changed(&document, end);
+        .document_changed(&document, &edited.cursors());
 }
 
 /// `ghostline/didCopy {text, uri?}`: editors tell, because the protocol knows no clipboard.

@@ -25,3 +25,4 @@ mod server_faults;
 mod shaping;
 mod soak;
 mod support;
+mod typing;

@@ -246,6 +246,8 @@ fn check_applies(plan: &Plan, ask: &Ask, completion: &Completion) -> Result<(), 
 enum Step {
     /// So many characters of the plan.
     Along(usize),
+    /// An opening bracket of the plan, which the editor closes.
+    Pair,
     /// So many characters back.
     Back(usize),
     /// Something else than planned, at the cursor.
@@ -267,6 +269,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (1..6_usize).prop_map(Step::Along),
+        1 => Just(Step::Pair),
         2 => (1..5_usize).prop_map(Step::Back),
         1 => prop::sample::select(vec!["q", "zz", "(", "\n", " "]).prop_map(Step::Away),
         1 => Just(Step::Above),
@@ -312,14 +315,18 @@ impl Open {
             .then(|| self.plan.middle.get(typed..).unwrap_or_default())
     }
 
-    fn edit(&mut self, engine: &Engine, range: std::ops::Range<usize>, text: &str) {
-        let edit = Edit {
+    /// Changes the document alone, and tells where the change ends.
+    fn replace(&mut self, range: std::ops::Range<usize>, text: &str) -> usize {
+        self.document.version += 1;
+        self.document.apply(&Edit {
             range_bytes: Some(range),
             text: text.to_owned(),
-        };
-        self.cursor = self.document.apply(&edit);
-        self.document.version += 1;
-        engine.document_changed(&self.document, self.cursor);
+        })
+    }
+
+    fn edit(&mut self, engine: &Engine, range: std::ops::Range<usize>, text: &str) {
+        self.cursor = self.replace(range, text);
+        engine.document_changed(&self.document, &[self.cursor]);
     }
 }
 
@@ -334,6 +341,18 @@ async fn walk(steps: Vec<Step>, chunk_chars: Vec<usize>) -> Result<(), TestCaseE
             Step::Along(chars) => {
                 let text: String = now.planned().unwrap_or("x").chars().take(chars).collect();
                 now.edit(&engine, cursor..cursor, &text);
+            }
+            Step::Pair => {
+                let pair = now.planned().and_then(|planned| {
+                    let pairs = ["()", "[]", "{}", "\"\""];
+                    let opener = planned.chars().next()?;
+                    pairs.into_iter().find(|pair| pair.starts_with(opener))
+                });
+                if let Some(pair) = pair {
+                    let end = now.replace(cursor..cursor, pair);
+                    now.cursor = end - 1;
+                    engine.document_changed(&now.document, &[end - 1, end]);
+                }
             }
             Step::Back(chars) => {
                 let start = cursor.saturating_sub(chars).max(now.plan.before.len());

@@ -40,6 +40,20 @@ fn what_was_typed_is_told_from_what_was_not() {
             "if a {\n    d;\n    |\n}",
             Fit::Diverged,
         ),
+        // The closing bracket the editor inserts, on a later line.
+        (
+            "if a {|\n}",
+            "\n    b(c);",
+            "if a {\n    b(|)\n}",
+            Fit::Typed(7),
+        ),
+        ("if a {|\n}", "\n    b", "if a {\n    b(|)\n}", Fit::Ahead),
+        (
+            "if a {|\n}",
+            "\n    b(c);",
+            "if a {\n    b|)\n}",
+            Fit::Diverged,
+        ),
         // The model left out the indentation that stood there.
         ("{\n  |\n}", "b;\n  c;", "{\n  b;\n  |\n}", Fit::Typed(5)),
         // Indenting a blank line anew.
