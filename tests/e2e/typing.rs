@@ -47,7 +47,7 @@ async fn ask_with_length_selected(server: &mut TestServer, column: u32) -> Value
         },
     });
     let asked = server.client.start("textDocument/inlineCompletion", params);
-    json!(asked.await.unwrap())
+    json!(asked.await.expect("the server listens"))
 }
 
 #[tokio::test]

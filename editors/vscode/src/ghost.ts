@@ -64,6 +64,8 @@ export class Ghosts implements vscode.InlineCompletionItemProvider, vscode.Dispo
     context: vscode.InlineCompletionContext,
     token: vscode.CancellationToken,
   ): Promise<vscode.InlineCompletionItem[] | undefined> {
+    const explicit = context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke;
+    if (!explicit && hasSeveralCursors(document)) return undefined;
     const { code2ProtocolConverter: convert } = this.client;
     const uri = convert.asUri(document.uri);
     const before = this.asked;
@@ -169,6 +171,12 @@ export class Ghosts implements vscode.InlineCompletionItemProvider, vscode.Dispo
     const params = { item: asked.given, acceptedLength: typed + taken };
     this.client.sendNotification(didPartiallyAccept, params).catch(() => {});
   }
+}
+
+/** A text for one of several places is not one for the others. */
+function hasSeveralCursors(document: vscode.TextDocument): boolean {
+  const editor = vscode.window.activeTextEditor;
+  return editor?.document === document && editor.selections.length > 1;
 }
 
 function triggerTakesArguments(): boolean {

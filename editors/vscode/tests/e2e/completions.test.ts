@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ghostIs, ghostIsGone, lineIs, lines, notifications, openAtEnd, picture, statusIs } from "./actions.ts";
+import { command, ghostIs, ghostIsGone, lineIs, lines, notifications, openAtEnd, picture, statusIs } from "./actions.ts";
 import { onStage, stopEditor, withProgram } from "./editor.ts";
 
 after(stopEditor);
@@ -122,6 +122,33 @@ test("the server is told where the cursor goes, and typing tells it nothing twic
       await page.keyboard.type("let c");
       await ghostIs(page, /^ = 3;$/);
       assert.deepEqual(moves(), before);
+    });
+  });
+});
+
+test("with several cursors nothing is asked", async () => {
+  const rules = [{ when: "two = 1", steps: [{ text: " + 3;" }] }];
+  await onStage("cursors", { files: { "cart.js": "one\ntwo" }, rules }, async ({ page }) => {
+    await withProgram("listening", async (program) => {
+      const heard = `${program}.heard`;
+      writeFileSync(program, `#!/bin/sh\ntee -a '${heard}' | '${process.env["GHOSTLINE_BIN"]}' "$@"\n`, { mode: 0o755 });
+      const versions = (method: string) =>
+        [...readFileSync(heard, "utf8").matchAll(new RegExp(`"textDocument/${method}".*?"version":(\\d+)`, "g"))].map((found) => Number(found[1]));
+      await statusIs(page, READY);
+      await openAtEnd(page, "cart.js");
+      await command(page, "Add Cursor Above");
+      await page.keyboard.type(" =");
+      await lineIs(page, /^one =$/);
+      await lineIs(page, /^two =$/);
+      while (!existsSync(heard) || versions("didChange").length === 0) await sleep(20);
+      // One for the list of entries, if it is open, and one for the cursors.
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("Escape");
+      const several = versions("didChange").at(-1) ?? 0;
+      await page.keyboard.type(" 1");
+      await ghostIs(page, /^ \+ 3;$/);
+      const asked = versions("inlineCompletion");
+      assert.ok(asked.every((version) => version > several), `${asked} asked, several cursors up to ${several}`);
     });
   });
 });
