@@ -36,10 +36,9 @@ pub(super) fn shown(rest: &str, now: &Place, style: Style) -> Option<String> {
     let text = without_doubled_space(text, now);
     let text = without_echo(text, now);
     let text = without_suffix(text, now);
-    let text = without_next_line(text, now);
     let text = without_broken_line(text, style);
     let text = indent::fitted(text, now, style.indent);
-    let text = text.trim_end();
+    let text = without_next_line(&text, now).trim_end();
     (!text.trim().is_empty() && !repeats_line_above(text, now)).then(|| text.to_owned())
 }
 
@@ -163,17 +162,16 @@ fn without_overlap<'t>(line: &'t str, suffix: &str) -> Option<&'t str> {
 
 /// Drops lines from the one that repeats the next line below on; a text of that line alone is nothing.
 fn without_next_line<'t>(text: &'t str, now: &Place) -> &'t str {
-    // A lone bracket below is no sign of repetition, and one more equal row is none either.
-    if now.next_line.len() < 3 || repeated_row(now) {
+    // One more equal row is no repetition.
+    if repeated_row(now) {
         return text;
     }
     let mut start = 0;
     for line in text.split_inclusive('\n') {
-        let first = start == 0;
-        let repeats = if first {
-            now.at_line_end() && is_joined(&now.line_prefix, line, &now.next_line)
+        let repeats = if start == 0 {
+            now.at_line_end() && now.is_next_line(&[&now.line_prefix, line].concat())
         } else {
-            line.trim() == now.next_line
+            now.is_next_line(line)
         };
         if repeats {
             return text.get(..start).unwrap_or_default();
@@ -181,11 +179,6 @@ fn without_next_line<'t>(text: &'t str, now: &Place) -> &'t str {
         start += line.len();
     }
     text
-}
-
-/// Whether `left` and `right` together are `whole`, whitespace at both ends aside.
-fn is_joined(left: &str, right: &str, whole: &str) -> bool {
-    [left, right].concat().trim() == whole
 }
 
 /// A line that the model was not allowed to finish, after lines that it finished.

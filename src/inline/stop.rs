@@ -57,8 +57,6 @@ pub(super) struct Shape {
     pub(super) fences_are_text: bool,
     /// Texts of the model's family that end a generation.
     stops: &'static [&'static str],
-    /// The next lines below that are not empty, trimmed.
-    below: Vec<String>,
 }
 
 impl Shape {
@@ -86,7 +84,6 @@ impl Shape {
             block_columns: opened.map(|columns| columns + 1),
             fences_are_text: scene.fences_are_text,
             stops,
-            below: scene.below.clone(),
         }
     }
 }
@@ -117,7 +114,9 @@ fn is_label(line: &str) -> bool {
 
 /// Whether nothing of the block is there yet: the next line is no deeper than the opener.
 fn block_is_empty(place: &Place) -> bool {
-    place.next_line.is_empty() || place.next_line.starts_with(['}', ')', ']']) || !place.next_deeper
+    place.next_line.is_empty()
+        || place.next_line.starts_with(['}', ')', ']'])
+        || !place.next_is_deeper()
 }
 
 /// The length to which `text`, generated at `origin`, is cut, once no more of it is wanted.
@@ -207,7 +206,7 @@ impl Lines<'_> {
             if !self.shape.fences_are_text && trimmed.starts_with("```") {
                 return Some(cut);
             }
-            if any && self.reaches_below(trimmed) {
+            if any && self.reaches_below(content) {
                 return Some(cut);
             }
             if !self.shape.multi_line {
@@ -287,17 +286,9 @@ impl Lines<'_> {
         }
     }
 
-    /// Whether the text has come to the lines that stand below already.
+    /// Whether the text has come to the line that stands below already.
     fn reaches_below(&self, line: &str) -> bool {
-        let Some(next) = self.shape.below.first() else {
-            return false;
-        };
-        line == next && next.len() > 2 && says_something(next) && !self.below_is_a_repeated_row()
-    }
-
-    /// Rows that are equal above and below: one more of them is right.
-    fn below_is_a_repeated_row(&self) -> bool {
-        repeated_row(self.origin)
+        says_something(line) && self.origin.is_next_line(line) && !repeated_row(self.origin)
     }
 }
 

@@ -92,7 +92,7 @@ impl Syntax {
     /// What stands at `place`, byte `offset` of the document. The tree is looked at only where it could
     /// matter: where a block may begin.
     pub(super) fn scene(&self, document: &Document, offset: usize, place: &Place) -> Scene {
-        let mut scene = Scene::of_text(&document.text, offset, &document.language_id);
+        let mut scene = Scene::of_language(&document.language_id);
         let may_open = place.at_line_end()
             && (place.on_blank_start() || opens_block(&place.line_prefix, true));
         if let Some(grammar) = Grammar::of(&document.language_id)

@@ -25,6 +25,14 @@ fn nothing_is_doubled_and_nothing_legitimate_is_lost() {
         ("    |", "\n\nreturn 1", Some("return 1")),
         ("    |\n    return 1;", "return 1;", None),
         ("a\n    |\n    b();", "x();\n    b();", Some("x();")),
+        // Deeper than the line below is another line.
+        ("if a:\n    |\nb()", "b()", Some("b()")),
+        (
+            "if a:\n    |\nb()",
+            "if c:\n        b()",
+            Some("if c:\n        b()"),
+        ),
+        ("if a:\n    |\n    b()", "c()\nb()", Some("c()")),
         ("x|\n}", "\n}", Some("\n}")),
         ("|", "  \n ", None),
         ("f(|)", "a,\n b)", Some("a,")),

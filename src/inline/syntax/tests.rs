@@ -12,7 +12,7 @@ fn at_cursor(language_id: &str, text: &str) -> (Document, usize) {
 
 /// The scene with the tree looked at, wherever the cursor is.
 fn look(syntax: &Syntax, document: &Document, offset: usize) -> Scene {
-    let mut scene = Scene::of_text(&document.text, offset, &document.language_id);
+    let mut scene = Scene::of_language(&document.language_id);
     if let Some(grammar) = Grammar::of(&document.language_id) {
         let mut looking = syntax.looking();
         let (trees, window) = looking.at(document, offset);
