@@ -1,6 +1,7 @@
-//! The LSP language id of a file, by its name: for documents that no editor opened.
+//! The LSP language id of a file, by its name, for documents that no editor opened; and what an id says of
+//! tabs.
 //!
-//! Called by the command line. In an editor the client says it.
+//! The name is asked by the command line: in an editor the client says the id. Tabs matter to what is shown.
 
 use std::path::Path;
 
@@ -61,6 +62,12 @@ pub fn language_id(path: &Path) -> &'static str {
         .iter()
         .find(|(_, endings)| endings.contains(&ending.as_str()))
         .map_or("plaintext", |(id, _)| id)
+}
+
+/// Whether a line of the language may have to begin with a tab, whatever the lines around it begin with.
+/// `make` is Vim's id.
+pub fn needs_tabs(language_id: &str) -> bool {
+    matches!(language_id, "makefile" | "make")
 }
 
 #[cfg(test)]

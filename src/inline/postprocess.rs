@@ -26,6 +26,8 @@ pub(super) struct Style {
     pub(super) indent: Option<Indent>,
     /// The model was stopped in the middle of a line.
     pub(super) cut_off: bool,
+    /// No grammar tells how deep a line may stand.
+    pub(super) without_grammar: bool,
 }
 
 /// Makes `rest`, the untyped part of a generation, fit between what stands left and right of the
@@ -37,7 +39,7 @@ pub(super) fn shown(rest: &str, now: &Place, style: Style) -> Option<String> {
     let text = without_echo(text, now);
     let text = without_suffix(text, now);
     let text = without_broken_line(text, style);
-    let text = indent::fitted(text, now, style.indent);
+    let text = indent::fitted(text, now, style);
     let text = without_next_line(&text, now).trim_end();
     (!text.trim().is_empty() && !repeats_line_above(text, now)).then(|| text.to_owned())
 }

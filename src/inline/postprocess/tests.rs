@@ -53,6 +53,47 @@ fn nothing_is_doubled_and_nothing_legitimate_is_lost() {
 }
 
 #[test]
+fn where_no_grammar_rules_only_a_stray_space_is_no_indentation() {
+    for (at, text, indent, without_grammar, expected) in [
+        ("- hosts: all\n|", "  tasks:", None, true, "  tasks:"),
+        (
+            "  - name: Test\n  |",
+            "  run: make",
+            Some(Indent::Spaces(2)),
+            true,
+            "  run: make",
+        ),
+        (
+            "    - name: Test\n    |",
+            "  run: make",
+            Some(Indent::Spaces(4)),
+            true,
+            "  run: make",
+        ),
+        ("all: main.o\n|", "\tgcc -o all", None, true, "\tgcc -o all"),
+        (
+            "all: main.o\n|",
+            "\tgcc -o all",
+            Some(Indent::Tabs),
+            true,
+            "\tgcc -o all",
+        ),
+        ("   a\n   |", "   b", Some(Indent::Spaces(3)), true, "   b"),
+        ("  a\n  |", " b", Some(Indent::Spaces(2)), true, "b"),
+        ("a\n|", "   b", Some(Indent::Spaces(2)), true, "b"),
+        ("a();\n|", "  b();", Some(Indent::Spaces(2)), false, "b();"),
+    ] {
+        let style = Style {
+            indent,
+            without_grammar,
+            ..Style::default()
+        };
+        let got = shown(text, &place(at), style);
+        assert_eq!(got.as_deref(), Some(expected), "{at:?} {text:?}");
+    }
+}
+
+#[test]
 fn a_line_that_was_cut_off_is_left_out_after_whole_lines() {
     let style = Style {
         cut_off: true,
