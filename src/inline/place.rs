@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::document::Document;
+use crate::document::language::is_indented;
 use crate::document::position::line_content;
 
 /// Lines above the cursor that must be the same. Five, as cody's structured key has: enough to tell
@@ -20,6 +21,8 @@ const LINES_BELOW: usize = 16;
 const LONGEST_LINE_BYTES: usize = 4096;
 /// Shortest line below, in bytes, by which it is known again: a lone bracket stands below everywhere.
 const SHORTEST_SAYING_BYTES: usize = 3;
+/// Ends of a line whose statement goes on in the next one, at any depth.
+const GOES_ON: &[char] = &['(', '[', '{', ',', '\\'];
 /// How many characters that are taken back a stream outlives.
 const CORRECTION_CHARS: usize = 3;
 
@@ -41,6 +44,8 @@ pub(super) struct Place {
     next_columns: usize,
     /// The nearest line above that is not empty, trimmed at its end.
     pub(super) previous_line: String,
+    /// Whether the language's blocks are those of its indentation.
+    is_indented: bool,
 }
 
 impl Place {
@@ -87,6 +92,7 @@ impl Place {
             next_line: next_line.trim().to_owned(),
             line_prefix,
             previous_line,
+            is_indented: is_indented(&document.language_id),
         })
     }
 
@@ -197,6 +203,8 @@ fn fit_same_line(origin: &Place, text: &str, now: &Place) -> Fit {
         Fit::Typed(typed.len())
     } else if typed.starts_with(text) {
         Fit::Ahead
+    } else if now.is_indented && is_shallower(origin, text, now) {
+        Fit::Diverged
     } else if typed.trim().is_empty() {
         fit_whitespace(origin, text)
     } else if origin.on_blank_start() {
@@ -204,6 +212,19 @@ fn fit_same_line(origin: &Place, text: &str, now: &Place) -> Fit {
     } else {
         Fit::Diverged
     }
+}
+
+/// Whether `text` says that its line stands less deep than the person has begun it. A text that begins
+/// without an indentation leaves that to the person, and one of blanks alone has not said it yet.
+fn is_shallower(origin: &Place, text: &str, now: &Place) -> bool {
+    let content = text.trim_start_matches([' ', '\t']);
+    let indent = text.get(..text.len() - content.len()).unwrap_or_default();
+    let stated = indent_of(&origin.line_prefix) + indent_of(indent);
+    origin.on_blank_start()
+        && !now.previous_line.ends_with(GOES_ON)
+        && !indent.is_empty()
+        && !content.is_empty()
+        && stated < indent_of(&now.line_prefix)
 }
 
 /// On a line that was blank, the indentation typed need not be the text's.
