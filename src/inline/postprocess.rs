@@ -4,7 +4,9 @@
 //! [`shown`], in order; each takes text and gives text, and costs time in proportion to it. What only a
 //! grammar can tell is left to [`syntax`](super::syntax).
 
-use super::lines::{brackets, is_row, is_word, says_something};
+use super::lines::{
+    begins_with_end, brackets, closed_lines, is_end, is_row, is_word, says_something,
+};
 use super::place::{Place, opener_of};
 use super::stop::{repeated_row, unfinished_special};
 use super::syntax::Indent;
@@ -26,7 +28,7 @@ pub(super) struct Style {
     pub(super) indent: Option<Indent>,
     /// The model was stopped in the middle of a line.
     pub(super) cut_off: bool,
-    /// No grammar tells how deep a line may stand.
+    /// No grammar tells how deep a line may stand and which brackets are open.
     pub(super) without_grammar: bool,
 }
 
@@ -41,7 +43,10 @@ pub(super) fn shown(rest: &str, now: &Place, style: Style) -> Option<String> {
     let text = without_broken_line(text, style);
     let text = indent::fitted(text, now, style);
     let text = without_next_line(&text, now).trim_end();
-    (!text.trim().is_empty() && !repeats_line_above(text, now)).then(|| text.to_owned())
+    let wrong = text.trim().is_empty()
+        || repeats_line_above(text, now)
+        || style.without_grammar && leaves_open(text, now);
+    (!wrong).then(|| text.to_owned())
 }
 
 /// On an empty line a leading line end is the model's habit.
@@ -79,13 +84,16 @@ fn without_echo<'t>(text: &'t str, now: &Place) -> &'t str {
     }
 }
 
-/// Cuts what stands right of the cursor already. With text there, only one line can be right.
+/// Cuts what stands right of the cursor already. With text there, only one line can be right, or in front
+/// of closers those that close what the first one opens.
 fn without_suffix<'t>(text: &'t str, now: &Place) -> &'t str {
     let suffix = now.line_suffix.trim();
     if suffix.is_empty() {
         return text;
     }
     let line = text.split('\n').next().unwrap_or(text);
+    let closed = is_end(suffix).then(|| closed_lines(text)).flatten();
+    let line = closed.unwrap_or(line);
     let kept = if suffix.starts_with(|c| opener_of(c).is_some()) {
         without_closers(line, &now.line_prefix, suffix)
     } else {
@@ -160,6 +168,15 @@ fn without_overlap<'t>(line: &'t str, suffix: &str) -> Option<&'t str> {
     let kept = line.get(..at)?;
     let opened = |t: &str| brackets(t, None).open.len();
     (opened(kept) <= opened(end)).then_some(kept)
+}
+
+/// Whether the end that stands right of the cursor would be inside a bracket that the text opens.
+fn leaves_open(text: &str, now: &Place) -> bool {
+    let open = |text: &str| {
+        let line = [&now.line_prefix, text, &now.line_suffix].concat();
+        brackets(&line, None).open.len()
+    };
+    begins_with_end(&now.line_suffix) && open(text) > open("")
 }
 
 /// Drops lines from the one that repeats the next line below on; a text of that line alone is nothing.

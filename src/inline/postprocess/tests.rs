@@ -36,6 +36,19 @@ fn nothing_is_doubled_and_nothing_legitimate_is_lost() {
         ("x|\n}", "\n}", Some("\n}")),
         ("|", "  \n ", None),
         ("f(|)", "a,\n b)", Some("a,")),
+        ("f(|);", "() => {\n  a();\n});", Some("() => {\n  a();\n}")),
+        (
+            "f(|)",
+            "() => {\n  a();\n}, [b]);",
+            Some("() => {\n  a();\n}, [b]"),
+        ),
+        (
+            "g(f(|))",
+            "() => {\n  a(\n    b)\n}))",
+            Some("() => {\n  a(\n    b)\n}"),
+        ),
+        ("a = |;", "[\n  1,\n];", Some("[\n  1,\n]")),
+        ("f(|, b)", "{\n  a,\n}, b)", Some("{")),
         // Half of the indentation is typed; all of it is typed and said again.
         ("def a():\n  |", "  b()\n    c()", Some("  b()\n    c()")),
         ("def a():\n    |", "    b()", Some("b()")),
@@ -49,6 +62,28 @@ fn nothing_is_doubled_and_nothing_legitimate_is_lost() {
             expected,
             "{at:?} {text:?}"
         );
+    }
+}
+
+#[test]
+fn where_no_grammar_rules_nothing_is_left_open_in_front_of_a_closer() {
+    let style = Style {
+        without_grammar: true,
+        ..Style::default()
+    };
+    for (at, text, expected) in [
+        ("f(|)", "{ a ->", None),
+        ("f(|)", "{ a ->\n  b()\n", None),
+        ("f(|)", "{ a ->\n  b()\n})", Some("{ a ->\n  b()\n}")),
+        ("f(|, b)", "g(a", None),
+        ("a = |;", "g(", None),
+        ("f(|))", "g(a", Some("g(a")),
+        ("f(|", "g(a", Some("g(a")),
+        ("if a | // b", "{", Some("{")),
+        ("f(\"|\")", "(", Some("(")),
+    ] {
+        let got = shown(text, &place(at), style);
+        assert_eq!(got.as_deref(), expected, "{at:?} {text:?}");
     }
 }
 

@@ -103,6 +103,16 @@ const ENDS: &[(&str, &str, Option<&str>)] = &[
         "        if not x:\n            return None\n        z()\n    return None\n",
         Some("        if not x:\n            return None\n        z()"),
     ),
+    // In front of closers, until what the first line opens is closed.
+    ("f(|)", "a,\nb)\n", Some("a,")),
+    (
+        "f(|);",
+        "() => {\n  a();\n\n  b();\n});\nc",
+        Some("() => {\n  a();\n\n  b();\n});"),
+    ),
+    ("f(|)", "() => {\n  a();\n", None),
+    ("f(|)", "\n  a();\n", Some("")),
+    ("f(|, b)", "() => {\n  a();\n", Some("() => {")),
     // Fences, thoughts and sentinels.
     ("x = |", "1\n```\nThis", Some("1")),
     ("def a():|", "\n    b\n```\nThis", Some("\n    b")),
