@@ -1,6 +1,7 @@
-//! The LSP language id of a file, by its name: for documents that no editor opened.
+//! The LSP language id of a file, by its name, and what an id says of indentation.
 //!
-//! Called by the command line. In an editor the client says it.
+//! Names are asked by the command line, for documents that no editor opened: in an editor the client
+//! says the id. What ids say is asked by `inline`.
 
 use std::path::Path;
 
@@ -12,10 +13,13 @@ const ENDINGS: &[(&str, &[&str])] = &[
         "cpp",
         &["cc", "cpp", "cxx", "c++", "h", "hh", "hpp", "hxx", "ino"],
     ),
+    ("coffeescript", &["coffee"]),
     ("csharp", &["cs"]),
     ("css", &["css"]),
     ("dart", &["dart"]),
+    ("fsharp", &["fs", "fsi", "fsx"]),
     ("go", &["go"]),
+    ("haskell", &["hs"]),
     ("html", &["htm", "html"]),
     ("java", &["java"]),
     ("javascript", &["cjs", "js", "mjs"]),
@@ -25,6 +29,7 @@ const ENDINGS: &[(&str, &[&str])] = &[
     ("kotlin", &["kt", "kts"]),
     ("lua", &["lua"]),
     ("markdown", &["markdown", "md"]),
+    ("nim", &["nim"]),
     ("php", &["php"]),
     ("python", &["py", "pyi", "pyw"]),
     ("ruby", &["rb"]),
@@ -63,9 +68,70 @@ pub fn language_id(path: &Path) -> &'static str {
         .map_or("plaintext", |(id, _)| id)
 }
 
+/// Languages in which indentation says what a line belongs to, by the ids of VS Code and of Vim.
+const INDENTED: &[&str] = &[
+    "agda",
+    "ansible",
+    "azure-pipelines",
+    "coffee",
+    "coffeescript",
+    "cython",
+    "dockercompose",
+    "elm",
+    "fsharp",
+    "gdscript",
+    "github-actions-workflow",
+    "haml",
+    "haskell",
+    "helm",
+    "home-assistant",
+    "idris",
+    "jade",
+    "lhaskell",
+    "make",
+    "makefile",
+    "mojo",
+    "nim",
+    "pug",
+    "purescript",
+    "python",
+    "restructuredtext",
+    "rst",
+    "sass",
+    "slim",
+    "starlark",
+    "stylus",
+    "yaml",
+];
+
+/// Whether indentation says what a line of the language belongs to. What follows a dot in an id names a
+/// dialect.
+pub fn is_indented(language_id: &str) -> bool {
+    let language = language_id.split('.').next().unwrap_or(language_id);
+    INDENTED.contains(&language)
+}
+
+/// Whether a line of the language may have to begin with a tab, whatever the lines around it begin with.
+pub fn needs_tabs(language_id: &str) -> bool {
+    matches!(language_id, "makefile" | "make")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_says_whether_indentation_counts_and_whether_tabs_do() {
+        for (id, indented, tabs) in [
+            ("python", true, false),
+            ("yaml.ansible", true, false),
+            ("make", true, true),
+            ("rust", false, false),
+            ("plaintext", false, false),
+        ] {
+            assert_eq!((is_indented(id), needs_tabs(id)), (indented, tabs), "{id}");
+        }
+    }
 
     #[test]
     fn a_name_tells_the_language() {

@@ -27,11 +27,27 @@ pub(super) fn is_word(c: char) -> bool {
 
 /// Whether nothing but closing brackets, and a `;` or `,` after them, is on the line.
 pub(super) fn is_closer(line: &str) -> bool {
-    let line = line.trim();
-    line.starts_with([')', ']', '}'])
-        && line
-            .chars()
-            .all(|c| matches!(c, ')' | ']' | '}' | ';' | ','))
+    line.trim_start().starts_with([')', ']', '}']) && is_end(line)
+}
+
+/// What ends an argument or a statement.
+const ENDS: &[char] = &[')', ']', '}', ';', ','];
+
+/// Whether the rest of a line begins with the end of what stands before it.
+pub(super) fn begins_with_end(rest: &str) -> bool {
+    rest.trim_start().starts_with(ENDS)
+}
+
+/// Whether the rest of a line is the end of what stands before it and nothing else.
+pub(super) fn is_end(rest: &str) -> bool {
+    begins_with_end(rest) && rest.trim().trim_start_matches(ENDS).is_empty()
+}
+
+/// The fewest whole lines of `text` that close every bracket they open, where there are any.
+pub(super) fn closed_lines(text: &str) -> Option<&str> {
+    let ends = memchr::memchr_iter(b'\n', text.as_bytes()).chain([text.len()]);
+    let mut lines = ends.filter_map(|end| text.get(..end));
+    lines.find(|lines| brackets(lines, None).open.is_empty())
 }
 
 /// Stands for the `${` of a template string: closed by a brace, after which the string goes on.

@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::document::Document;
+use crate::document::language::is_indented;
 use crate::document::position::line_content;
 
 /// Lines above the cursor that must be the same. Five, as cody's structured key has: enough to tell
@@ -18,6 +19,10 @@ const LINES_BELOW: usize = 16;
 /// Longest line, in bytes, that is completed: longer ones are generated or minified, and copying them
 /// for each key would make a keystroke's cost depend on the file.
 const LONGEST_LINE_BYTES: usize = 4096;
+/// Shortest line below, in bytes, by which it is known again: a lone bracket stands below everywhere.
+const SHORTEST_SAYING_BYTES: usize = 3;
+/// Ends of a line whose statement goes on in the next one, at any depth.
+const GOES_ON: &[char] = &['(', '[', '{', ',', '\\'];
 /// How many characters that are taken back a stream outlives.
 const CORRECTION_CHARS: usize = 3;
 
@@ -35,11 +40,12 @@ pub(super) struct Place {
     pub(super) line_suffix: String,
     /// The next non-empty line below, trimmed; empty when there is none near.
     pub(super) next_line: String,
-    /// Whether the next non-empty line is indented deeper than the cursor's line, or than the line
-    /// above where the cursor's line is blank.
-    pub(super) next_deeper: bool,
+    /// Columns that line is indented by.
+    next_columns: usize,
     /// The nearest line above that is not empty, trimmed at its end.
     pub(super) previous_line: String,
+    /// Whether the language's blocks are those of its indentation.
+    is_indented: bool,
 }
 
 impl Place {
@@ -78,19 +84,15 @@ impl Place {
             .find(|l| !l.trim().is_empty())
             .unwrap_or_default();
         let line_prefix = content.slice(..column).to_string();
-        let opener = if line_prefix.trim().is_empty() {
-            &previous_line
-        } else {
-            &line_prefix
-        };
         Some(Self {
             uri: document.uri.clone(),
             above,
             line_suffix: content.slice(column..).to_string(),
-            next_deeper: indent_of(&next_line) > indent_of(opener),
+            next_columns: indent_of(&next_line),
             next_line: next_line.trim().to_owned(),
             line_prefix,
             previous_line,
+            is_indented: is_indented(&document.language_id),
         })
     }
 
@@ -116,6 +118,25 @@ impl Place {
         let mut hasher = DefaultHasher::new();
         (&self.uri, above, &self.next_line).hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// Whether `line` is the next line below. One that is indented deeper stands in another block;
+    /// one that is less deep may only lack what a model leaves out.
+    pub(super) fn is_next_line(&self, line: &str) -> bool {
+        self.next_line.len() >= SHORTEST_SAYING_BYTES
+            && line.trim() == self.next_line
+            && indent_of(line) <= self.next_columns
+    }
+
+    /// Whether the next line below is indented deeper than the cursor's line, or than the line above
+    /// where the cursor's line is blank.
+    pub(super) fn next_is_deeper(&self) -> bool {
+        let opener = if self.on_blank_start() {
+            &self.previous_line
+        } else {
+            &self.line_prefix
+        };
+        self.next_columns > indent_of(opener)
     }
 
     /// Whether nothing but whitespace stands right of the cursor.
@@ -182,6 +203,8 @@ fn fit_same_line(origin: &Place, text: &str, now: &Place) -> Fit {
         Fit::Typed(typed.len())
     } else if typed.starts_with(text) {
         Fit::Ahead
+    } else if now.is_indented && is_shallower(origin, text, now) {
+        Fit::Diverged
     } else if typed.trim().is_empty() {
         fit_whitespace(origin, text)
     } else if origin.on_blank_start() {
@@ -189,6 +212,19 @@ fn fit_same_line(origin: &Place, text: &str, now: &Place) -> Fit {
     } else {
         Fit::Diverged
     }
+}
+
+/// Whether `text` says that its line stands less deep than the person has begun it. A text that begins
+/// without an indentation leaves that to the person, and one of blanks alone has not said it yet.
+fn is_shallower(origin: &Place, text: &str, now: &Place) -> bool {
+    let content = text.trim_start_matches([' ', '\t']);
+    let indent = text.get(..text.len() - content.len()).unwrap_or_default();
+    let stated = indent_of(&origin.line_prefix) + indent_of(indent);
+    origin.on_blank_start()
+        && !now.previous_line.ends_with(GOES_ON)
+        && !indent.is_empty()
+        && !content.is_empty()
+        && stated < indent_of(&now.line_prefix)
 }
 
 /// On a line that was blank, the indentation typed need not be the text's.

@@ -4,7 +4,9 @@
 //! [`shown`], in order; each takes text and gives text, and costs time in proportion to it. What only a
 //! grammar can tell is left to [`syntax`](super::syntax).
 
-use super::lines::{brackets, is_row, is_word, says_something};
+use super::lines::{
+    begins_with_end, brackets, closed_lines, is_end, is_row, is_word, says_something,
+};
 use super::place::{Place, opener_of};
 use super::stop::{repeated_row, unfinished_special};
 use super::syntax::Indent;
@@ -26,6 +28,8 @@ pub(super) struct Style {
     pub(super) indent: Option<Indent>,
     /// The model was stopped in the middle of a line.
     pub(super) cut_off: bool,
+    /// No grammar tells how deep a line may stand and which brackets are open.
+    pub(super) without_grammar: bool,
 }
 
 /// Makes `rest`, the untyped part of a generation, fit between what stands left and right of the
@@ -36,11 +40,13 @@ pub(super) fn shown(rest: &str, now: &Place, style: Style) -> Option<String> {
     let text = without_doubled_space(text, now);
     let text = without_echo(text, now);
     let text = without_suffix(text, now);
-    let text = without_next_line(text, now);
     let text = without_broken_line(text, style);
-    let text = indent::fitted(text, now, style.indent);
-    let text = text.trim_end();
-    (!text.trim().is_empty() && !repeats_line_above(text, now)).then(|| text.to_owned())
+    let text = indent::fitted(text, now, style);
+    let text = without_next_line(&text, now).trim_end();
+    let wrong = text.trim().is_empty()
+        || repeats_line_above(text, now)
+        || style.without_grammar && leaves_open(text, now);
+    (!wrong).then(|| text.to_owned())
 }
 
 /// On an empty line a leading line end is the model's habit.
@@ -78,13 +84,16 @@ fn without_echo<'t>(text: &'t str, now: &Place) -> &'t str {
     }
 }
 
-/// Cuts what stands right of the cursor already. With text there, only one line can be right.
+/// Cuts what stands right of the cursor already. With text there, only one line can be right, or in front
+/// of closers those that close what the first one opens.
 fn without_suffix<'t>(text: &'t str, now: &Place) -> &'t str {
     let suffix = now.line_suffix.trim();
     if suffix.is_empty() {
         return text;
     }
     let line = text.split('\n').next().unwrap_or(text);
+    let closed = is_end(suffix).then(|| closed_lines(text)).flatten();
+    let line = closed.unwrap_or(line);
     let kept = if suffix.starts_with(|c| opener_of(c).is_some()) {
         without_closers(line, &now.line_prefix, suffix)
     } else {
@@ -161,19 +170,27 @@ fn without_overlap<'t>(line: &'t str, suffix: &str) -> Option<&'t str> {
     (opened(kept) <= opened(end)).then_some(kept)
 }
 
+/// Whether the end that stands right of the cursor would be inside a bracket that the text opens.
+fn leaves_open(text: &str, now: &Place) -> bool {
+    let open = |text: &str| {
+        let line = [&now.line_prefix, text, &now.line_suffix].concat();
+        brackets(&line, None).open.len()
+    };
+    begins_with_end(&now.line_suffix) && open(text) > open("")
+}
+
 /// Drops lines from the one that repeats the next line below on; a text of that line alone is nothing.
 fn without_next_line<'t>(text: &'t str, now: &Place) -> &'t str {
-    // A lone bracket below is no sign of repetition, and one more equal row is none either.
-    if now.next_line.len() < 3 || repeated_row(now) {
+    // One more equal row is no repetition.
+    if repeated_row(now) {
         return text;
     }
     let mut start = 0;
     for line in text.split_inclusive('\n') {
-        let first = start == 0;
-        let repeats = if first {
-            now.at_line_end() && is_joined(&now.line_prefix, line, &now.next_line)
+        let repeats = if start == 0 {
+            now.at_line_end() && now.is_next_line(&[&now.line_prefix, line].concat())
         } else {
-            line.trim() == now.next_line
+            now.is_next_line(line)
         };
         if repeats {
             return text.get(..start).unwrap_or_default();
@@ -181,11 +198,6 @@ fn without_next_line<'t>(text: &'t str, now: &Place) -> &'t str {
         start += line.len();
     }
     text
-}
-
-/// Whether `left` and `right` together are `whole`, whitespace at both ends aside.
-fn is_joined(left: &str, right: &str, whole: &str) -> bool {
-    [left, right].concat().trim() == whole
 }
 
 /// A line that the model was not allowed to finish, after lines that it finished.

@@ -11,7 +11,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use super::lines::{is_row, is_word, says_something};
+use super::lines::{brackets, is_end, is_row, is_word, says_something};
 use super::place::{Place, indent_of};
 use super::syntax::Scene;
 use crate::config::MultiLine;
@@ -51,14 +51,15 @@ fn is_unmistakable(stop: &str) -> bool {
 pub(super) struct Shape {
     /// Whether several lines are wanted.
     pub(super) multi_line: bool,
+    /// Whether lines are wanted until what the first one opens is closed: in front of closers, which would
+    /// stand inside it otherwise.
+    closes: bool,
     /// Columns that a line must have to belong to the block that opens at the place, where one does.
     block_columns: Option<usize>,
     /// Whether a fence is part of the text: in Markdown, in comments and in strings.
     pub(super) fences_are_text: bool,
     /// Texts of the model's family that end a generation.
     stops: &'static [&'static str],
-    /// The next lines below that are not empty, trimmed.
-    below: Vec<String>,
 }
 
 impl Shape {
@@ -83,10 +84,10 @@ impl Shape {
         };
         Self {
             multi_line,
+            closes: setting != MultiLine::Never && is_end(&place.line_suffix),
             block_columns: opened.map(|columns| columns + 1),
             fences_are_text: scene.fences_are_text,
             stops,
-            below: scene.below.clone(),
         }
     }
 }
@@ -117,7 +118,9 @@ fn is_label(line: &str) -> bool {
 
 /// Whether nothing of the block is there yet: the next line is no deeper than the opener.
 fn block_is_empty(place: &Place) -> bool {
-    place.next_line.is_empty() || place.next_line.starts_with(['}', ')', ']']) || !place.next_deeper
+    place.next_line.is_empty()
+        || place.next_line.starts_with(['}', ')', ']'])
+        || !place.next_is_deeper()
 }
 
 /// The length to which `text`, generated at `origin`, is cut, once no more of it is wanted.
@@ -188,7 +191,8 @@ impl Lines<'_> {
             if trimmed.is_empty() {
                 // On an empty line a leading line end is the model's habit; after text it means
                 // "nothing here".
-                if !self.shape.multi_line && line.ends_with('\n') && !self.origin.on_blank_start() {
+                let leads = !any && line.ends_with('\n') && !self.origin.on_blank_start();
+                if !self.shape.multi_line && leads {
                     return Some(line_end);
                 }
                 blank_lines += usize::from(any && line.ends_with('\n'));
@@ -207,13 +211,14 @@ impl Lines<'_> {
             if !self.shape.fences_are_text && trimmed.starts_with("```") {
                 return Some(cut);
             }
-            if any && self.reaches_below(trimmed) {
+            if any && self.reaches_below(content) {
                 return Some(cut);
             }
-            if !self.shape.multi_line {
+            if !self.shape.multi_line && !self.is_open_at(line_end) {
                 return line.ends_with('\n').then_some(line_end);
             }
-            let closes = n > 0 && !self.is_in_block(line) && is_end(trimmed);
+            let closes =
+                self.shape.multi_line && n > 0 && !self.is_in_block(line) && ends_block(trimmed);
             if closes && line.ends_with('\n') {
                 return Some(line_end);
             }
@@ -252,10 +257,16 @@ impl Lines<'_> {
             Some('<' | '`') => whole,
             Some(c) if is_word(c) => {
                 let word_is_whole = whole || trimmed.chars().any(|c| !is_word(c));
-                word_is_whole && (!is_end(trimmed) || self.closes_already(trimmed))
+                word_is_whole && (!ends_block(trimmed) || self.closes_already(trimmed))
             }
             _ => true,
         }
+    }
+
+    /// Whether the text up to byte `end` has opened what it is yet to close.
+    fn is_open_at(&self, end: usize) -> bool {
+        let text = self.text.get(..end).unwrap_or_default();
+        self.shape.closes && !brackets(text, None).open.is_empty()
     }
 
     fn is_in_block(&self, line: &str) -> bool {
@@ -287,17 +298,9 @@ impl Lines<'_> {
         }
     }
 
-    /// Whether the text has come to the lines that stand below already.
+    /// Whether the text has come to the line that stands below already.
     fn reaches_below(&self, line: &str) -> bool {
-        let Some(next) = self.shape.below.first() else {
-            return false;
-        };
-        line == next && next.len() > 2 && says_something(next) && !self.below_is_a_repeated_row()
-    }
-
-    /// Rows that are equal above and below: one more of them is right.
-    fn below_is_a_repeated_row(&self) -> bool {
-        repeated_row(self.origin)
+        says_something(line) && self.origin.is_next_line(line) && !repeated_row(self.origin)
     }
 }
 
@@ -307,7 +310,7 @@ pub(super) fn repeated_row(place: &Place) -> bool {
 }
 
 /// Whether a line ends the block it stands under: a bracket or `end`.
-fn is_end(trimmed: &str) -> bool {
+fn ends_block(trimmed: &str) -> bool {
     trimmed.starts_with([')', ']', '}']) || trimmed.split(|c| !is_word(c)).next() == Some("end")
 }
 

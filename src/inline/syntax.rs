@@ -22,7 +22,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ropey::Rope;
 use tree_sitter::Tree;
 
-use super::lines::{brackets, closer_of};
+use super::lines::{begins_with_end, brackets, closer_of};
 use super::place::Place;
 use super::stop::opens_block;
 use crate::document::Document;
@@ -43,6 +43,9 @@ use window::Window;
 /// windows are parsed in a few when they are new (`tests::cost`). Counted, not timed, so that a busy
 /// machine shows the same as an idle one. A text that grows is tried with more ends, and gets twice as many.
 const STEPS: u32 = 20;
+
+/// More faults than any window has: of a text that is wrong whatever else is.
+const NEVER: usize = usize::MAX;
 
 /// Closers at the end of a text that are taken away to see whether it parses then.
 const MOST_EXCESS_CLOSERS: usize = 2;
@@ -92,7 +95,7 @@ impl Syntax {
     /// What stands at `place`, byte `offset` of the document. The tree is looked at only where it could
     /// matter: where a block may begin.
     pub(super) fn scene(&self, document: &Document, offset: usize, place: &Place) -> Scene {
-        let mut scene = Scene::of_text(&document.text, offset, &document.language_id);
+        let mut scene = Scene::of_language(&document.language_id);
         let may_open = place.at_line_end()
             && (place.on_blank_start() || opens_block(&place.line_prefix, true));
         if let Some(grammar) = Grammar::of(&document.language_id)
@@ -202,6 +205,9 @@ fn judge(
     for kept in kept_lengths(text) {
         let candidate = text.get(..kept)?;
         let faults = ends.least_faults(candidate, before.count)?;
+        if faults == NEVER {
+            continue;
+        }
         if faults <= before.count {
             let kept = if faults > 0 && before.at_cursor {
                 ends.without_false_end(candidate, faults)
@@ -214,11 +220,9 @@ fn judge(
             best = Some((faults, kept));
         }
     }
-    let (_, kept) = best?;
-    Some(if before.at_cursor {
-        verdict(text, kept)
-    } else {
-        Verdict::Nothing
+    Some(match best {
+        Some((_, kept)) if before.at_cursor => verdict(text, kept),
+        _ => Verdict::Nothing,
     })
 }
 
@@ -274,13 +278,20 @@ impl Ends<'_> {
     }
 
     /// The faults of the window with `text` in it, under the most favourable of its ends, or of one that
-    /// leaves no more than `enough`. `None` when time ran out.
+    /// leaves no more than `enough`; [`NEVER`] where no end can come. `None` when time ran out.
     fn least_faults(&mut self, text: &str, enough: usize) -> Option<usize> {
         let open = brackets(text, None).open;
         let closers: String = open.iter().rev().map(|&c| closer_of(c)).collect();
         let (_, after) = self.window.sides();
+        let right = after.split('\n').next().unwrap_or_default();
+        // What is open in front of an end stays open.
+        if !closers.is_empty() && begins_with_end(right) {
+            let open = self.faults_with(text)?;
+            let is_right = open == 0 || open < self.faults_with(&[text, &closers].concat())?;
+            return Some(if is_right { open } else { NEVER });
+        }
         // What follows on the line ends the statement itself.
-        let room = after.split('\n').next().is_none_or(|l| l.trim().is_empty());
+        let room = right.trim().is_empty();
         let (own, rests): (&[&str], &[&str]) = if room {
             (self.grammar.endings, self.rests)
         } else {
@@ -296,8 +307,7 @@ impl Ends<'_> {
         for closers in closed {
             for ending in [""].iter().chain(own).chain(rests) {
                 let text = [text, closers, ending].concat();
-                let tree = self.trees.look_with(&self.tree, self.window, &text)?;
-                let faults = Faults::of(&tree, &self.window.near()).count;
+                let faults = self.faults_with(&text)?;
                 if faults <= enough {
                     return Some(faults);
                 }
@@ -305,6 +315,12 @@ impl Ends<'_> {
             }
         }
         Some(least)
+    }
+
+    /// The faults of the window with `text` in it as it is. `None` when time ran out.
+    fn faults_with(&mut self, text: &str) -> Option<usize> {
+        let tree = self.trees.look_with(&self.tree, self.window, text)?;
+        Some(Faults::of(&tree, &self.window.near()).count)
     }
 }
 

@@ -9,7 +9,9 @@ use super::postprocess::{self, Style, indent};
 use super::syntax::{Indent, Syntax};
 use super::wanted::Lead;
 use crate::backend::StopReason;
+use crate::document::language::needs_tabs;
 use crate::document::{Document, Edit};
+use crate::grammar::Grammar;
 
 /// Where the completion goes: the document as if the selected entry had been accepted, and what the
 /// editor must replace.
@@ -69,11 +71,14 @@ impl Target {
         source: Source,
         syntax: &Syntax,
     ) -> Option<Completion> {
+        let language_id = &self.document.language_id;
         let style = Style {
             indent: indent::matters(&rest.text)
                 .then(|| Indent::near(&self.document.text, self.offset_bytes))
-                .flatten(),
+                .flatten()
+                .filter(|&indent| indent == Indent::Tabs || !needs_tabs(language_id)),
             cut_off: rest.whole && rest.trace.stop == StopReason::Length,
+            without_grammar: Grammar::of(language_id).is_none(),
         };
         let shown = postprocess::shown(&rest.text, place, style)?;
         let shown = syntax.mend(&self.document, self.offset_bytes, shown, rest.whole)?;

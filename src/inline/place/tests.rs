@@ -4,8 +4,12 @@ use super::*;
 
 /// The place at `|` in a document.
 pub(in crate::inline) fn place(text: &str) -> Place {
+    place_in("rust", text)
+}
+
+fn place_in(language_id: &str, text: &str) -> Place {
     let offset = text.find('|').unwrap();
-    let document = Document::new("u", 1, "rust", &text.replacen('|', "", 1));
+    let document = Document::new("u", 1, language_id, &text.replacen('|', "", 1));
     Place::at(&document, offset).unwrap()
 }
 
@@ -86,6 +90,35 @@ fn what_was_typed_is_told_from_what_was_not() {
             expected,
             "{origin:?} {text:?} {now:?}"
         );
+    }
+}
+
+#[test]
+fn where_indentation_counts_a_shallower_text_is_of_another_block() {
+    let at = "a\n        |\nz";
+    for (language_id, now, text, expected) in [
+        ("python", at, "    def b():", Fit::Diverged),
+        ("yaml", at, "    b: 1", Fit::Diverged),
+        ("python", "a\n        d|\nz", "    def b():", Fit::Diverged),
+        ("rust", at, "    fn b() {", Fit::Typed(4)),
+        // As deep, deeper, and without a word of it.
+        ("python", at, "\t\tb()", Fit::Typed(2)),
+        ("python", at, "            b()", Fit::Typed(8)),
+        ("python", at, "b()", Fit::Typed(0)),
+        // It may become as deep.
+        ("python", at, "\t", Fit::Ahead),
+        ("python", at, "    ", Fit::Ahead),
+        // Taken back to where the text belongs.
+        ("python", "a\n    |\nz", "    def b():", Fit::Typed(4)),
+        ("python", "a\n|\nz", "    def b():", Fit::Typed(0)),
+        // Inside brackets any depth will do.
+        ("python", "a(\n        |\nz", "    b", Fit::Typed(4)),
+        ("python", "a(b,\n        |\nz", "    c", Fit::Typed(4)),
+    ] {
+        let now = place_in(language_id, now);
+        let mut origin = now.clone();
+        origin.line_prefix.clear();
+        assert_eq!(fit(&origin, text, &now), expected, "{language_id} {text:?}");
     }
 }
 

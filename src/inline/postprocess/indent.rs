@@ -3,12 +3,15 @@
 
 use std::borrow::Cow;
 
+use super::Style;
 use crate::inline::place::{Place, indent_of};
 use crate::inline::stop::opens_block;
 use crate::inline::syntax::Indent;
 
 /// Columns of a level where the document tells nothing.
 const USUAL_LEVEL: usize = 4;
+/// Columns behind the beginning of a YAML list's entry at which the entry goes on.
+const DASH_COLUMNS: usize = 2;
 /// Beginnings of a line that goes on with the statement above, deeper than it.
 const CONTINUATIONS: &[&str] = &[".", "?", "&&", "||", "+", "|", ":", "=", "and ", "or "];
 
@@ -18,9 +21,9 @@ pub(in crate::inline) fn matters(text: &str) -> bool {
 }
 
 /// `text` with its first line placed and its later lines indented as the document is.
-pub(super) fn fitted<'t>(text: &'t str, now: &Place, indent: Option<Indent>) -> Cow<'t, str> {
-    let text = placed(text, now, indent);
-    match indent {
+pub(super) fn fitted<'t>(text: &'t str, now: &Place, style: Style) -> Cow<'t, str> {
+    let text = placed(text, now, style);
+    match style.indent {
         Some(Indent::Tabs) => with_tabs(text, now),
         Some(Indent::Spaces(width)) => with_spaces(text, width),
         None => text,
@@ -28,7 +31,7 @@ pub(super) fn fitted<'t>(text: &'t str, now: &Place, indent: Option<Indent>) -> 
 }
 
 /// Takes away what the first line is indented too far, from later lines too where all of them are.
-fn placed<'t>(text: &'t str, now: &Place, indent: Option<Indent>) -> Cow<'t, str> {
+fn placed<'t>(text: &'t str, now: &Place, style: Style) -> Cow<'t, str> {
     let first = text.split('\n').next().unwrap_or(text);
     let content = first.trim_start();
     let lead = indent_of(first);
@@ -39,7 +42,7 @@ fn placed<'t>(text: &'t str, now: &Place, indent: Option<Indent>) -> Cow<'t, str
     {
         return Cow::Borrowed(text);
     }
-    let level = match indent {
+    let level = match style.indent {
         Some(Indent::Spaces(width)) => width,
         _ => USUAL_LEVEL,
     };
@@ -47,7 +50,7 @@ fn placed<'t>(text: &'t str, now: &Place, indent: Option<Indent>) -> Cow<'t, str
     let deepest = indent_of(&now.previous_line) + if deeper { level } else { 0 };
     let has = indent_of(&now.line_prefix);
     let excess = (has + lead).saturating_sub(deepest.max(has));
-    if excess == 0 {
+    if excess == 0 || style.without_grammar && is_depth(excess, level) {
         return Cow::Borrowed(text);
     }
     let (_, later) = text.split_at(first.len());
@@ -62,6 +65,12 @@ fn placed<'t>(text: &'t str, now: &Place, indent: Option<Indent>) -> Cow<'t, str
         out.push_str(without_columns(line, too_deep));
     }
     Cow::Owned(out)
+}
+
+/// Whether so many columns deeper than the line above may be meant: a whole level, or as many as a dash
+/// and its space take.
+const fn is_depth(columns: usize, level: usize) -> bool {
+    columns.is_multiple_of(level) || columns.is_multiple_of(DASH_COLUMNS)
 }
 
 /// `line` without so many columns of leading whitespace.

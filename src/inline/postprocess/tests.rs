@@ -25,9 +25,30 @@ fn nothing_is_doubled_and_nothing_legitimate_is_lost() {
         ("    |", "\n\nreturn 1", Some("return 1")),
         ("    |\n    return 1;", "return 1;", None),
         ("a\n    |\n    b();", "x();\n    b();", Some("x();")),
+        // Deeper than the line below is another line.
+        ("if a:\n    |\nb()", "b()", Some("b()")),
+        (
+            "if a:\n    |\nb()",
+            "if c:\n        b()",
+            Some("if c:\n        b()"),
+        ),
+        ("if a:\n    |\n    b()", "c()\nb()", Some("c()")),
         ("x|\n}", "\n}", Some("\n}")),
         ("|", "  \n ", None),
         ("f(|)", "a,\n b)", Some("a,")),
+        ("f(|);", "() => {\n  a();\n});", Some("() => {\n  a();\n}")),
+        (
+            "f(|)",
+            "() => {\n  a();\n}, [b]);",
+            Some("() => {\n  a();\n}, [b]"),
+        ),
+        (
+            "g(f(|))",
+            "() => {\n  a(\n    b)\n}))",
+            Some("() => {\n  a(\n    b)\n}"),
+        ),
+        ("a = |;", "[\n  1,\n];", Some("[\n  1,\n]")),
+        ("f(|, b)", "{\n  a,\n}, b)", Some("{")),
         // Half of the indentation is typed; all of it is typed and said again.
         ("def a():\n  |", "  b()\n    c()", Some("  b()\n    c()")),
         ("def a():\n    |", "    b()", Some("b()")),
@@ -41,6 +62,69 @@ fn nothing_is_doubled_and_nothing_legitimate_is_lost() {
             expected,
             "{at:?} {text:?}"
         );
+    }
+}
+
+#[test]
+fn where_no_grammar_rules_nothing_is_left_open_in_front_of_a_closer() {
+    let style = Style {
+        without_grammar: true,
+        ..Style::default()
+    };
+    for (at, text, expected) in [
+        ("f(|)", "{ a ->", None),
+        ("f(|)", "{ a ->\n  b()\n", None),
+        ("f(|)", "{ a ->\n  b()\n})", Some("{ a ->\n  b()\n}")),
+        ("f(|, b)", "g(a", None),
+        ("a = |;", "g(", None),
+        ("f(|))", "g(a", Some("g(a")),
+        ("f(|", "g(a", Some("g(a")),
+        ("if a | // b", "{", Some("{")),
+        ("f(\"|\")", "(", Some("(")),
+    ] {
+        let got = shown(text, &place(at), style);
+        assert_eq!(got.as_deref(), expected, "{at:?} {text:?}");
+    }
+}
+
+#[test]
+fn where_no_grammar_rules_only_a_stray_space_is_no_indentation() {
+    for (at, text, indent, without_grammar, expected) in [
+        ("- hosts: all\n|", "  tasks:", None, true, "  tasks:"),
+        (
+            "  - name: Test\n  |",
+            "  run: make",
+            Some(Indent::Spaces(2)),
+            true,
+            "  run: make",
+        ),
+        (
+            "    - name: Test\n    |",
+            "  run: make",
+            Some(Indent::Spaces(4)),
+            true,
+            "  run: make",
+        ),
+        ("all: main.o\n|", "\tgcc -o all", None, true, "\tgcc -o all"),
+        (
+            "all: main.o\n|",
+            "\tgcc -o all",
+            Some(Indent::Tabs),
+            true,
+            "\tgcc -o all",
+        ),
+        ("   a\n   |", "   b", Some(Indent::Spaces(3)), true, "   b"),
+        ("  a\n  |", " b", Some(Indent::Spaces(2)), true, "b"),
+        ("a\n|", "   b", Some(Indent::Spaces(2)), true, "b"),
+        ("a();\n|", "  b();", Some(Indent::Spaces(2)), false, "b();"),
+    ] {
+        let style = Style {
+            indent,
+            without_grammar,
+            ..Style::default()
+        };
+        let got = shown(text, &place(at), style);
+        assert_eq!(got.as_deref(), Some(expected), "{at:?} {text:?}");
     }
 }
 

@@ -13,9 +13,7 @@ fn scene() -> Scene {
 }
 
 fn shape(origin: &Place, setting: MultiLine) -> Shape {
-    let mut scene = scene();
-    scene.below = vec![origin.next_line.clone()];
-    Shape::of(origin, &scene, setting, &[])
+    Shape::of(origin, &scene(), setting, &[])
 }
 
 fn wants_lines(at: &str, scene: &Scene, setting: MultiLine) -> bool {
@@ -96,9 +94,25 @@ const ENDS: &[(&str, &str, Option<&str>)] = &[
     // The lines below again.
     (
         "fn a() {|\nlet z = 1;",
-        "\n    b;\n    let z = 1;\n",
+        "\n    b;\nlet z = 1;\n",
         Some("\n    b;"),
     ),
+    // The same words deeper are another line.
+    (
+        "    for x in y:\n        |\n    return None",
+        "        if not x:\n            return None\n        z()\n    return None\n",
+        Some("        if not x:\n            return None\n        z()"),
+    ),
+    // In front of closers, until what the first line opens is closed.
+    ("f(|)", "a,\nb)\n", Some("a,")),
+    (
+        "f(|);",
+        "() => {\n  a();\n\n  b();\n});\nc",
+        Some("() => {\n  a();\n\n  b();\n});"),
+    ),
+    ("f(|)", "() => {\n  a();\n", None),
+    ("f(|)", "\n  a();\n", Some("")),
+    ("f(|, b)", "() => {\n  a();\n", Some("() => {")),
     // Fences, thoughts and sentinels.
     ("x = |", "1\n```\nThis", Some("1")),
     ("def a():|", "\n    b\n```\nThis", Some("\n    b")),
@@ -119,6 +133,11 @@ const ENDS_OF_LINES: &[(&str, &str, Option<&str>)] = &[
     ("  |", "a\n  b\nc = 1", Some("a\n  b")),
     ("|", "    a\n    b\n  c = 1\n", Some("    a\n    b")),
     ("  a = |\n  z()", "1\n  z()\n", Some("1")),
+    (
+        "  a = |\n  z()",
+        "1\n  if b:\n    z()\n  z()\n",
+        Some("1\n  if b:\n    z()"),
+    ),
     ("  a = |\n}", "1\n}\n", Some("1")),
     ("  a = |\nz()", "1\n}\nb\n", Some("1\n}")),
     ("f(|)", "1\n2\n", Some("1")),

@@ -4,14 +4,11 @@ use ropey::Rope;
 use tree_sitter::{Node, Tree};
 
 use super::window::Window;
-use crate::document::position::line_content;
 use crate::grammar::Grammar;
 use crate::inline::place::indent_of;
 
-/// Lines looked at above and below the cursor for indentation and for what comes next.
+/// Lines looked at above and below the cursor for indentation.
 const NEAR_LINES: usize = 48;
-/// Lines below that a generation may run into.
-const BELOW_LINES: usize = 2;
 /// Longest line, in bytes, that tells something about style.
 const LONGEST_LINE_BYTES: usize = 400;
 
@@ -26,8 +23,6 @@ pub(in crate::inline) struct Scene {
     pub(in crate::inline) colon_opens: bool,
     /// The cursor is in an empty block; columns of the line that opened it.
     pub(in crate::inline) block_columns: Option<usize>,
-    /// The next lines below that are not empty, trimmed.
-    pub(in crate::inline) below: Vec<String>,
 }
 
 /// What a document indents with.
@@ -76,20 +71,10 @@ const fn common_divisor(a: usize, b: usize) -> usize {
 }
 
 impl Scene {
-    /// What the nearest lines tell.
-    pub(super) fn of_text(text: &Rope, offset: usize, language_id: &str) -> Self {
-        let line = text.byte_to_line(offset.min(text.len_bytes()));
-        let below = (line + 1..text.len_lines())
-            .take(NEAR_LINES)
-            .map(|l| line_content(text, l))
-            .filter(|l| l.len_bytes() <= LONGEST_LINE_BYTES)
-            .map(|l| l.to_string().trim().to_owned())
-            .filter(|l| !l.is_empty())
-            .take(BELOW_LINES)
-            .collect();
+    /// What the language tells.
+    pub(super) fn of_language(language_id: &str) -> Self {
         let grammar = Grammar::of(language_id);
         Self {
-            below,
             // Of a language that is not known, a colon at the end of a line says what it says in
             // Python, Nim and YAML.
             colon_opens: grammar.is_none_or(|g| g.colon_opens),

@@ -12,7 +12,7 @@ fn at_cursor(language_id: &str, text: &str) -> (Document, usize) {
 
 /// The scene with the tree looked at, wherever the cursor is.
 fn look(syntax: &Syntax, document: &Document, offset: usize) -> Scene {
-    let mut scene = Scene::of_text(&document.text, offset, &document.language_id);
+    let mut scene = Scene::of_language(&document.language_id);
     if let Some(grammar) = Grammar::of(&document.language_id) {
         let mut looking = syntax.looking();
         let (trees, window) = looking.at(document, offset);
@@ -160,6 +160,26 @@ const MENDED: &[(&str, &str, &str, Option<&str>)] = &[
         "function a() {\n  |\n}\n",
         "The answer is this one",
         None,
+    ),
+    // In front of a closer nothing is left open, although it would parse if it were closed.
+    ("typescript", "f(|);\n", "() => {", None),
+    ("typescript", "f(|);\n", "() => {\n  a();", None),
+    (
+        "typescript",
+        "f(|);\n",
+        "() => {\n  a();\n}",
+        Some("() => {\n  a();\n}"),
+    ),
+    ("typescript", "it(\"a\", |)\n", "async () => {", None),
+    ("rust", "fn a() {\n    b.map(|)\n}\n", "|x| {", None),
+    ("rust", "fn a() {\n    let c = b.map(|)\n}\n", "|x| {", None),
+    ("rust", "fn a() {\n    f(|, b);\n}\n", "g(a", None),
+    ("python", "a = f(|)\n", "g(b", None),
+    (
+        "javascript",
+        "f(|);\n",
+        "a.split(/\\(/)",
+        Some("a.split(/\\(/)"),
     ),
     // The end of a statement where none can end.
     ("typescript", "const a = {\n  b: |\n};\n", "c;", Some("c")),
