@@ -199,10 +199,10 @@ proptest! {
     #[test]
     fn chunks_never_matter(
         origin in prop::sample::select(vec![
-            "fn a() {|\n}", "def a():|\n", "x = |\ny", "    |\n  z", "if a do|\nend", "def a():\n    |\nb()",
+            "fn a() {|\n}", "def a():|\n", "x = |\ny", "    |\n  z", "if a do|\nend", "def a():\n    |\nb()", "f(|);",
         ]),
         pieces in prop::collection::vec(prop::sample::select(vec![
-            "\n", "\n\n", "    ", "  ", "b()", "end", "e", "else:", "}", ")", ";", " ", "x", "z", "```", "`",
+            "\n", "\n\n", "    ", "  ", "b()", "end", "e", "else:", "}", ")", ";", " ", "x", "z", "```", "`", "() => {",
             "<", "<|endoftext|>", "<think>", "<|fim_", "prefix|>", "[1, 2],", "\t", "ending", "ü", "y", "\r\n",
         ]), 0..24),
         size in 1_usize..9,
