@@ -7,6 +7,10 @@ use clap::Parser;
 use ghostline::cli::{self, Cli, Command, Exit, Usage};
 use tracing_subscriber::EnvFilter;
 
+/// A key makes and drops hundreds of small texts and tree nodes, the parser's in C among them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long the threads of a command may take to end. They do so between two pieces of work, within
 /// milliseconds; one that reads the keyboard or quantises does not.
 const LAST_WORDS: Duration = Duration::from_millis(200);

@@ -22,7 +22,9 @@ pub async fn run(_: Args) -> anyhow::Result<Exit> {
     let (outbox, outgoing) = transport::outbox();
     let (service, socket) = server::service(Arc::new(LocalHost::new()), outbox.clone());
     let (input, output) = (stdio::input(), stdio::output());
-    let ended = transport::serve(input, output, service, socket, outbox, outgoing).await;
+    let conversation = transport::serve(input, output, service, socket, outbox, outgoing);
+    // A task of its own: waking the runtime's first future costs a call of the system, and a key does.
+    let ended = tokio::spawn(conversation).await?;
     Ok(match ended {
         Ended::Clean => Exit::Success,
         Ended::Unclean => Exit::Failed,

@@ -9,7 +9,7 @@
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Standard input.
-pub(super) fn input() -> Box<dyn AsyncRead + Unpin> {
+pub(super) fn input() -> Box<dyn AsyncRead + Send + Unpin> {
     #[cfg(unix)]
     if let Ok(Some(input)) = unix::input() {
         return input;
@@ -18,7 +18,7 @@ pub(super) fn input() -> Box<dyn AsyncRead + Unpin> {
 }
 
 /// Standard output. Nothing else in the process may write to it from now on.
-pub(super) fn output() -> Box<dyn AsyncWrite + Unpin> {
+pub(super) fn output() -> Box<dyn AsyncWrite + Send + Unpin> {
     #[cfg(unix)]
     if let Ok(Some(output)) = unix::output() {
         return output;
@@ -37,7 +37,7 @@ mod unix {
     use tokio::net::UnixStream;
     use tokio::net::unix::pipe;
 
-    pub(super) fn input() -> io::Result<Option<Box<dyn AsyncRead + Unpin>>> {
+    pub(super) fn input() -> io::Result<Option<Box<dyn AsyncRead + Send + Unpin>>> {
         let (fd, metadata) = duplicate(&io::stdin())?;
         Ok(if metadata.file_type().is_fifo() {
             Some(Box::new(pipe::Receiver::from_owned_fd(fd)?))
@@ -48,7 +48,7 @@ mod unix {
         })
     }
 
-    pub(super) fn output() -> io::Result<Option<Box<dyn AsyncWrite + Unpin>>> {
+    pub(super) fn output() -> io::Result<Option<Box<dyn AsyncWrite + Send + Unpin>>> {
         let (fd, metadata) = duplicate(&io::stdout())?;
         // Not to wait is a property of the pipe's end, not of the handle: where standard error is the
         // same end, logging would fail whenever the pipe is full.
