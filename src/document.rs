@@ -45,8 +45,8 @@ impl Document {
         }
     }
 
-    /// Applies `edit` and returns the byte offset where the inserted text ends: where the cursor of
-    /// somebody typing is afterwards. Offsets past the end are clamped.
+    /// Applies `edit` and returns the byte offset where the inserted text ends. Offsets past the end are
+    /// clamped.
     pub fn apply(&mut self, edit: &Edit) -> usize {
         let Some(range) = &edit.range_bytes else {
             self.text = Rope::from_str(&edit.text);

@@ -47,6 +47,7 @@ mod wrapped;
 pub use ask::{Ask, Completion, Nothing, Selected, Source, Trace, Update};
 pub use gate::{Gate, GateCase};
 pub use notice::Generation;
+pub(crate) use place::opener_of;
 pub use trigger::Skip;
 
 use cache::Cache;
@@ -300,11 +301,10 @@ impl Engine {
                 syntax: Arc::clone(&self.syntax),
             };
             let (updates, shown) = (updates.clone(), completion.clone());
-            let (turn, metrics) = (turn.clone(), self.metrics.clone());
-            let (engine, follower) = (self.clone(), self.clone());
+            let (turn, engine, teller) = (turn.clone(), self.clone(), self.clone());
             let send = move |update: Update| {
-                metrics.completion_grown(&update.completion);
-                lock(&follower.outcomes).grown(&update.completion);
+                teller.metrics.completion_grown(&update.completion);
+                lock(&teller.outcomes).grown(&update.completion);
                 updates.send(update).is_ok()
             };
             tokio::spawn(async move {

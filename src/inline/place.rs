@@ -335,7 +335,7 @@ fn suffix_agrees(origin: &str, now: &str, typed: &str) -> bool {
 }
 
 /// The bracket or quote that `closer` closes.
-pub(super) const fn opener_of(closer: char) -> Option<char> {
+pub(crate) const fn opener_of(closer: char) -> Option<char> {
     match closer {
         ')' => Some('('),
         ']' => Some('['),

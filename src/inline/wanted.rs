@@ -15,7 +15,7 @@ pub(super) struct Wanted {
     speculative: bool,
     /// The way there, for a person who is not at the origin yet.
     lead: Option<Lead>,
-    /// Where the person may be since the last change; nowhere else than at the origin before one. A std
+    /// Where the person may be since the last change or request; none before one, when it is wanted. A std
     /// mutex, held for one comparison.
     newest: Mutex<Vec<Place>>,
 }
@@ -39,7 +39,7 @@ impl Wanted {
         self.speculative
     }
 
-    /// The document changed, and the person is at one of `places`.
+    /// The document changed, or somebody asked: the person is at one of `places`.
     pub(super) fn moved(&self, places: Vec<Place>) {
         *self.newest() = places;
     }

@@ -11,6 +11,7 @@ use tower_lsp::gen_lsp_types::{Position, Range};
 use super::session::{Session, path_of};
 use crate::document::position::{to_byte_range, to_offset};
 use crate::document::{Document, Edit};
+use crate::inline::opener_of;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -54,23 +55,15 @@ fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Range>, 
     Range::deserialize(value).map(Some)
 }
 
-/// What editors insert in one edit when somebody types an opening bracket or a quote.
-const PAIRS: [&str; 7] = ["()", "[]", "{}", "<>", "\"\"", "''", "``"];
-
-/// Where an edit ended.
-#[derive(Debug, Default)]
-struct Edited {
-    /// The end of what was inserted, in bytes.
-    end: usize,
-    is_pair: bool,
-}
-
-impl Edited {
-    /// Where the cursor may be now, the likeliest first: between a pair, unless it was accepted or pasted.
-    fn cursors(&self) -> Vec<usize> {
-        let between = self.is_pair.then(|| self.end - 1);
-        between.into_iter().chain([self.end]).collect()
-    }
+/// Where the cursor may be after `inserted`, which ends at byte `end`, the likeliest first. Editors insert a
+/// bracket or quote and what closes it in one edit, and leave the cursor between them; who accepts or pastes
+/// both is behind them.
+fn cursors(end: usize, inserted: &str) -> Vec<usize> {
+    let mut chars = inserted.chars();
+    let (open, close) = (chars.next(), chars.next());
+    let is_pair = close.is_some() && close.and_then(opener_of) == open && chars.next().is_none();
+    let between = is_pair.then(|| end - close.map_or(0, char::len_utf8));
+    between.into_iter().chain([end]).collect()
 }
 
 /// `textDocument/didOpen`.
@@ -111,7 +104,7 @@ pub(super) fn change(session: &Session, params: Value) {
         content_changes,
     } = changed;
     let updated = session.store.update(&text_document.uri, |document| {
-        let mut edited = Edited::default();
+        let mut cursors = vec![0];
         for change in content_changes {
             let range_bytes = change
                 .range
@@ -120,15 +113,12 @@ pub(super) fn change(session: &Session, params: Value) {
                 range_bytes,
                 text: change.text,
             };
-            edited = Edited {
-                end: document.apply(&edit),
-                is_pair: PAIRS.contains(&edit.text.as_str()),
-            };
+            cursors = self::cursors(document.apply(&edit), &edit.text);
         }
         document.version = text_document.version.unwrap_or(document.version);
-        edited
+        cursors
     });
-    let Some((document, edited)) = updated else {
+    let Some((document, cursors)) = updated else {
         tracing::debug!(
             uri = text_document.uri,
             "a change of a document that is not open"
@@ -138,7 +128,7 @@ pub(super) fn change(session: &Session, params: Value) {
     session.index.typed();
     session
         .engine_of(&document.uri)
-        .document_changed(&document, &edited.cursors());
+        .document_changed(&document, &cursors);
 }
 
 /// `ghostline/didCopy {text, uri?}`: editors tell, because the protocol knows no clipboard.

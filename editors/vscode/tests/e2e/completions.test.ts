@@ -1,6 +1,6 @@
 /** Ghost text in a real VS Code: drawn, grown, taken, dropped. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { command, ghostIs, ghostIsGone, lineIs, lines, notifications, openAtEnd, picture, statusIs } from "./actions.ts";
@@ -104,18 +104,26 @@ test("Escape dismisses a ghost text that still grows, and it stays away", async 
   });
 });
 
+/** Runs with a program that keeps what the editor says to the server; `heard` gives all of it so far. */
+function listening(run: (heard: () => string) => Promise<void>): Promise<void> {
+  return withProgram("listening", async (program) => {
+    const file = `${program}.heard`;
+    // Another test may have listened here.
+    writeFileSync(file, "");
+    writeFileSync(program, `#!/bin/sh\ntee -a '${file}' | '${process.env["GHOSTLINE_BIN"]}' "$@"\n`, { mode: 0o755 });
+    await run(() => readFileSync(file, "utf8"));
+  });
+}
+
 test("the server is told where the cursor goes, and typing tells it nothing twice", async () => {
   const rules = [{ when: "let c", steps: [{ text: " = 3;" }] }];
   await onStage("moves", { files: { "cart.js": "let a;\nlet b;\n" }, rules }, async ({ page }) => {
-    await withProgram("listening", async (program) => {
-      const heard = `${program}.heard`;
-      writeFileSync(program, `#!/bin/sh\ntee -a '${heard}' | '${process.env["GHOSTLINE_BIN"]}' "$@"\n`, { mode: 0o755 });
-      const moves = () =>
-        [...readFileSync(heard, "utf8").matchAll(/"ghostline\/didMoveCursor".*?"line":(\d+),"character":(\d+)/g)].map((move) => `${move[1]}:${move[2]}`);
+    await listening(async (heard) => {
+      const moves = () => [...heard().matchAll(/"ghostline\/didMoveCursor".*?"line":(\d+),"character":(\d+)/g)].map((move) => `${move[1]}:${move[2]}`);
       await statusIs(page, READY);
       await openAtEnd(page, "cart.js");
       await page.keyboard.press("ArrowUp");
-      while (!existsSync(heard) || moves().at(-1) !== "1:0") await sleep(20);
+      while (moves().at(-1) !== "1:0") await sleep(20);
       await page.keyboard.press("ArrowDown");
       while (moves().at(-1) !== "2:0") await sleep(20);
       const before = moves();
@@ -129,18 +137,15 @@ test("the server is told where the cursor goes, and typing tells it nothing twic
 test("with several cursors nothing is asked", async () => {
   const rules = [{ when: "two = 1", steps: [{ text: " + 3;" }] }];
   await onStage("cursors", { files: { "cart.js": "one\ntwo" }, rules }, async ({ page }) => {
-    await withProgram("listening", async (program) => {
-      const heard = `${program}.heard`;
-      writeFileSync(program, `#!/bin/sh\ntee -a '${heard}' | '${process.env["GHOSTLINE_BIN"]}' "$@"\n`, { mode: 0o755 });
-      const versions = (method: string) =>
-        [...readFileSync(heard, "utf8").matchAll(new RegExp(`"textDocument/${method}".*?"version":(\\d+)`, "g"))].map((found) => Number(found[1]));
+    await listening(async (heard) => {
+      const versions = (method: string) => [...heard().matchAll(new RegExp(`"textDocument/${method}".*?"version":(\\d+)`, "g"))].map((found) => Number(found[1]));
       await statusIs(page, READY);
       await openAtEnd(page, "cart.js");
       await command(page, "Add Cursor Above");
       await page.keyboard.type(" =");
       await lineIs(page, /^one =$/);
       await lineIs(page, /^two =$/);
-      while (!existsSync(heard) || versions("didChange").length === 0) await sleep(20);
+      while (!heard().includes('"text":"="')) await sleep(20);
       // One for the list of entries, if it is open, and one for the cursors.
       await page.keyboard.press("Escape");
       await page.keyboard.press("Escape");
