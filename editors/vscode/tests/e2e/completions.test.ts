@@ -112,7 +112,9 @@ function listening(run: (heard: () => string) => Promise<void>): Promise<void> {
     const file = `${program}.heard`;
     // Another test may have listened here.
     writeFileSync(file, "");
-    writeFileSync(program, `#!/bin/sh\ntee -a '${file}' | '${process.env["GHOSTLINE_BIN"]}' "$@"\n`, { mode: 0o755 });
+    // What is asked of it beside the server, such as its version, gives it no input that ends.
+    const script = `#!/bin/sh\n[ "$1" = serve ] || exec '${process.env["GHOSTLINE_BIN"]}' "$@"\ntee -a '${file}' | '${process.env["GHOSTLINE_BIN"]}' "$@"\n`;
+    writeFileSync(program, script, { mode: 0o755 });
     await run(() => readFileSync(file, "utf8"));
   });
 }
