@@ -23,6 +23,7 @@ use crate::metrics::Metrics;
 use crate::router::Router;
 
 mod ask;
+mod braces;
 mod cache;
 mod change;
 mod debounce;

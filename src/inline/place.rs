@@ -7,6 +7,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use super::braces::moved_down;
 use crate::document::Document;
 use crate::document::language::is_indented;
 use crate::document::position::line_content;
@@ -111,12 +112,12 @@ impl Place {
     /// A hash of what a place shares with every text that may fit it: the document, the lines above, the
     /// next line below.
     pub(super) fn spot(&self) -> u64 {
-        self.spot_below(&self.above)
+        self.spot_between(&self.above, &self.next_line)
     }
 
-    fn spot_below(&self, above: &[u64; LINES_ABOVE]) -> u64 {
+    fn spot_between(&self, above: &[u64; LINES_ABOVE], next_line: &str) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (&self.uri, above, &self.next_line).hash(&mut hasher);
+        (&self.uri, above, next_line).hash(&mut hasher);
         hasher.finish()
     }
 
@@ -137,6 +138,11 @@ impl Place {
             &self.line_prefix
         };
         self.next_columns > indent_of(opener)
+    }
+
+    /// Columns the next line below is indented by.
+    pub(super) fn next_columns(&self) -> usize {
+        self.next_columns
     }
 
     /// Whether nothing but whitespace stands right of the cursor.
@@ -180,10 +186,10 @@ pub(super) enum Fit {
 
 /// Relates `text`, generated at `origin`, to the place `now`.
 pub(super) fn fit(origin: &Place, text: &str, now: &Place) -> Fit {
-    if origin.uri != now.uri || origin.next_line != now.next_line {
+    if origin.uri != now.uri {
         return Fit::Diverged;
     }
-    if now.above == origin.above {
+    if now.above == origin.above && now.next_line == origin.next_line {
         let same_line = fit_same_line(origin, text, now);
         if same_line != Fit::Diverged {
             return same_line;
@@ -257,14 +263,17 @@ fn fit_whitespace(origin: &Place, text: &str) -> Fit {
 
 /// The person has gone on to a later line of the text: by accepting a line of it, or by typing it.
 fn fit_later_line(origin: &Place, text: &str, now: &Place) -> Fit {
-    let same_right = origin.line_suffix.trim() == now.line_suffix.trim()
-        || suffix_agrees(&origin.line_suffix, &now.line_suffix, &now.line_prefix);
-    if !same_right {
-        return Fit::Diverged;
-    }
+    let agrees = |suffix: &str| {
+        suffix.trim() == now.line_suffix.trim()
+            || suffix_agrees(suffix, &now.line_suffix, &now.line_prefix)
+    };
+    let same_right = now.next_line == origin.next_line && agrees(&origin.line_suffix);
     for (start, above) in later_lines(origin, text) {
-        let rest = text.get(start..).unwrap_or_default();
-        if above == now.above {
+        let (typed, rest) = text.split_at(start);
+        let is_here = above == now.above
+            && (same_right
+                || agrees("") && moved_down(origin, typed).is_some_and(|l| l == now.next_line));
+        if is_here {
             if rest.starts_with(&now.line_prefix) {
                 return Fit::Typed(start + now.line_prefix.len());
             }
@@ -295,8 +304,13 @@ fn later_lines(origin: &Place, text: &str) -> impl Iterator<Item = (usize, [u64;
 
 /// The [spots](Place::spot) of all places that `text`, generated at `origin`, may fit.
 pub(super) fn spots(origin: &Place, text: &str) -> impl Iterator<Item = u64> {
-    let later = later_lines(origin, text).map(|(_, above)| origin.spot_below(&above));
-    std::iter::once(origin.spot()).chain(later)
+    let later = later_lines(origin, text).flat_map(move |(start, above)| {
+        let typed = text.get(..start).unwrap_or_default();
+        let moved = moved_down(origin, typed).filter(|below| *below != origin.next_line);
+        let moved = moved.map(|below| origin.spot_between(&above, &below));
+        [Some(origin.spot_between(&above, &origin.next_line)), moved]
+    });
+    std::iter::once(origin.spot()).chain(later.flatten())
 }
 
 /// The line does not begin as the one the text was generated for.

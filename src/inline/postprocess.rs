@@ -4,6 +4,7 @@
 //! [`shown`], in order; each takes text and gives text, and costs time in proportion to it. What only a
 //! grammar can tell is left to [`syntax`](super::syntax).
 
+use super::braces::{self, are_empty_at, begins_below, closed_below};
 use super::lines::{
     begins_with_end, brackets, closed_lines, is_end, is_row, is_word, says_something,
 };
@@ -42,7 +43,11 @@ pub(super) fn shown(rest: &str, now: &Place, style: Style) -> Option<String> {
     let text = without_suffix(text, now);
     let text = without_broken_line(text, style);
     let text = indent::fitted(text, now, style);
-    let text = without_next_line(&text, now).trim_end();
+    let text = without_next_line(&text, now);
+    let doubled = style.without_grammar.then(|| closed_below(text, now));
+    let text = text
+        .get(..doubled.flatten().unwrap_or(text.len()))?
+        .trim_end();
     let wrong = text.trim().is_empty()
         || repeats_line_above(text, now)
         || style.without_grammar && leaves_open(text, now);
@@ -90,6 +95,9 @@ fn without_suffix<'t>(text: &'t str, now: &Place) -> &'t str {
     let suffix = now.line_suffix.trim();
     if suffix.is_empty() {
         return text;
+    }
+    if begins_below(text) && are_empty_at(now) {
+        return braces::body(text);
     }
     let line = text.split('\n').next().unwrap_or(text);
     let closed = is_end(suffix).then(|| closed_lines(text)).flatten();

@@ -11,6 +11,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use super::braces::{are_empty_at, begins_below};
 use super::lines::{brackets, is_end, is_row, is_word, says_something};
 use super::place::{Place, indent_of};
 use super::syntax::Scene;
@@ -54,6 +55,9 @@ pub(super) struct Shape {
     /// Whether lines are wanted until what the first one opens is closed: in front of closers, which would
     /// stand inside it otherwise.
     closes: bool,
+    /// Whether the cursor stands between braces that the editor closed: lines are wanted that stand inside
+    /// them, where the text begins below.
+    fills_braces: bool,
     /// Columns that a line must have to belong to the block that opens at the place, where one does.
     block_columns: Option<usize>,
     /// Whether a fence is part of the text: in Markdown, in comments and in strings.
@@ -82,8 +86,13 @@ impl Shape {
             MultiLine::Always => true,
             MultiLine::Auto => opened.is_some() && !scene.in_text,
         };
+        let fills_braces = setting != MultiLine::Never && !scene.in_text && are_empty_at(place);
+        let opened = fills_braces
+            .then(|| indent_of(&place.line_prefix))
+            .or(opened);
         Self {
             multi_line,
+            fills_braces,
             closes: setting != MultiLine::Never && is_end(&place.line_suffix),
             block_columns: opened.map(|columns| columns + 1),
             fences_are_text: scene.fences_are_text,
@@ -139,6 +148,7 @@ fn end(text: &str, origin: &Place, shape: &Shape, finished: bool) -> Option<usiz
     let finished = finished || special.is_some();
     let lines = Lines {
         text: before,
+        multi_line: shape.multi_line || shape.fills_braces && begins_below(before),
         origin,
         shape,
         finished,
@@ -170,6 +180,7 @@ pub(super) fn unfinished_special(text: &str) -> usize {
 /// A generation, read line by line.
 struct Lines<'a> {
     text: &'a str,
+    multi_line: bool,
     origin: &'a Place,
     shape: &'a Shape,
     finished: bool,
@@ -192,7 +203,7 @@ impl Lines<'_> {
                 // On an empty line a leading line end is the model's habit; after text it means
                 // "nothing here".
                 let leads = !any && line.ends_with('\n') && !self.origin.on_blank_start();
-                if !self.shape.multi_line && leads {
+                if !self.multi_line && leads {
                     return Some(line_end);
                 }
                 blank_lines += usize::from(any && line.ends_with('\n'));
@@ -214,11 +225,10 @@ impl Lines<'_> {
             if any && self.reaches_below(content) {
                 return Some(cut);
             }
-            if !self.shape.multi_line && !self.is_open_at(line_end) {
+            if !self.multi_line && !self.is_open_at(line_end) {
                 return line.ends_with('\n').then_some(line_end);
             }
-            let closes =
-                self.shape.multi_line && n > 0 && !self.is_in_block(line) && ends_block(trimmed);
+            let closes = self.multi_line && n > 0 && !self.is_in_block(line) && ends_block(trimmed);
             if closes && line.ends_with('\n') {
                 return Some(line_end);
             }
@@ -247,7 +257,7 @@ impl Lines<'_> {
     /// belongs to it, unless it stands below already.
     fn leaves_block(&self, n: usize, any: bool, line: &str, whole: bool) -> bool {
         let first_line = n == 0 || !any && self.origin.on_blank_start();
-        if !self.shape.multi_line || first_line || self.is_in_block(line) {
+        if !self.multi_line || first_line || self.is_in_block(line) {
             return false;
         }
         let trimmed = line.trim();
@@ -290,7 +300,9 @@ impl Lines<'_> {
     fn closes_already(&self, closer: &str) -> bool {
         let bracket = |c: char| matches!(c, ')' | ']' | '}');
         match closer.chars().next() {
-            Some(c) if bracket(c) => self.origin.next_line.starts_with(c),
+            Some(c) if bracket(c) => {
+                self.shape.fills_braces || self.origin.next_line.starts_with(c)
+            }
             _ => {
                 self.origin.next_line.split(|c| !is_word(c)).next()
                     == closer.split(|c| !is_word(c)).next()

@@ -22,6 +22,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ropey::Rope;
 use tree_sitter::Tree;
 
+use super::braces::are_empty_at;
 use super::lines::{begins_with_end, brackets, closer_of};
 use super::place::Place;
 use super::stop::opens_block;
@@ -96,8 +97,9 @@ impl Syntax {
     /// matter: where a block may begin.
     pub(super) fn scene(&self, document: &Document, offset: usize, place: &Place) -> Scene {
         let mut scene = Scene::of_language(&document.language_id);
-        let may_open = place.at_line_end()
-            && (place.on_blank_start() || opens_block(&place.line_prefix, true));
+        let may_open = are_empty_at(place)
+            || place.at_line_end()
+                && (place.on_blank_start() || opens_block(&place.line_prefix, true));
         if let Some(grammar) = Grammar::of(&document.language_id)
             && may_open
         {

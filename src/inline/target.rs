@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::ask::{Completion, Selected, Source};
+use super::braces;
 use super::live::Rest;
 use super::place::Place;
 use super::postprocess::{self, Style, indent};
@@ -82,6 +83,7 @@ impl Target {
         };
         let shown = postprocess::shown(&rest.text, place, style)?;
         let shown = syntax.mend(&self.document, self.offset_bytes, shown, rest.whole)?;
+        let shown = braces::closed_off(shown, place);
         let shown = postprocess::with_line_ends_of(&self.document, shown);
         Some(Completion {
             id: 0,

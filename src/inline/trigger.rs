@@ -96,7 +96,8 @@ pub(super) fn check(
     if place.line_suffix.trim_end().chars().count() > MOST_CHARS_RIGHT {
         return Err(Skip::TextRight);
     }
-    if at_end(&place.line_prefix) {
+    let closes_here = place.on_blank_start() && is_closer(&place.line_suffix);
+    if at_end(&place.line_prefix) || closes_here {
         return Err(Skip::AfterEnd);
     }
     Ok(())
@@ -137,6 +138,8 @@ mod tests {
             ("foo()|", Err(Skip::AfterEnd)),
             ("    }|", Err(Skip::AfterEnd)),
             ("    } |", Err(Skip::AfterEnd)),
+            ("    |}", Err(Skip::AfterEnd)),
+            ("if (a) {|}", Ok(())),
             ("if (a) |", Ok(())),
             ("a(|) + something", Err(Skip::TextRight)),
             ("    |", Ok(())),

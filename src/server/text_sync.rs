@@ -57,13 +57,28 @@ fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Range>, 
 
 /// Where the cursor may be after `inserted`, which ends at byte `end`, the likeliest first. Editors insert a
 /// bracket or quote and what closes it in one edit, and leave the cursor between them; who accepts or pastes
-/// both is behind them.
+/// both is behind them. The same with the two line ends of an Enter between brackets.
 fn cursors(end: usize, inserted: &str) -> Vec<usize> {
-    let mut chars = inserted.chars();
-    let (open, close) = (chars.next(), chars.next());
-    let is_pair = close.is_some() && close.and_then(opener_of) == open && chars.next().is_none();
-    let between = is_pair.then(|| end - close.map_or(0, char::len_utf8));
+    let between = pair_end(inserted).or_else(|| line_between(inserted));
+    let between = between.map(|behind| end - behind);
     between.into_iter().chain([end]).collect()
+}
+
+/// Bytes of the closing half, where a pair was inserted and nothing else.
+fn pair_end(inserted: &str) -> Option<usize> {
+    let mut chars = inserted.chars();
+    let (open, close) = (chars.next()?, chars.next()?);
+    (opener_of(close) == Some(open) && chars.next().is_none()).then(|| close.len_utf8())
+}
+
+/// Bytes from the second line end on, where two and their indentation were inserted and nothing else.
+fn line_between(inserted: &str) -> Option<usize> {
+    let (first, second) = (inserted.find('\n')?, inserted.rfind('\n')?);
+    let is_enter = inserted.trim().is_empty()
+        && matches!(inserted.get(..first), Some("" | "\r"))
+        && memchr::memchr_iter(b'\n', inserted.as_bytes()).count() == 2;
+    let second = second - usize::from(inserted.get(..second)?.ends_with('\r'));
+    is_enter.then(|| inserted.len() - second)
 }
 
 /// `textDocument/didOpen`.

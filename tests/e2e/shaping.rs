@@ -22,6 +22,7 @@ use ghostline::router::Router;
 use super::support::scripted::MODEL;
 
 const TABLES: &[(&str, &str)] = &[
+    ("braces", include_str!("../data/shaping/braces.txt")),
     ("doubled", include_str!("../data/shaping/doubled.txt")),
     (
         "indentation",

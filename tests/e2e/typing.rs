@@ -34,6 +34,29 @@ async fn a_pair_that_the_text_does_not_go_on_in_ends_the_stream() {
     server.finish().await;
 }
 
+#[tokio::test]
+async fn a_block_is_typed_along_through_the_braces_that_the_editor_closes() {
+    let mut server = TestServer::ready().await;
+    server.open("fn f() {\n    if a \n}\n").await;
+    server.insert((1, 9), "{}").await;
+    let id = server.ask((1, 10)).await;
+    let running = server.script.next().await;
+    running.say("\n        b();\n");
+    let body = server.ghost(&id).await;
+    assert_eq!(body.as_deref(), Some("\n        b();\n    "));
+    server.insert((1, 10), "\n        \n    ").await;
+    assert!(!running.is_dropped());
+    let id = server.ask((2, 8)).await;
+    assert_eq!(server.ghost(&id).await.as_deref(), Some("b();"));
+    running.say("    }\n}\n");
+    running.dropped().await;
+    server.insert((2, 8), "b").await;
+    let id = server.ask((2, 9)).await;
+    assert_eq!(server.ghost(&id).await.as_deref(), Some("();"));
+    assert!(server.script.try_next().is_none());
+    server.finish().await;
+}
+
 /// Asks where line 1 is typed up to `column` and the list has `length` selected from column 14 on.
 async fn ask_with_length_selected(server: &mut TestServer, column: u32) -> Value {
     let position = json!({ "line": 1, "character": column });

@@ -248,6 +248,8 @@ enum Step {
     Along(usize),
     /// An opening bracket of the plan, which the editor closes.
     Pair,
+    /// Enter at a line end of the plan, with the bracket behind the cursor on a line of its own.
+    EnterBetween,
     /// So many characters back.
     Back(usize),
     /// Something else than planned, at the cursor.
@@ -270,6 +272,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (1..6_usize).prop_map(Step::Along),
         1 => Just(Step::Pair),
+        1 => Just(Step::EnterBetween),
         2 => (1..5_usize).prop_map(Step::Back),
         1 => prop::sample::select(vec!["q", "zz", "(", "\n", " "]).prop_map(Step::Away),
         1 => Just(Step::Above),
@@ -350,6 +353,16 @@ async fn walk(steps: Vec<Step>, chunk_chars: Vec<usize>) -> Result<(), TestCaseE
                 });
                 if let Some(pair) = pair {
                     let end = now.replace(cursor..cursor, pair);
+                    now.cursor = end - 1;
+                    engine.document_changed(&now.document, &[end - 1, end]);
+                }
+            }
+            Step::EnterBetween => {
+                let planned = now.planned().unwrap_or_default();
+                if let Some(line) = planned.strip_prefix('\n') {
+                    let indent = line.len() - line.trim_start_matches(' ').len();
+                    let between = ["\n", &" ".repeat(indent)].concat();
+                    let end = now.replace(cursor..cursor, &[&between, "\n"].concat());
                     now.cursor = end - 1;
                     engine.document_changed(&now.document, &[end - 1, end]);
                 }

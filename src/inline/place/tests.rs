@@ -58,6 +58,50 @@ fn what_was_typed_is_told_from_what_was_not() {
             "if a {\n    b|)\n}",
             Fit::Diverged,
         ),
+        // Braces that the editor closed, and Enter between them.
+        ("if a|\n}", " {\n    b;\n}", "if a {|}\n}", Fit::Typed(2)),
+        (
+            "if a|\nz",
+            " {\n    b;\n}",
+            "if a {\n    |\n}\nz",
+            Fit::Typed(7),
+        ),
+        (
+            "if a {|}\nz",
+            "\n    b;",
+            "if a {\n    |\n}\nz",
+            Fit::Typed(5),
+        ),
+        (
+            "f(|)\nz",
+            "() => {\n    b;",
+            "f(() => {\n    |\n})\nz",
+            Fit::Typed(12),
+        ),
+        (
+            "if a {|}\nz",
+            "\n    if b {\n        c;",
+            "if a {\n    if b {\n        c|\n    }\n}\nz",
+            Fit::Typed(21),
+        ),
+        (
+            "if a {|}\nz",
+            "\n    b(c);",
+            "if a {\n    b(|)\n}\nz",
+            Fit::Typed(7),
+        ),
+        (
+            "if a {|}\nz",
+            "\n    b;",
+            "if a {\n    |\n]\nz",
+            Fit::Diverged,
+        ),
+        (
+            "if a|\nz",
+            " {\n    b;\n}",
+            "if a {\n    |\n})\nz",
+            Fit::Diverged,
+        ),
         // The model left out the indentation that stood there.
         ("{\n  |\n}", "b;\n  c;", "{\n  b;\n  |\n}", Fit::Typed(5)),
         // Indenting a blank line anew.

@@ -1,0 +1,82 @@
+//! Braces that the editor closes: the cursor between them, and what Enter makes of the two.
+//!
+//! Who types `{` in VS Code stands in `{|}`, and after Enter on a line of its own with the closer below.
+//! A text goes on through both, as if the person had typed the opener and the line end alone.
+
+use super::lines::{brackets, closer_of, is_end};
+use super::place::{Place, indent_of};
+
+/// Whether the cursor stands between braces that hold nothing.
+pub(super) fn are_empty_at(place: &Place) -> bool {
+    let prefix = place.line_prefix.trim_end();
+    prefix.ends_with('{')
+        && place.line_suffix.trim_start().starts_with('}')
+        && is_end(&place.line_suffix)
+        && {
+            let found = brackets(prefix, None);
+            found.quote.is_none() && found.open.last() == Some(&'{')
+        }
+}
+
+/// Whether a text begins with the end of the line: between braces, with what goes on lines of its own.
+pub(super) fn begins_below(text: &str) -> bool {
+    text.trim_start_matches([' ', '\t']).starts_with('\n')
+}
+
+/// The whole lines of a text between braces that stand inside them and close what they open.
+pub(super) fn body(text: &str) -> &str {
+    let end = brackets(text, None).closed.first().map(|&(at, _)| at);
+    let inside = text.get(..end.unwrap_or(text.len())).unwrap_or(text);
+    let ends = memchr::memrchr_iter(b'\n', inside.as_bytes());
+    std::iter::once(inside.len())
+        .chain(ends)
+        .filter_map(|end| inside.get(..end))
+        .find(|lines| brackets(lines, None).open.is_empty())
+        .unwrap_or_default()
+        .trim_end()
+}
+
+/// `text` with the closer at `now` on a line of its own behind it, where it stands between braces.
+pub(super) fn closed_off(mut text: String, now: &Place) -> String {
+    if begins_below(&text) && are_empty_at(now) {
+        let code = now.line_prefix.trim_start();
+        let indent = now.line_prefix.len() - code.len();
+        text.push('\n');
+        text.push_str(now.line_prefix.get(..indent).unwrap_or_default());
+    }
+    text
+}
+
+/// The line that Enter has left below the lines `typed` of a text generated at `origin`, where the editor
+/// had closed what was open there.
+pub(super) fn moved_down(origin: &Place, typed: &str) -> Option<String> {
+    let starts = memchr::memrchr_iter(b'\n', typed.trim_end_matches('\n').as_bytes())
+        .map(|at| at + 1)
+        .chain([0]);
+    let opened = starts.map(|start| {
+        let lines = typed.get(start..).unwrap_or_default();
+        (start, brackets(lines, None).open)
+    });
+    let suffix = origin.line_suffix.trim();
+    let mut closers = match opened.into_iter().find(|(_, open)| !open.is_empty()) {
+        Some((start, open)) => {
+            let closers: String = open.iter().rev().map(|&c| closer_of(c)).collect();
+            if start > 0 {
+                return Some(closers);
+            }
+            closers
+        }
+        None => String::new(),
+    };
+    closers.push_str(suffix);
+    is_end(&closers).then_some(closers)
+}
+
+/// Where the line begins with which `text` closes what the line below `now` closes already.
+pub(super) fn closed_below(text: &str, now: &Place) -> Option<usize> {
+    let &(at, closer) = brackets(text, None).closed.first()?;
+    let start = memchr::memrchr(b'\n', text.get(..at)?.as_bytes())? + 1;
+    let begins_line = text.get(start..at)?.trim().is_empty();
+    let same = now.at_line_end() && now.next_line.starts_with(closer);
+    (begins_line && same && now.next_columns() >= indent_of(text.get(start..)?)).then_some(start)
+}
