@@ -177,7 +177,9 @@ class Editor:
                 table.insert(shown, { mark[2], mark[3], details.virt_text_pos, text })
               end
               for _, line in ipairs(details.virt_lines or {}) do
-                table.insert(shown, { mark[2], mark[3], 'below', line[1][1] })
+                local text = ''
+                for _, piece in ipairs(line) do text = text .. piece[1] end
+                table.insert(shown, { mark[2], mark[3], 'below', text })
               end
             end
             return shown

@@ -125,6 +125,16 @@ def test_a_closing_bracket_that_stands_there_is_not_doubled(vim, ollama):
     vim.wait_for("one bracket", "vim.api.nvim_get_current_line() == 'print(total)'")
 
 
+def test_a_brace_behind_the_cursor_stands_below_the_lines_between(vim, ollama):
+    typing(vim, ollama, "", "if (a) {}<Left>", ["\n  b();\n", "}\n"], name="a.js")
+    vim.wait_for("a ghost", "require('ghostline.ghost').is_visible()")
+    # A blank covers the brace where it stands.
+    assert vim.ghost() == [[0, 8, "overlay", " "], [0, 8, "below", "  b();"], [0, 8, "below", "}"]]
+    vim.type("<Tab>")
+    vim.wait_for("the text", "vim.api.nvim_buf_line_count(0) == 3")
+    assert vim.lines() == ["if (a) {", "  b();", "}"]
+
+
 def test_a_ghost_grows_in_place(vim, ollama):
     ollama.reply = Reply(("    first()\n", "    second()\n"), hold="after_first_chunk")
     vim.open("a.py", "")

@@ -26,6 +26,17 @@ def screen(env, tmp_path):
         yield screen
 
 
+def test_a_block_between_braces_looks_as_it_will(screen, ollama):
+    ollama.reply = Reply(("\n    b();\n", "}\n"))
+    screen.wait_for("ghostline ready")
+    screen.keys(":e b.js", "Enter", "i", "if (a) {}", "Left")
+    block = "if (a) {\n    b();\n}\n"
+    screen.wait_for(block)
+    screen.keys("Tab")
+    screen.keys("Escape")
+    screen.wait_until("the block itself", lambda seen: block in seen and "INSERT" not in seen)
+
+
 def test_ghost_text_and_status_stand_on_the_screen(screen, ollama):
     ollama.reply = Reply((" sum", "(prices)"))
     screen.wait_for("ghostline ready")

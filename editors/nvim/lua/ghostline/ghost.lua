@@ -80,9 +80,9 @@ local function menu_is_open()
   return false
 end
 
---- What of the ghost is not in the document yet, and the text right of the cursor that it replaces;
---- nil where it does not belong.
----@return string? rest, string? right
+--- What of the ghost is not in the document yet, the text right of the cursor that it replaces, and the
+--- rest of the line behind that; nil where it does not belong.
+---@return string? rest, string? right, string? behind
 local function fitting()
   if not ghost or ghost.bufnr ~= vim.api.nvim_get_current_buf() then
     return
@@ -102,16 +102,22 @@ local function fitting()
     return
   end
   local typed = line:sub(ghost.start_column + 1, cursor[2])
-  return text.rest(ghost.insert, typed), line:sub(cursor[2] + 1, end_column)
+  return text.rest(ghost.insert, typed), line:sub(cursor[2] + 1, end_column), line:sub(end_column + 1)
 end
 
-local function virtual_lines(lines, tabstop)
-  return vim.tbl_map(function(line)
+--- Lines below the cursor's, with the text `behind` the ghost at the end of the last.
+local function virtual_lines(lines, behind, tabstop)
+  local drawn = vim.tbl_map(function(line)
     return { { text.expand_tabs(line, 0, tabstop), 'GhostlineGhost' } }
   end, lines)
+  if behind ~= '' then
+    local column = vim.fn.strdisplaywidth(lines[#lines])
+    table.insert(drawn[#drawn], { text.expand_tabs(behind, column, tabstop), 'Normal' })
+  end
+  return drawn
 end
 
-local function draw(rest, right)
+local function draw(rest, right, behind)
   clear_marks()
   if menu_is_open() and config.current.beside_menu == 'hide' then
     return
@@ -122,8 +128,11 @@ local function draw(rest, right)
   local lines = vim.split(rest, '\n', { plain = true })
   local first = table.remove(lines, 1)
   local screen = vim.fn.strdisplaywidth(vim.api.nvim_get_current_line():sub(1, column))
+  -- A ghost of several lines takes along what stands behind it.
+  local moved = #lines > 0 and behind or ''
+  local covered = right .. moved
   local pieces = text.weave(first, right)
-  if pieces and (#lines == 0 or right == '') then
+  if pieces and (#lines == 0 or covered == '') then
     for _, piece in ipairs(pieces) do
       vim.api.nvim_buf_set_extmark(bufnr, namespace, row, column + piece.at, {
         virt_text = { { text.expand_tabs(piece.text, screen, tabstop), 'GhostlineGhost' } },
@@ -134,9 +143,9 @@ local function draw(rest, right)
       })
     end
   else
-    -- The text right of the cursor will be another: the ghost covers it.
+    -- The text right of the cursor will be another, or elsewhere: the ghost covers it.
     local shown = text.expand_tabs(first, screen, tabstop)
-    local missing = vim.api.nvim_strwidth(right) - vim.api.nvim_strwidth(shown)
+    local missing = vim.api.nvim_strwidth(covered) - vim.api.nvim_strwidth(shown)
     vim.api.nvim_buf_set_extmark(bufnr, namespace, row, column, {
       virt_text = { { shown .. (' '):rep(missing), 'GhostlineGhost' } },
       virt_text_pos = 'overlay',
@@ -145,7 +154,7 @@ local function draw(rest, right)
   end
   if #lines > 0 then
     vim.api.nvim_buf_set_extmark(bufnr, namespace, row, column, {
-      virt_lines = virtual_lines(lines, tabstop),
+      virt_lines = virtual_lines(lines, moved, tabstop),
     })
   end
 end
@@ -158,12 +167,12 @@ end
 
 --- Draws the ghost where it belongs, or drops it. True when one is there.
 function M.redraw()
-  local rest, right = fitting()
+  local rest, right, behind = fitting()
   if not rest then
     M.drop()
     return false
   end
-  draw(rest, right)
+  draw(rest, right, behind)
   return true
 end
 
