@@ -61,6 +61,24 @@ test("a ghost text grows in place", async () => {
   });
 });
 
+test("a block is typed along through the braces that the editor closes", async () => {
+  const rules = [{ when: "if (prices) {", steps: [{ text: "\n    return 1;\n" }, { text: "  }\n" }] }];
+  await onStage("braces", { files: { "cart.js": CODE }, rules }, async ({ page, backend }) => {
+    await openAtEnd(page, "cart.js");
+    await statusIs(page, READY);
+    await page.keyboard.type("  if (prices) {");
+    // The brace that closes is the document's, drawn where it will stand.
+    await ghostIs(page, /^\n {4}return 1;\n {2}\}$/);
+    await picture(page, "braces");
+    backend.say([]);
+    await page.keyboard.press("Enter");
+    await ghostIs(page, /^return 1;$/);
+    await page.keyboard.press("Tab");
+    await lineIs(page, /^ {4}return 1;$/);
+    assert.deepEqual((await lines(page)).slice(1), ["  if (prices) {", "    return 1;", "  }"]);
+  });
+});
+
 test("a word, then a line, are taken one after the other", async () => {
   const rules = [{ when: "const sum", steps: [{ text: " = first + second;" }] }];
   await onStage("word", { files: { "cart.js": CODE }, rules }, async ({ page }) => {
