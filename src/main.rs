@@ -75,10 +75,14 @@ fn main() -> ExitCode {
 
 /// The server has one thread for its conversation: a key's way through it then wakes no other thread,
 /// each of which costs about as much as all the work done for the key. What computes or reads
-/// files there takes a thread of its own. Other commands have nobody typing.
+/// files there takes a thread of its own. Other commands have nobody typing; one that gives up its memory
+/// must have no thread that still takes some.
 fn runtime_for(cli: &Cli) -> tokio::runtime::Builder {
-    match cli.command {
+    match &cli.command {
         None | Some(Command::Serve(_)) => tokio::runtime::Builder::new_current_thread(),
+        Some(Command::Bench(args)) if args.has_one_thread() => {
+            tokio::runtime::Builder::new_current_thread()
+        }
         Some(_) => tokio::runtime::Builder::new_multi_thread(),
     }
 }

@@ -58,6 +58,13 @@ pub enum Bench {
     Draft(draft::Args),
 }
 
+impl Args {
+    /// Whether the command must be alone in its process.
+    pub const fn has_one_thread(&self) -> bool {
+        matches!(self.bench, Bench::Confined(_))
+    }
+}
+
 /// Measures what was asked for.
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
     match args.bench {

@@ -11,6 +11,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ghostline::eval::sandbox::confine::{CANNOT, Confinement};
 use ghostline::eval::sandbox::{Interpreter, Limits, Outcome, Sandbox, SandboxError};
 
 /// Short, so that what never ends ends soon.
@@ -236,4 +237,22 @@ async fn a_python_that_is_none_is_named() {
             "{error}"
         );
     }
+}
+
+/// One that had others would be ended by them, now and then, when they begin while memory is short.
+#[test]
+fn a_program_that_confines_itself_has_one_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let confinement = Confinement {
+        folder: folder.path().to_owned(),
+        readable: Vec::new(),
+        cpu_seconds: 1,
+        memory_bytes: LIMITS.memory_bytes,
+        file_bytes: LIMITS.folder_bytes,
+    };
+    let mut command = std::process::Command::new(launcher());
+    command.args(confinement.to_arguments()).arg("/nowhere");
+    let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    assert!(said.contains(CANNOT), "{said}");
+    assert!(!said.contains("thread"), "{said}");
 }

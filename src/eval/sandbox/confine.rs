@@ -61,7 +61,8 @@ pub fn become_confined(
     use std::os::unix::process::CommandExt as _;
 
     // The filter is built before memory is short, and holds before a limit could be lifted again.
-    let confined = linux::restrict_files(confinement)
+    let confined = linux::be_alone()
+        .and_then(|()| linux::restrict_files(confinement))
         .and_then(|()| linux::call_filter())
         .and_then(|filter| linux::limit(confinement).map(|()| filter))
         .and_then(|filter| linux::restrict_calls(&filter));
@@ -237,6 +238,15 @@ mod linux {
         #[cfg(target_arch = "x86_64")]
         libc::SYS_iopl,
     ];
+
+    /// Another thread that begins while memory is short would end the process.
+    pub(super) fn be_alone() -> Result<(), String> {
+        match std::fs::read_dir("/proc/self/task").map(Iterator::count) {
+            Ok(2..) => Err("it has more than one thread".to_owned()),
+            // Where nothing tells, the program is tried out before others run.
+            _ => Ok(()),
+        }
+    }
 
     pub(super) fn limit(confinement: &Confinement) -> Result<(), String> {
         let limits = [
