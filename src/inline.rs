@@ -54,7 +54,7 @@ pub use trigger::Skip;
 use cache::Cache;
 use debounce::Rhythm;
 use growth::Growth;
-use live::{Live, Rest, Waited, Watch};
+use live::{Live, Waited, Watch};
 use outcome::Outcomes;
 use place::{Fit, Place};
 use surroundings::{Parts, Surroundings};
@@ -319,13 +319,7 @@ impl Engine {
     }
 
     fn cached(&self, place: &Place, target: &Target, wants_lines: bool) -> Option<Completion> {
-        let (entry, typed) = lock(&self.cache).find(place, wants_lines)?;
-        let text = entry.text.get(typed..)?.to_owned();
-        let rest = Rest {
-            text,
-            whole: true,
-            trace: entry.trace,
-        };
+        let rest = lock(&self.cache).find(place, wants_lines)?;
         target.complete(rest, place, Source::Cache, &self.syntax)
     }
 

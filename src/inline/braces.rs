@@ -20,13 +20,39 @@ pub(super) fn are_empty_at(place: &Place) -> bool {
 
 /// Whether a text begins with the end of the line: between braces, with what goes on lines of its own.
 pub(super) fn begins_below(text: &str) -> bool {
-    text.trim_start_matches([' ', '\t']).starts_with('\n')
+    text.trim_start_matches([' ', '\t', '\r']).starts_with('\n')
 }
 
-/// The whole lines of a text between braces that stand inside them and close what they open.
+/// The indentation of the closer right of `now`, where that is to stand on a line of its own behind `rest`:
+/// between empty braces, and where it is the first of its line.
+pub(super) fn closer_indent_at(now: &Place, rest: &str) -> Option<String> {
+    let is_brace = now.line_suffix.starts_with('}') && is_end(&now.line_suffix);
+    if are_empty_at(now) && begins_below(rest) {
+        Some(indent(&now.line_prefix).to_owned())
+    } else {
+        (is_brace && now.on_blank_start()).then(|| now.line_prefix.clone())
+    }
+}
+
+/// The same at `now`, where a part stands there of a `text` that was generated between empty braces.
+pub(super) fn closer_indent(origin: &Place, text: &str, now: &Place) -> Option<String> {
+    let same_right =
+        now.next_line == origin.next_line && now.line_suffix.trim() == origin.line_suffix.trim();
+    (same_right && begins_below(text) && are_empty_at(origin))
+        .then(|| indent(&origin.line_prefix).to_owned())
+}
+
+fn indent(line: &str) -> &str {
+    let code = line.trim_start().len();
+    line.get(..line.len() - code).unwrap_or_default()
+}
+
+/// The whole lines of a text in front of a brace that stand inside it and close what they open.
 pub(super) fn body(text: &str) -> &str {
-    let end = brackets(text, None).closed.first().map(|&(at, _)| at);
-    let inside = text.get(..end.unwrap_or(text.len())).unwrap_or(text);
+    let closed = brackets(text, None).closed;
+    let end = closed.iter().find(|(_, closer)| *closer == '}');
+    let end = end.map_or(text.len(), |&(at, _)| at);
+    let inside = text.get(..end).unwrap_or(text);
     let ends = memchr::memrchr_iter(b'\n', inside.as_bytes());
     std::iter::once(inside.len())
         .chain(ends)
@@ -36,13 +62,12 @@ pub(super) fn body(text: &str) -> &str {
         .trim_end()
 }
 
-/// `text` with the closer at `now` on a line of its own behind it, where it stands between braces.
-pub(super) fn closed_off(mut text: String, now: &Place) -> String {
-    if begins_below(&text) && are_empty_at(now) {
-        let code = now.line_prefix.trim_start();
-        let indent = now.line_prefix.len() - code.len();
+/// `text` with the closer behind it on a line of its own, so indented, where it stands on one.
+pub(super) fn closed_off(mut text: String, closer_indent: Option<&str>) -> String {
+    if let Some(indent) = closer_indent {
+        text.truncate(text.trim_end().len());
         text.push('\n');
-        text.push_str(now.line_prefix.get(..indent).unwrap_or_default());
+        text.push_str(indent);
     }
     text
 }
@@ -58,16 +83,17 @@ pub(super) fn moved_down(origin: &Place, typed: &str) -> Option<String> {
         (start, brackets(lines, None).open)
     });
     let suffix = origin.line_suffix.trim();
-    let mut closers = match opened.into_iter().find(|(_, open)| !open.is_empty()) {
-        Some((start, open)) => {
-            let closers: String = open.iter().rev().map(|&c| closer_of(c)).collect();
-            if start > 0 {
-                return Some(closers);
-            }
-            closers
+    let mut closers = String::new();
+    if let Some((start, open)) = opened.into_iter().find(|(_, open)| !open.is_empty()) {
+        closers.extend(open.iter().rev().map(|&c| closer_of(c)));
+        if start > 0 {
+            return Some(closers);
         }
-        None => String::new(),
-    };
+    }
+    // An opener left of where the text begins was closed after that.
+    if origin.line_prefix.trim_end().ends_with('{') && !suffix.starts_with('}') {
+        closers.push('}');
+    }
     closers.push_str(suffix);
     is_end(&closers).then_some(closers)
 }

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use lru::LruCache;
 
 use super::ask::Trace;
+use super::braces::closer_indent;
+use super::live::Rest;
 use super::place::{Fit, Place, fit, spots};
 
 /// Entries kept: as many as llama.vim, llama.vscode and cody keep.
@@ -106,10 +108,9 @@ impl Cache {
         })
     }
 
-    /// The entry that continues `now`, with the number of its bytes typed already; who wants lines is not
-    /// given the rest of one. Entries for a line that was since shortened below their start are dropped:
-    /// the person did not want them.
-    pub(super) fn find(&mut self, now: &Place, wants_lines: bool) -> Option<(Entry, usize)> {
+    /// What continues `now` of the entry that does; who wants lines is not given the rest of one. Entries for a
+    /// line that was since shortened below their start are dropped: the person did not want them.
+    pub(super) fn find(&mut self, now: &Place, wants_lines: bool) -> Option<Rest> {
         let mut near: Vec<_> = self.near(now).collect();
         near.sort_unstable_by_key(|(_, kept, _)| Reverse(kept.last_use));
         let mut unwanted = None;
@@ -134,7 +135,13 @@ impl Cache {
         let kept = self.entries.get_mut(&*origin)?;
         kept.last_use = self.uses;
         kept.entry.reached = true;
-        Some((kept.entry.clone(), bytes))
+        let Entry { text, trace, .. } = &kept.entry;
+        Some(Rest {
+            text: text.get(bytes..)?.to_owned(),
+            whole: true,
+            closer_indent: closer_indent(&origin, text, now),
+            trace: trace.clone(),
+        })
     }
 
     /// Whether the model had nothing to say at `origin`.
@@ -213,7 +220,8 @@ mod tests {
             ("if a {\n    c;\n|\nz", None),
         ] {
             let found = cache.find(&place(now), false);
-            assert_eq!(found.map(|(_, bytes)| bytes), typed, "{now:?}");
+            let left = typed.map(|typed| lines.text.len() - typed);
+            assert_eq!(found.map(|rest| rest.text.len()), left, "{now:?}");
         }
         cache.insert(place("if a |\nz"), entry(0));
         assert!(cache.find(&place("if a {\n    |\nz"), false).is_none());
@@ -230,12 +238,12 @@ mod tests {
         cache.insert(place("let |"), text("ab"));
         cache.insert(place("let a|"), text("c"));
         let mut found = |at: &str| {
-            let (entry, typed) = cache.find(&place(at), false).unwrap();
-            (entry.text.to_string(), typed)
+            let rest = cache.find(&place(at), false);
+            rest.map(|rest| rest.text)
         };
-        assert_eq!(found("let a|"), ("c".into(), 0));
-        assert_eq!(found("let |"), ("ab".into(), 0));
-        assert_eq!(found("let a|"), ("ab".into(), 1));
+        assert_eq!(found("let a|").as_deref(), Some("c"));
+        assert_eq!(found("let |").as_deref(), Some("ab"));
+        assert_eq!(found("let a|").as_deref(), Some("b"));
     }
 
     #[test]

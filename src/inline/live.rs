@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::ask::Trace;
+use super::braces::closer_indent;
 use super::cache::Cache;
 use super::notice::Notice;
 use super::place::{Fit, Place, fit};
@@ -89,6 +90,8 @@ pub(super) struct Rest {
     pub(super) text: String,
     /// Nothing more will come.
     pub(super) whole: bool,
+    /// Indentation of the closer behind it, where that is to stand on a line of its own.
+    pub(super) closer_indent: Option<String>,
     pub(super) trace: Trace,
 }
 
@@ -129,7 +132,7 @@ impl Live {
         };
         let (sender, progress) = watch::channel(first);
         let wanted = Arc::new(Wanted::new(origin.clone(), speculative, lead));
-        let multi_line = shape.multi_line;
+        let multi_line = shape.may_have_lines();
         let reader = Reader {
             stream,
             origin: origin.clone(),
@@ -275,6 +278,7 @@ impl Watch {
             Look::Show(Rest {
                 text: text.to_owned(),
                 whole,
+                closer_indent: closer_indent(&self.origin, &progress.text, now),
                 trace: progress.trace.clone(),
             })
         }))

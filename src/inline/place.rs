@@ -7,7 +7,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use super::braces::moved_down;
+use super::braces::{are_empty_at, moved_down};
 use crate::document::Document;
 use crate::document::language::is_indented;
 use crate::document::position::line_content;
@@ -202,7 +202,9 @@ fn fit_same_line(origin: &Place, text: &str, now: &Place) -> Fit {
     let Some(typed) = now.line_prefix.strip_prefix(origin.line_prefix.as_str()) else {
         return correction(origin, text, now);
     };
-    if !suffix_agrees(&origin.line_suffix, &now.line_suffix, typed) {
+    let agrees = |typed| suffix_agrees(&origin.line_suffix, &now.line_suffix, typed);
+    // The brace may have been closed after the text was generated behind it.
+    if !agrees(typed) && !(are_empty_at(now) && agrees(&now.line_prefix)) {
         return Fit::Diverged;
     }
     if text.starts_with(typed) {
@@ -280,9 +282,20 @@ fn fit_later_line(origin: &Place, text: &str, now: &Place) -> Fit {
             if now.line_prefix.starts_with(rest) {
                 return Fit::Ahead;
             }
+            if let Some(indent) = indented_otherwise(rest, now) {
+                return Fit::Typed(start + indent);
+            }
         }
     }
     Fit::Diverged
+}
+
+/// Bytes of the indentation of `rest`, where the cursor's line has another one and nothing else: tabs for
+/// spaces, or levels of another width.
+fn indented_otherwise(rest: &str, now: &Place) -> Option<usize> {
+    let content = rest.trim_start_matches([' ', '\t']);
+    let is_text = !content.is_empty() && !content.starts_with('\n');
+    (is_text && now.on_blank_start() && !now.is_indented).then(|| rest.len() - content.len())
 }
 
 /// Where each line of `text` but its first begins, and what stands above it then.

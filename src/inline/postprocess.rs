@@ -4,7 +4,7 @@
 //! [`shown`], in order; each takes text and gives text, and costs time in proportion to it. What only a
 //! grammar can tell is left to [`syntax`](super::syntax).
 
-use super::braces::{self, are_empty_at, begins_below, closed_below};
+use super::braces::{body, closed_below};
 use super::lines::{
     begins_with_end, brackets, closed_lines, is_end, is_row, is_word, says_something,
 };
@@ -29,6 +29,8 @@ pub(super) struct Style {
     pub(super) indent: Option<Indent>,
     /// The model was stopped in the middle of a line.
     pub(super) cut_off: bool,
+    /// A brace right of the cursor is to stand on a line of its own behind the text.
+    pub(super) closes_below: bool,
     /// No grammar tells how deep a line may stand and which brackets are open.
     pub(super) without_grammar: bool,
 }
@@ -40,8 +42,8 @@ pub(super) fn shown(rest: &str, now: &Place, style: Style) -> Option<String> {
     let text = without_leading_lines(&plain, now);
     let text = without_doubled_space(text, now);
     let text = without_echo(text, now);
-    let text = without_suffix(text, now);
     let text = without_broken_line(text, style);
+    let text = without_suffix(text, now, style);
     let text = indent::fitted(text, now, style);
     let text = without_next_line(&text, now);
     let doubled = style.without_grammar.then(|| closed_below(text, now));
@@ -91,13 +93,13 @@ fn without_echo<'t>(text: &'t str, now: &Place) -> &'t str {
 
 /// Cuts what stands right of the cursor already. With text there, only one line can be right, or in front
 /// of closers those that close what the first one opens.
-fn without_suffix<'t>(text: &'t str, now: &Place) -> &'t str {
+fn without_suffix<'t>(text: &'t str, now: &Place, style: Style) -> &'t str {
     let suffix = now.line_suffix.trim();
     if suffix.is_empty() {
         return text;
     }
-    if begins_below(text) && are_empty_at(now) {
-        return braces::body(text);
+    if style.closes_below {
+        return body(text);
     }
     let line = text.split('\n').next().unwrap_or(text);
     let closed = is_end(suffix).then(|| closed_lines(text)).flatten();

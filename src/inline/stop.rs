@@ -101,6 +101,13 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// Whether the text may have several lines.
+    pub(super) const fn may_have_lines(&self) -> bool {
+        self.multi_line || self.fills_braces
+    }
+}
+
 /// The line that would open the block at `place`.
 fn opener_of(place: &Place) -> &str {
     if place.on_blank_start() {
@@ -281,7 +288,11 @@ impl Lines<'_> {
 
     fn is_in_block(&self, line: &str) -> bool {
         let columns = self.shape.block_columns;
-        indent_of(line) >= columns.unwrap_or_else(|| self.own_columns())
+        let columns = columns.unwrap_or_else(|| self.own_columns());
+        // C++ and Go write the labels of a block as deep as what opens it.
+        let is_label = || is_label(line) || line.trim_end().ends_with(':');
+        let most = columns - usize::from(self.shape.fills_braces && columns > 0 && is_label());
+        indent_of(line) >= most
     }
 
     /// Indentation of the first line with the text on it. Behind a finished line it may be less than

@@ -235,14 +235,16 @@ fn verdict(text: &str, kept: usize) -> Verdict {
     }
 }
 
-/// The beginnings of `text` that are tried, longest first: all of it, without the closers it never
-/// opened, without its last line.
+/// The beginnings of `text` that are tried: all of it, without the last closers it never opened, without its
+/// last line, without any closer it never opened.
 fn kept_lengths(text: &str) -> impl Iterator<Item = usize> {
     let closed = brackets(text, None).closed;
     let excess = closed.iter().rev().take(MOST_EXCESS_CLOSERS);
     let last_line = text.trim_end().rfind('\n');
     let mut lengths = vec![text.len()];
-    for length in excess.map(|&(at, _)| at).chain(last_line) {
+    let first = closed.first();
+    let all = excess.map(|&(at, _)| at).chain(last_line);
+    for length in all.chain(first.map(|&(at, _)| at)) {
         let length = text.get(..length).map_or(0, |t| t.trim_end().len());
         if length > 0 && !lengths.contains(&length) {
             lengths.push(length);

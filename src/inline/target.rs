@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::ask::{Completion, Selected, Source};
-use super::braces;
+use super::braces::{closed_off, closer_indent_at};
 use super::live::Rest;
 use super::place::Place;
 use super::postprocess::{self, Style, indent};
@@ -73,6 +73,7 @@ impl Target {
         syntax: &Syntax,
     ) -> Option<Completion> {
         let language_id = &self.document.language_id;
+        let closer_indent = closer_indent_at(place, &rest.text).or(rest.closer_indent);
         let style = Style {
             indent: indent::matters(&rest.text)
                 .then(|| Indent::near(&self.document.text, self.offset_bytes))
@@ -80,10 +81,13 @@ impl Target {
                 .filter(|&indent| indent == Indent::Tabs || !needs_tabs(language_id)),
             cut_off: rest.whole && rest.trace.stop == StopReason::Length,
             without_grammar: Grammar::of(language_id).is_none(),
+            closes_below: closer_indent.is_some(),
         };
         let shown = postprocess::shown(&rest.text, place, style)?;
+        // The text is judged as it will stand, and its end may be cut then.
+        let shown = closed_off(shown, closer_indent.as_deref());
         let shown = syntax.mend(&self.document, self.offset_bytes, shown, rest.whole)?;
-        let shown = braces::closed_off(shown, place);
+        let shown = closed_off(shown, closer_indent.as_deref());
         let shown = postprocess::with_line_ends_of(&self.document, shown);
         Some(Completion {
             id: 0,

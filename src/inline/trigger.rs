@@ -96,7 +96,9 @@ pub(super) fn check(
     if place.line_suffix.trim_end().chars().count() > MOST_CHARS_RIGHT {
         return Err(Skip::TextRight);
     }
-    let closes_here = place.on_blank_start() && is_closer(&place.line_suffix);
+    let closes_here = place.on_blank_start()
+        && place.line_suffix.starts_with('}')
+        && is_closer(&place.line_suffix);
     if at_end(&place.line_prefix) || closes_here {
         return Err(Skip::AfterEnd);
     }
@@ -139,6 +141,7 @@ mod tests {
             ("    }|", Err(Skip::AfterEnd)),
             ("    } |", Err(Skip::AfterEnd)),
             ("    |}", Err(Skip::AfterEnd)),
+            ("(defn f [x]\n  |)", Ok(())),
             ("if (a) {|}", Ok(())),
             ("if (a) |", Ok(())),
             ("a(|) + something", Err(Skip::TextRight)),

@@ -57,6 +57,30 @@ async fn a_block_is_typed_along_through_the_braces_that_the_editor_closes() {
     server.finish().await;
 }
 
+#[tokio::test]
+async fn what_grows_between_braces_goes_on_in_lines_when_a_part_was_accepted() {
+    let mut server = TestServer::ready().await;
+    server.open("fn f() {\n    if a \n}\n").await;
+    server.insert((1, 9), "{}").await;
+    let id = server.ask((1, 10)).await;
+    let running = server.script.next().await;
+    running.say("\n        b();\n");
+    let body = server.ghost(&id).await.expect("a body");
+    server.insert((1, 10), &body).await;
+    running.say("        c();\n        d();\n    }\n");
+    running.dropped().await;
+    let id = server.ask((3, 4)).await;
+    let lines = "    c();\n        d();\n    ";
+    assert_eq!(server.ghost(&id).await.as_deref(), Some(lines));
+    // A word of the next line.
+    server.insert((3, 4), "    c").await;
+    let id = server.ask((3, 9)).await;
+    let lines = "();\n        d();\n    ";
+    assert_eq!(server.ghost(&id).await.as_deref(), Some(lines));
+    assert!(server.script.try_next().is_none());
+    server.finish().await;
+}
+
 /// Asks where line 1 is typed up to `column` and the list has `length` selected from column 14 on.
 async fn ask_with_length_selected(server: &mut TestServer, column: u32) -> Value {
     let position = json!({ "line": 1, "character": column });

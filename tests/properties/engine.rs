@@ -523,10 +523,14 @@ proptest! {
     #[test]
     fn chunks_never_matter(
         text in said(), plan in prop::sample::select(PLANS), typed in 0..60_usize,
-        one in chunk_lengths(), other in chunk_lengths(),
+        between_braces in any::<bool>(), one in chunk_lengths(), other in chunk_lengths(),
     ) {
         let typed = plan.middle.floor_char_boundary(typed.min(plan.middle.len()));
-        let (document, cursor) = plan.document(typed);
+        let (mut document, mut cursor) = plan.document(typed);
+        if between_braces {
+            let pair = Edit { range_bytes: Some(cursor..cursor), text: " {}".into() };
+            cursor = document.apply(&pair) - 1;
+        }
         let answer = |chunk_chars: Vec<usize>| {
             let backend = Saying { text: text.clone(), chunk_chars };
             let engine = engine(Arc::new(backend), Settings::default());

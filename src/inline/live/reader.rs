@@ -145,7 +145,7 @@ impl Reader {
             text: text.into(),
             trace,
             reached: !wanted.is_speculative(),
-            multi_line: shape.multi_line,
+            multi_line: shape.may_have_lines(),
         };
         let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.insert(origin.as_ref().clone(), entry);

@@ -102,6 +102,16 @@ fn what_was_typed_is_told_from_what_was_not() {
             "if a {\n    |\n})\nz",
             Fit::Diverged,
         ),
+        ("if a {|\nz", "\n    b;\n}", "if a {|}\nz", Fit::Typed(0)),
+        (
+            "if a {|\nz",
+            "\n    b;\n}",
+            "if a {\n    |\n}\nz",
+            Fit::Typed(5),
+        ),
+        // A line indented otherwise than the text says.
+        ("if a {|\nz", "\n    b;", "if a {\n\t|\nz", Fit::Typed(5)),
+        ("if a {|\nz", "\n\n    b;", "if a {\n\t|\nz", Fit::Diverged),
         // The model left out the indentation that stood there.
         ("{\n  |\n}", "b;\n  c;", "{\n  b;\n  |\n}", Fit::Typed(5)),
         // Indenting a blank line anew.
