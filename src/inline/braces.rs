@@ -23,23 +23,26 @@ pub(super) fn begins_below(text: &str) -> bool {
     text.trim_start_matches([' ', '\t', '\r']).starts_with('\n')
 }
 
-/// The indentation of the closer right of `now`, where that is to stand on a line of its own behind `rest`:
-/// between empty braces, and where it is the first of its line.
-pub(super) fn closer_indent_at(now: &Place, rest: &str) -> Option<String> {
-    let is_brace = now.line_suffix.starts_with('}') && is_end(&now.line_suffix);
-    if are_empty_at(now) && begins_below(rest) {
-        Some(indent(&now.line_prefix).to_owned())
-    } else {
-        (is_brace && now.on_blank_start()).then(|| now.line_prefix.clone())
+/// The indentation of the closer right of `now`, where that is to stand on a line of its own behind the rest of
+/// `text`, generated at `origin`, of which so many bytes are `typed`: between empty braces, in the middle of
+/// what was generated there, and where it is the first of its line.
+pub(super) fn closer_indent(
+    origin: &Place,
+    text: &str,
+    typed: usize,
+    now: &Place,
+) -> Option<String> {
+    let between = |place: &Place, text: &str| begins_below(text) && are_empty_at(place);
+    if between(now, text.get(typed..)?) {
+        return Some(indent(&now.line_prefix).to_owned());
     }
-}
-
-/// The same at `now`, where a part stands there of a `text` that was generated between empty braces.
-pub(super) fn closer_indent(origin: &Place, text: &str, now: &Place) -> Option<String> {
+    let is_brace = now.line_suffix.starts_with('}') && is_end(&now.line_suffix);
+    if is_brace && now.on_blank_start() {
+        return Some(now.line_prefix.clone());
+    }
     let same_right =
         now.next_line == origin.next_line && now.line_suffix.trim() == origin.line_suffix.trim();
-    (same_right && begins_below(text) && are_empty_at(origin))
-        .then(|| indent(&origin.line_prefix).to_owned())
+    (same_right && between(origin, text)).then(|| indent(&origin.line_prefix).to_owned())
 }
 
 fn indent(line: &str) -> &str {

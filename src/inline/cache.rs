@@ -139,7 +139,7 @@ impl Cache {
         Some(Rest {
             text: text.get(bytes..)?.to_owned(),
             whole: true,
-            closer_indent: closer_indent(&origin, text, now),
+            closer_indent: closer_indent(&origin, text, bytes, now),
             trace: trace.clone(),
         })
     }

@@ -267,18 +267,21 @@ impl Watch {
         if whole && rest.trim().is_empty() {
             return Err(Waited::Diverged);
         }
+        let closer_indent = closer_indent(&self.origin, &progress.text, typed, now);
         let shown = if whole {
             Some(rest)
-        } else if is_due {
-            postprocess::safe_partial(rest)
-        } else {
+        } else if !is_due {
             None
+        } else if closer_indent.is_some() {
+            postprocess::safe_lines(rest)
+        } else {
+            postprocess::safe_partial(rest)
         };
         Ok(shown.map_or(Look::Wait, |text| {
             Look::Show(Rest {
                 text: text.to_owned(),
                 whole,
-                closer_indent: closer_indent(&self.origin, &progress.text, now),
+                closer_indent,
                 trace: progress.trace.clone(),
             })
         }))

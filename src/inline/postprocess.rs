@@ -234,13 +234,19 @@ fn repeats_line_above(text: &str, now: &Place) -> bool {
         && line.trim() == now.previous_line.trim()
 }
 
+/// The whole lines of an unfinished text.
+pub(super) fn safe_lines(text: &str) -> Option<&str> {
+    let content = text.len() - text.trim_start().len();
+    let end = text.get(content..)?.rfind('\n')? + content;
+    text.get(..end).filter(|t| !t.trim().is_empty())
+}
+
 /// The longest beginning of an unfinished text that will still be right when more comes: whole lines,
 /// or whole words of the first one with every bracket and quote it opens closed.
 pub(super) fn safe_partial(text: &str) -> Option<&str> {
     let text = text.get(..text.len() - unfinished_special(text))?;
-    let content = text.len() - text.trim_start().len();
-    if let Some(end) = text.get(content..)?.rfind('\n').map(|at| at + content) {
-        return text.get(..end).filter(|t| !t.trim().is_empty());
+    if let Some(lines) = safe_lines(text) {
+        return Some(lines);
     }
     if text.trim_start().starts_with("``") {
         return None;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::ask::{Completion, Selected, Source};
-use super::braces::{closed_off, closer_indent_at};
+use super::braces::closed_off;
 use super::live::Rest;
 use super::place::Place;
 use super::postprocess::{self, Style, indent};
@@ -73,7 +73,7 @@ impl Target {
         syntax: &Syntax,
     ) -> Option<Completion> {
         let language_id = &self.document.language_id;
-        let closer_indent = closer_indent_at(place, &rest.text).or(rest.closer_indent);
+        let closer_indent = rest.closer_indent.as_deref();
         let style = Style {
             indent: indent::matters(&rest.text)
                 .then(|| Indent::near(&self.document.text, self.offset_bytes))
@@ -85,9 +85,9 @@ impl Target {
         };
         let shown = postprocess::shown(&rest.text, place, style)?;
         // The text is judged as it will stand, and its end may be cut then.
-        let shown = closed_off(shown, closer_indent.as_deref());
+        let shown = closed_off(shown, closer_indent);
         let shown = syntax.mend(&self.document, self.offset_bytes, shown, rest.whole)?;
-        let shown = closed_off(shown, closer_indent.as_deref());
+        let shown = closed_off(shown, closer_indent);
         let shown = postprocess::with_line_ends_of(&self.document, shown);
         Some(Completion {
             id: 0,
