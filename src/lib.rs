@@ -30,7 +30,7 @@
 //! | the engine in this process | [`backend::embedded`] |
 //! | what weights there are and where they come from | [`models`] |
 //! | a setting, its layers, what a workspace may set | [`config`] |
-//! | what of a text is shown, and when it ends | `inline/postprocess`, `inline/stop`, `inline/syntax` |
+//! | what of a text is shown, and when it ends | `inline/postprocess`, `inline/stop`, `inline/syntax`; between braces `inline/braces` |
 //! | counters and latencies | [`metrics`] |
 //! | a program that was built for another processor | [`processor`] |
 //! | what `ghostline doctor` looks at | [`doctor`], one file per kind of check |

@@ -1,7 +1,9 @@
 //! Braces that the editor closes: the cursor between them, and what Enter makes of the two.
 //!
 //! Who types `{` in VS Code stands in `{|}`, and after Enter on a line of its own with the closer below.
-//! A text goes on through both, as if the person had typed the opener and the line end alone.
+//! A text goes on through both, as if the person had typed the opener and the line end alone. What is shown
+//! between braces has whole lines, and ends in the line end and the indentation that the closer stands behind:
+//! only so the document is right when it is accepted. Called by `place`, `stop`, `postprocess` and `target`.
 
 use super::lines::{brackets, closer_of, is_end};
 use super::place::{Place, indent_of};

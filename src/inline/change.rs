@@ -69,8 +69,7 @@ impl Engine {
     }
 
     /// Ends the generation in flight when it no longer fits `document`, in which the cursor is at one of
-    /// the bytes `cursors` since the last edit, the likeliest first; all are on one line. Costs nothing
-    /// when none is in flight.
+    /// the bytes `cursors` since the last edit, the likeliest first. Costs nothing when none is in flight.
     pub fn document_changed(&self, document: &Document, cursors: &[usize]) {
         let Some(&likeliest) = cursors.first() else {
             return;

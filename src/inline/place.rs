@@ -204,7 +204,7 @@ fn fit_same_line(origin: &Place, text: &str, now: &Place) -> Fit {
     };
     let agrees = |typed| suffix_agrees(&origin.line_suffix, &now.line_suffix, typed);
     // The brace may have been closed after the text was generated behind it.
-    if !agrees(typed) && !(are_empty_at(now) && agrees(&now.line_prefix)) {
+    if !(agrees(typed) || are_empty_at(now) && agrees(&now.line_prefix)) {
         return Fit::Diverged;
     }
     if text.starts_with(typed) {
@@ -282,20 +282,25 @@ fn fit_later_line(origin: &Place, text: &str, now: &Place) -> Fit {
             if now.line_prefix.starts_with(rest) {
                 return Fit::Ahead;
             }
-            if let Some(indent) = indented_otherwise(rest, now) {
-                return Fit::Typed(start + indent);
+            match fit_indented_otherwise(rest, now) {
+                Fit::Typed(typed) => return Fit::Typed(start + typed),
+                Fit::Diverged => {}
+                other => return other,
             }
         }
     }
     Fit::Diverged
 }
 
-/// Bytes of the indentation of `rest`, where the cursor's line has another one and nothing else: tabs for
-/// spaces, or levels of another width.
-fn indented_otherwise(rest: &str, now: &Place) -> Option<usize> {
-    let content = rest.trim_start_matches([' ', '\t']);
-    let is_text = !content.is_empty() && !content.starts_with('\n');
-    (is_text && now.on_blank_start() && !now.is_indented).then(|| rest.len() - content.len())
+/// The line that `rest` begins with has another indentation than the cursor's: tabs for spaces, or levels of
+/// another width.
+fn fit_indented_otherwise(rest: &str, now: &Place) -> Fit {
+    let is_blank = rest.trim_start_matches([' ', '\t']).starts_with('\n');
+    if is_blank || now.is_indented {
+        Fit::Diverged
+    } else {
+        fit_content(rest, &now.line_prefix)
+    }
 }
 
 /// Where each line of `text` but its first begins, and what stands above it then.

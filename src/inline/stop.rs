@@ -47,17 +47,24 @@ fn is_unmistakable(stop: &str) -> bool {
         .any(|shape| stop.starts_with(shape))
 }
 
+/// How far a text may go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Extent {
+    /// To the end of its line.
+    #[default]
+    Line,
+    /// In front of closers, which would stand inside it otherwise: until what its first line opens is closed.
+    Closing,
+    /// Between braces that the editor closed: as many lines as stand inside them, where it begins below.
+    Braces,
+    /// Several lines.
+    Lines,
+}
+
 /// What a generation may become. Fixed when it starts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shape {
-    /// Whether several lines are wanted.
-    pub(super) multi_line: bool,
-    /// Whether lines are wanted until what the first one opens is closed: in front of closers, which would
-    /// stand inside it otherwise.
-    closes: bool,
-    /// Whether the cursor stands between braces that the editor closed: lines are wanted that stand inside
-    /// them, where the text begins below.
-    fills_braces: bool,
+    extent: Extent,
     /// Columns that a line must have to belong to the block that opens at the place, where one does.
     block_columns: Option<usize>,
     /// Whether a fence is part of the text: in Markdown, in comments and in strings.
@@ -75,36 +82,32 @@ impl Shape {
         setting: MultiLine,
         stops: &'static [&'static str],
     ) -> Self {
+        let between_braces = are_empty_at(place) && !scene.in_text;
         let opened = scene.block_columns.or_else(|| {
             let opener = opener_of(place);
             let opens = opens_block(opener, scene.colon_opens) && block_is_empty(place);
-            opens.then(|| indent_of(opener))
+            (between_braces || opens).then(|| indent_of(opener))
         });
-        let multi_line = match setting {
-            MultiLine::Never => false,
-            _ if !place.at_line_end() => false,
-            MultiLine::Always => true,
-            MultiLine::Auto => opened.is_some() && !scene.in_text,
+        let extent = match setting {
+            MultiLine::Never => Extent::Line,
+            _ if between_braces => Extent::Braces,
+            _ if is_end(&place.line_suffix) => Extent::Closing,
+            _ if !place.at_line_end() => Extent::Line,
+            MultiLine::Always => Extent::Lines,
+            MultiLine::Auto if opened.is_some() && !scene.in_text => Extent::Lines,
+            MultiLine::Auto => Extent::Line,
         };
-        let fills_braces = setting != MultiLine::Never && !scene.in_text && are_empty_at(place);
-        let opened = fills_braces
-            .then(|| indent_of(&place.line_prefix))
-            .or(opened);
         Self {
-            multi_line,
-            fills_braces,
-            closes: setting != MultiLine::Never && is_end(&place.line_suffix),
+            extent,
             block_columns: opened.map(|columns| columns + 1),
             fences_are_text: scene.fences_are_text,
             stops,
         }
     }
-}
 
-impl Shape {
     /// Whether the text may have several lines.
     pub(super) const fn may_have_lines(&self) -> bool {
-        self.multi_line || self.fills_braces
+        matches!(self.extent, Extent::Braces | Extent::Lines)
     }
 }
 
@@ -155,7 +158,11 @@ fn end(text: &str, origin: &Place, shape: &Shape, finished: bool) -> Option<usiz
     let finished = finished || special.is_some();
     let lines = Lines {
         text: before,
-        multi_line: shape.multi_line || shape.fills_braces && begins_below(before),
+        multi_line: match shape.extent {
+            Extent::Line | Extent::Closing => false,
+            Extent::Braces => begins_below(before),
+            Extent::Lines => true,
+        },
         origin,
         shape,
         finished,
@@ -283,7 +290,8 @@ impl Lines<'_> {
     /// Whether the text up to byte `end` has opened what it is yet to close.
     fn is_open_at(&self, end: usize) -> bool {
         let text = self.text.get(..end).unwrap_or_default();
-        self.shape.closes && !brackets(text, None).open.is_empty()
+        matches!(self.shape.extent, Extent::Closing | Extent::Braces)
+            && !brackets(text, None).open.is_empty()
     }
 
     fn is_in_block(&self, line: &str) -> bool {
@@ -291,7 +299,8 @@ impl Lines<'_> {
         let columns = columns.unwrap_or_else(|| self.own_columns());
         // C++ and Go write the labels of a block as deep as what opens it.
         let is_label = || is_label(line) || line.trim_end().ends_with(':');
-        let most = columns - usize::from(self.shape.fills_braces && columns > 0 && is_label());
+        let most =
+            columns - usize::from(self.shape.extent == Extent::Braces && columns > 0 && is_label());
         indent_of(line) >= most
     }
 
@@ -312,7 +321,7 @@ impl Lines<'_> {
         let bracket = |c: char| matches!(c, ')' | ']' | '}');
         match closer.chars().next() {
             Some(c) if bracket(c) => {
-                self.shape.fills_braces || self.origin.next_line.starts_with(c)
+                self.shape.extent == Extent::Braces || self.origin.next_line.starts_with(c)
             }
             _ => {
                 self.origin.next_line.split(|c| !is_word(c)).next()

@@ -58,7 +58,44 @@ fn what_was_typed_is_told_from_what_was_not() {
             "if a {\n    b|)\n}",
             Fit::Diverged,
         ),
-        // Braces that the editor closed, and Enter between them.
+        // The model left out the indentation that stood there.
+        ("{\n  |\n}", "b;\n  c;", "{\n  b;\n  |\n}", Fit::Typed(5)),
+        // Indenting a blank line anew.
+        ("a\n    |\nz", "b;", "a\n  |\nz", Fit::Typed(0)),
+        // Whitespace left of the cursor belongs to the text.
+        ("let a =|\nz", " 1;", "let a = |\nz", Fit::Typed(1)),
+        ("let a =|\nz", "1;", "let a = |\nz", Fit::Typed(0)),
+        ("let|\nz", "ter", "let |\nz", Fit::Diverged),
+        ("a\n|\nz", "        b;", "a\n    |\nz", Fit::Typed(4)),
+        ("a\n|\nz", "    b;", "a\n        |\nz", Fit::Typed(4)),
+        ("a\n|\nz", "  ", "a\n        |\nz", Fit::Ahead),
+        ("a\n|\nz", "b(c)", "a\n    b(|\nz", Fit::Typed(2)),
+        ("a\n|\nz", "  b(c)", "a\n    b(|\nz", Fit::Typed(4)),
+        ("a\n|\nz", "  b", "a\n    b(|\nz", Fit::Ahead),
+        ("a\n|\nz", "  b", "a\n    c|\nz", Fit::Diverged),
+        // Taking characters back.
+        ("let foo|\nz", " = 1", "let fo|\nz", Fit::Correcting),
+        ("let foo|\nz", " = 1", "let fop|\nz", Fit::Diverged),
+        ("let foo|\nz", " = 1", "let foo|;\nz", Fit::Diverged),
+        ("let foo|\nz", " = 1", "let fo|;\nz", Fit::Diverged),
+        ("let foobar|\nz", " = 1", "let fo|\nz", Fit::Diverged),
+        // Another line with the same text, a changed line above, a changed line below.
+        ("a\nx|\nz", "y", "b\nx|\nz", Fit::Diverged),
+        ("a\nx|\nz", "y", "a\nx|\nq", Fit::Diverged),
+        // An empty line more below is no change; trailing space above is none either.
+        ("a\nx|\nz", "y", "a  \nx|\n\nz", Fit::Typed(0)),
+    ] {
+        assert_eq!(
+            fit(&place(origin), text, &place(now)),
+            expected,
+            "{origin:?} {text:?} {now:?}"
+        );
+    }
+}
+
+#[test]
+fn braces_that_the_editor_closes_are_typed_along() {
+    for (origin, text, now, expected) in [
         ("if a|\n}", " {\n    b;\n}", "if a {|}\n}", Fit::Typed(2)),
         (
             "if a|\nz",
@@ -111,33 +148,10 @@ fn what_was_typed_is_told_from_what_was_not() {
         ),
         // A line indented otherwise than the text says.
         ("if a {|\nz", "\n    b;", "if a {\n\t|\nz", Fit::Typed(5)),
+        ("if a {|\nz", "\n    b;", "if a {\n\tb|\nz", Fit::Typed(6)),
+        ("if a {|\nz", "\n    b", "if a {\n\tb;|\nz", Fit::Ahead),
+        ("if a {|\nz", "\n    b", "if a {\n\tc|\nz", Fit::Diverged),
         ("if a {|\nz", "\n\n    b;", "if a {\n\t|\nz", Fit::Diverged),
-        // The model left out the indentation that stood there.
-        ("{\n  |\n}", "b;\n  c;", "{\n  b;\n  |\n}", Fit::Typed(5)),
-        // Indenting a blank line anew.
-        ("a\n    |\nz", "b;", "a\n  |\nz", Fit::Typed(0)),
-        // Whitespace left of the cursor belongs to the text.
-        ("let a =|\nz", " 1;", "let a = |\nz", Fit::Typed(1)),
-        ("let a =|\nz", "1;", "let a = |\nz", Fit::Typed(0)),
-        ("let|\nz", "ter", "let |\nz", Fit::Diverged),
-        ("a\n|\nz", "        b;", "a\n    |\nz", Fit::Typed(4)),
-        ("a\n|\nz", "    b;", "a\n        |\nz", Fit::Typed(4)),
-        ("a\n|\nz", "  ", "a\n        |\nz", Fit::Ahead),
-        ("a\n|\nz", "b(c)", "a\n    b(|\nz", Fit::Typed(2)),
-        ("a\n|\nz", "  b(c)", "a\n    b(|\nz", Fit::Typed(4)),
-        ("a\n|\nz", "  b", "a\n    b(|\nz", Fit::Ahead),
-        ("a\n|\nz", "  b", "a\n    c|\nz", Fit::Diverged),
-        // Taking characters back.
-        ("let foo|\nz", " = 1", "let fo|\nz", Fit::Correcting),
-        ("let foo|\nz", " = 1", "let fop|\nz", Fit::Diverged),
-        ("let foo|\nz", " = 1", "let foo|;\nz", Fit::Diverged),
-        ("let foo|\nz", " = 1", "let fo|;\nz", Fit::Diverged),
-        ("let foobar|\nz", " = 1", "let fo|\nz", Fit::Diverged),
-        // Another line with the same text, a changed line above, a changed line below.
-        ("a\nx|\nz", "y", "b\nx|\nz", Fit::Diverged),
-        ("a\nx|\nz", "y", "a\nx|\nq", Fit::Diverged),
-        // An empty line more below is no change; trailing space above is none either.
-        ("a\nx|\nz", "y", "a  \nx|\n\nz", Fit::Typed(0)),
     ] {
         assert_eq!(
             fit(&place(origin), text, &place(now)),

@@ -17,7 +17,7 @@ fn shape(origin: &Place, setting: MultiLine) -> Shape {
 }
 
 fn wants_lines(at: &str, scene: &Scene, setting: MultiLine) -> bool {
-    Shape::of(&place(at), scene, setting, &[]).multi_line
+    Shape::of(&place(at), scene, setting, &[]).may_have_lines()
 }
 
 #[test]
