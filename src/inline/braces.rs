@@ -20,6 +20,11 @@ pub(super) fn are_empty_at(place: &Place) -> bool {
         }
 }
 
+/// Whether the closing brace right of the cursor is the first of its line: nothing goes in front of it there.
+pub(super) fn begins_line(place: &Place) -> bool {
+    place.on_blank_start() && place.line_suffix.starts_with('}') && is_end(&place.line_suffix)
+}
+
 /// Whether a text begins with the end of the line: between braces, with what goes on lines of its own.
 pub(super) fn begins_below(text: &str) -> bool {
     text.trim_start_matches([' ', '\t', '\r']).starts_with('\n')
@@ -38,8 +43,7 @@ pub(super) fn closer_indent(
     if between(now, text.get(typed..)?) {
         return Some(indent(&now.line_prefix).to_owned());
     }
-    let is_brace = now.line_suffix.starts_with('}') && is_end(&now.line_suffix);
-    if is_brace && now.on_blank_start() {
+    if begins_line(now) {
         return Some(now.line_prefix.clone());
     }
     let same_right =
@@ -103,11 +107,17 @@ pub(super) fn moved_down(origin: &Place, typed: &str) -> Option<String> {
     is_end(&closers).then_some(closers)
 }
 
-/// Where the line begins with which `text` closes what the line below `now` closes already.
-pub(super) fn closed_below(text: &str, now: &Place) -> Option<usize> {
-    let &(at, closer) = brackets(text, None).closed.first()?;
-    let start = memchr::memrchr(b'\n', text.get(..at)?.as_bytes())? + 1;
-    let begins_line = text.get(start..at)?.trim().is_empty();
-    let same = now.at_line_end() && now.next_line.starts_with(closer);
-    (begins_line && same && now.next_columns() >= indent_of(text.get(start..)?)).then_some(start)
+/// `text` up to the line with which it closes what the line below `now` closes already.
+pub(super) fn without_closed_below<'t>(text: &'t str, now: &Place) -> &'t str {
+    let doubled = || {
+        let &(at, closer) = brackets(text, None).closed.first()?;
+        let start = memchr::memrchr(b'\n', text.get(..at)?.as_bytes())? + 1;
+        let begins_line = text.get(start..at)?.trim().is_empty();
+        let same = now.at_line_end() && now.next_line.starts_with(closer);
+        let is_as_deep = indent_of(text.get(start..)?) <= now.next_columns;
+        (begins_line && same && is_as_deep).then_some(start)
+    };
+    doubled()
+        .and_then(|start| text.get(..start))
+        .unwrap_or(text)
 }

@@ -42,7 +42,7 @@ pub(super) struct Place {
     /// The next non-empty line below, trimmed; empty when there is none near.
     pub(super) next_line: String,
     /// Columns that line is indented by.
-    next_columns: usize,
+    pub(super) next_columns: usize,
     /// The nearest line above that is not empty, trimmed at its end.
     pub(super) previous_line: String,
     /// Whether the language's blocks are those of its indentation.
@@ -138,11 +138,6 @@ impl Place {
             &self.line_prefix
         };
         self.next_columns > indent_of(opener)
-    }
-
-    /// Columns the next line below is indented by.
-    pub(super) fn next_columns(&self) -> usize {
-        self.next_columns
     }
 
     /// Whether nothing but whitespace stands right of the cursor.

@@ -4,7 +4,7 @@
 //! [`shown`], in order; each takes text and gives text, and costs time in proportion to it. What only a
 //! grammar can tell is left to [`syntax`](super::syntax).
 
-use super::braces::{body, closed_below};
+use super::braces::{body, without_closed_below};
 use super::lines::{
     begins_with_end, brackets, closed_lines, is_end, is_row, is_word, says_something,
 };
@@ -46,10 +46,12 @@ pub(super) fn shown(rest: &str, now: &Place, style: Style) -> Option<String> {
     let text = without_suffix(text, now, style);
     let text = indent::fitted(text, now, style);
     let text = without_next_line(&text, now);
-    let doubled = style.without_grammar.then(|| closed_below(text, now));
-    let text = text
-        .get(..doubled.flatten().unwrap_or(text.len()))?
-        .trim_end();
+    let text = if style.without_grammar {
+        without_closed_below(text, now)
+    } else {
+        text
+    };
+    let text = text.trim_end();
     let wrong = text.trim().is_empty()
         || repeats_line_above(text, now)
         || style.without_grammar && leaves_open(text, now);

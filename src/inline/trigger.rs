@@ -3,6 +3,7 @@
 //! Called by `inline` on every request, before anything else: the place costs no more than its line,
 //! the file is looked up once ([`Files`]).
 
+use super::braces;
 use super::lines::{brackets, is_closer, is_word};
 use super::place::Place;
 use crate::config::Settings;
@@ -96,10 +97,7 @@ pub(super) fn check(
     if place.line_suffix.trim_end().chars().count() > MOST_CHARS_RIGHT {
         return Err(Skip::TextRight);
     }
-    let closes_here = place.on_blank_start()
-        && place.line_suffix.starts_with('}')
-        && is_closer(&place.line_suffix);
-    if at_end(&place.line_prefix) || closes_here {
+    if at_end(&place.line_prefix) || braces::begins_line(place) {
         return Err(Skip::AfterEnd);
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::support::scripted::Running;
 use super::support::server::{TestServer, URI};
 
 #[tokio::test]
@@ -34,13 +35,19 @@ async fn a_pair_that_the_text_does_not_go_on_in_ends_the_stream() {
     server.finish().await;
 }
 
-#[tokio::test]
-async fn a_block_is_typed_along_through_the_braces_that_the_editor_closes() {
+/// Asks between braces that the editor has just closed.
+async fn between_braces() -> (TestServer, Value, Running) {
     let mut server = TestServer::ready().await;
     server.open("fn f() {\n    if a \n}\n").await;
     server.insert((1, 9), "{}").await;
     let id = server.ask((1, 10)).await;
     let running = server.script.next().await;
+    (server, id, running)
+}
+
+#[tokio::test]
+async fn a_block_is_typed_along_through_the_braces_that_the_editor_closes() {
+    let (mut server, id, running) = between_braces().await;
     // Not before a line of it is there: it may open what stays open.
     running.say("\n        b(");
     running.say(");\n");
@@ -61,11 +68,7 @@ async fn a_block_is_typed_along_through_the_braces_that_the_editor_closes() {
 
 #[tokio::test]
 async fn what_grows_between_braces_goes_on_in_lines_when_a_part_was_accepted() {
-    let mut server = TestServer::ready().await;
-    server.open("fn f() {\n    if a \n}\n").await;
-    server.insert((1, 9), "{}").await;
-    let id = server.ask((1, 10)).await;
-    let running = server.script.next().await;
+    let (mut server, id, running) = between_braces().await;
     running.say("\n        b();\n");
     let body = server.ghost(&id).await.expect("a body");
     server.insert((1, 10), &body).await;

@@ -13,6 +13,12 @@ fn place_in(language_id: &str, text: &str) -> Place {
     Place::at(&document, offset).unwrap()
 }
 
+#[track_caller]
+fn assert_fit(origin: &str, text: &str, now: &str, expected: Fit) {
+    let found = fit(&place(origin), text, &place(now));
+    assert_eq!(found, expected, "{origin:?} {text:?} {now:?}");
+}
+
 #[test]
 fn what_was_typed_is_told_from_what_was_not() {
     for (origin, text, now, expected) in [
@@ -85,11 +91,7 @@ fn what_was_typed_is_told_from_what_was_not() {
         // An empty line more below is no change; trailing space above is none either.
         ("a\nx|\nz", "y", "a  \nx|\n\nz", Fit::Typed(0)),
     ] {
-        assert_eq!(
-            fit(&place(origin), text, &place(now)),
-            expected,
-            "{origin:?} {text:?} {now:?}"
-        );
+        assert_fit(origin, text, now, expected);
     }
 }
 
@@ -153,11 +155,7 @@ fn braces_that_the_editor_closes_are_typed_along() {
         ("if a {|\nz", "\n    b", "if a {\n\tc|\nz", Fit::Diverged),
         ("if a {|\nz", "\n\n    b;", "if a {\n\t|\nz", Fit::Diverged),
     ] {
-        assert_eq!(
-            fit(&place(origin), text, &place(now)),
-            expected,
-            "{origin:?} {text:?} {now:?}"
-        );
+        assert_fit(origin, text, now, expected);
     }
 }
 
