@@ -9,7 +9,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -64,11 +63,6 @@ use trigger::Files;
 
 /// Bits of a completion's number that count; those above tell the engine. Clients keep 53 bits exactly.
 const ENGINE_BITS: u32 = 40;
-
-/// How long the parser waits after a request was made. It takes less to send it; and a server on this
-/// machine, which the system likes to wake on the sender's core, starts on it before the parser does.
-/// No model answers sooner.
-const SENDING: Duration = Duration::from_millis(1);
 
 /// The completion engine: cache, the generation in flight, and who waits.
 #[derive(Debug)]
@@ -229,8 +223,8 @@ impl Engine {
             .await
             .ok_or(Nothing::NoBackend)?;
         let mut watch = self.generate(&route, origin, &target, &settings, explicit, None);
-        // The request goes out first; the parser works while the model does.
-        tokio::time::sleep(SENDING).await;
+        sent().await;
+        // The parser works while the model does.
         while self.syntax.prepare(&target.document, target.offset_bytes) {
             tokio::task::yield_now().await;
         }
@@ -355,6 +349,16 @@ impl Engine {
         }
         turn
     }
+}
+
+/// Lets a request that was just made go out, and the server that gets it begin. A server on this machine is
+/// mostly woken on the sender's core, where it would wait for as long as the sender goes on.
+async fn sent() {
+    // A handler that does not end at once is polled again at once; only after the second turn have others
+    // had theirs.
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
+    std::thread::yield_now();
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

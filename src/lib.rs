@@ -84,6 +84,7 @@ pub mod backend;
 pub mod chat;
 pub mod cli;
 pub mod client;
+mod common_prefix;
 pub mod config;
 pub mod context;
 pub mod doctor;

@@ -155,7 +155,7 @@ impl Server {
     }
 
     async fn did_change(&self, params: Value) {
-        self.with_session(|session| text_sync::change(session, params));
+        self.with_session(|session| text_sync::change(session, &params));
     }
 
     async fn did_close(&self, params: Value) {

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::PromptBudget;
+use crate::common_prefix::common_prefix;
 use crate::prompt::BYTES_PER_TOKEN;
 
 /// Answers that computed fewer tokens of their prompt say nothing: what a call costs is most of it.
@@ -174,7 +175,8 @@ impl Speeds {
             other.idle < OTHER_PROMPTS
         });
         let sent = &mut models.entry(model.to_owned()).or_default().sent;
-        let cached = sent.iter().map(|old| common_bytes(old, prompt)).max();
+        let in_common = |old: &String| common_prefix(old.as_bytes(), prompt.as_bytes());
+        let cached = sent.iter().map(in_common).max();
         if sent.len() == CACHED_PROMPTS {
             sent.pop_front();
         }
@@ -203,11 +205,6 @@ impl Speeds {
             .min_by_key(|budget| (budget.prefix_tokens, budget.context_tokens))
             .unwrap_or(PromptBudget::UNMEASURED)
     }
-}
-
-fn common_bytes(one: &str, other: &str) -> usize {
-    let pairs = one.bytes().zip(other.bytes());
-    pairs.take_while(|(one, other)| one == other).count()
 }
 
 #[cfg(test)]

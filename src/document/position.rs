@@ -3,7 +3,7 @@
 //! Columns past a line's content clamp to its end, lines past the last to the end of the text, and a
 //! column inside a character rounds down, as the specification asks.
 
-use ropey::{Rope, RopeSlice};
+use ropey::{Rope, RopeSlice, str_utils};
 use tower_lsp::gen_lsp_types::{Position, PositionEncodingKind, Range};
 
 /// What a column counts.
@@ -67,10 +67,7 @@ pub fn to_offset(text: &Rope, position: Position, encoding: Encoding) -> usize {
 
 /// The position of byte `offset`, which is clamped to the text and rounded down to a character.
 pub fn to_position(text: &Rope, offset: usize, encoding: Encoding) -> Position {
-    let char_index = text.byte_to_char(offset.min(text.len_bytes()));
-    let line = text.char_to_line(char_index);
-    let start = text.line_to_char(line);
-    let before = text.slice(start..char_index);
+    let (line, before) = line_before(text, offset.min(text.len_bytes()));
     let column = match encoding {
         Encoding::Utf8 => before.len_bytes(),
         Encoding::Utf16 => before.len_utf16_cu(),
@@ -80,6 +77,21 @@ pub fn to_position(text: &Rope, offset: usize, encoding: Encoding) -> Position {
         line: u32::try_from(line).unwrap_or(u32::MAX),
         character: u32::try_from(column).unwrap_or(u32::MAX),
     }
+}
+
+/// The line of byte `offset`, and what stands on it before that byte.
+fn line_before(text: &Rope, offset: usize) -> (usize, RopeSlice<'_>) {
+    // Mostly the line begins in the piece of the rope in which the offset is: one way down the tree.
+    let (piece, piece_byte, _, piece_line) = text.chunk_at_byte(offset);
+    let end = piece.floor_char_boundary(offset - piece_byte);
+    let line = str_utils::byte_to_line_idx(piece, end);
+    let start = str_utils::line_to_byte_idx(piece, line);
+    if let Some(before) = piece.get(start..end).filter(|_| line > 0) {
+        return (piece_line + line, before.into());
+    }
+    let char_index = text.byte_to_char(offset);
+    let start = text.line_to_char(piece_line);
+    (piece_line, text.slice(start..char_index))
 }
 
 /// The range of the bytes `range`.
@@ -105,7 +117,11 @@ pub fn to_byte_range(text: &Rope, range: Range, encoding: Encoding) -> std::ops:
 
 /// A line without its line ending.
 pub fn line_content(text: &Rope, line: usize) -> RopeSlice<'_> {
-    let content = text.line(line);
+    without_end(text.line(line))
+}
+
+/// What is left of a line, or of the end of one, without its line ending.
+pub fn without_end(content: RopeSlice<'_>) -> RopeSlice<'_> {
     // Nearly every line lies in one piece of the rope: then its end is there to be seen.
     if let Some(whole) = content.as_str() {
         let without = whole.strip_suffix('\n').unwrap_or(whole);
@@ -132,6 +148,26 @@ mod tests {
 
     fn at(line: u32, character: u32) -> Position {
         Position { line, character }
+    }
+
+    #[test]
+    fn a_line_is_the_same_wherever_the_pieces_of_the_rope_end() {
+        let text = "aμ😀b\r\nz\rq\n\n".repeat(1_000) + &"long ".repeat(1_000) + "\r\n😀";
+        let rope = Rope::from_str(&text);
+        assert!(rope.chunks().count() > 3);
+        let mut expect = at(0, 0);
+        let mut chars = text.char_indices().peekable();
+        while let Some((offset, c)) = chars.next() {
+            let found = to_position(&rope, offset, Encoding::Utf16);
+            assert_eq!(found, expect, "{offset}");
+            let next = chars.peek().map(|&(_, next)| next);
+            if c == '\n' || c == '\r' && next != Some('\n') {
+                expect = at(expect.line + 1, 0);
+            } else {
+                expect.character += if c == '😀' { 2 } else { 1 };
+            }
+        }
+        assert_eq!(to_position(&rope, text.len(), Encoding::Utf16), expect);
     }
 
     #[test]

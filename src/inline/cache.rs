@@ -62,8 +62,8 @@ impl Default for Cache {
 }
 
 impl Cache {
-    pub(super) fn insert(&mut self, origin: Place, entry: Entry) {
-        let origin = Arc::new(origin);
+    pub(super) fn insert(&mut self, origin: impl Into<Arc<Place>>, entry: Entry) {
+        let origin = origin.into();
         let text = Arc::clone(&entry.text);
         self.bytes += text.len();
         self.uses += 1;

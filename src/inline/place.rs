@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::braces::{are_empty_at, moved_down};
 use crate::document::Document;
 use crate::document::language::is_indented;
-use crate::document::position::line_content;
+use crate::document::position::{line_content, without_end};
 
 /// Lines above the cursor that must be the same. Five, as cody's structured key has: enough to tell
 /// repeated statements apart, few enough that an edit further up changes nothing.
@@ -63,8 +63,8 @@ impl Place {
         let column = column.min(content.len_chars());
         let mut above = [0; LINES_ABOVE];
         let mut previous_line = String::new();
-        for (hash, n) in above.iter_mut().zip((0..line).rev()) {
-            let content = line_content(text, n);
+        for (hash, content) in above.iter_mut().zip(text.lines_at(line).reversed()) {
+            let content = without_end(content);
             // A long line counts by its length: hashing it would cost time in proportion.
             if content.len_bytes() > LONGEST_LINE_BYTES {
                 *hash = content.len_bytes() as u64;
@@ -77,21 +77,22 @@ impl Place {
                 previous_line.push_str(content);
             }
         }
-        let next_line = (line + 1..text.len_lines())
+        let mut below = text.lines_at(line);
+        below.next();
+        let next_line = below
             .take(LINES_BELOW)
-            .map(|n| line_content(text, n))
+            .map(without_end)
             .filter(|l| l.len_bytes() <= LONGEST_LINE_BYTES)
-            .map(|l| std::borrow::Cow::from(l).into_owned())
+            .map(std::borrow::Cow::from)
             .find(|l| !l.trim().is_empty())
             .unwrap_or_default();
-        let line_prefix = content.slice(..column).to_string();
         Some(Self {
             uri: document.uri.clone(),
             above,
-            line_suffix: content.slice(column..).to_string(),
+            line_prefix: content.slice(..column).into(),
+            line_suffix: content.slice(column..).into(),
             next_columns: indent_of(&next_line),
             next_line: next_line.trim().to_owned(),
-            line_prefix,
             previous_line,
             is_indented: is_indented(&document.language_id),
         })

@@ -27,13 +27,12 @@ use super::trigger::Files;
 use crate::config::{Role, Settings};
 use crate::context::{Active, Context, Gatherer, Seen};
 use crate::document::Document;
-use crate::prompt::anchor::Anchor;
-use crate::prompt::window::{self, Window};
 use crate::prompt::{Block, Segment};
 use crate::router::{RoleState, Route, Router};
 
 mod cold;
 mod gathering;
+mod layout;
 
 /// Without a key for so long, the person thinks or reads: one gap in a hundred between keys is longer.
 /// llama.vim changes its ring after the same time.
@@ -45,7 +44,7 @@ const BUSY: Duration = Duration::from_millis(250);
 
 mod warmth;
 
-use cold::Start;
+use layout::{LaidOut, Wanted};
 use warmth::Speed;
 pub(super) use warmth::WarmUps;
 
@@ -175,10 +174,11 @@ impl Surroundings {
     ) -> Vec<Segment> {
         let shared = &self.shared;
         let block = shared.block(&document.uri);
+        let wanted = Wanted::new(route, document, offset_bytes, block.as_deref());
         let prompt = if explicit {
-            shared.lay_out(route, document, offset_bytes, block.as_deref())
+            shared.lay_out(&wanted)
         } else {
-            shared.soonest(route, document, offset_bytes, block.as_deref())
+            shared.soonest(&wanted)
         };
         let segments = prompt.segments.clone();
         *shared.sent() = prompt;
@@ -216,14 +216,6 @@ impl Surroundings {
     }
 }
 
-/// A prompt, where it is parted, and where its window begins.
-#[derive(Debug, Default)]
-struct LaidOut {
-    segments: Vec<Segment>,
-    anchor: Anchor,
-    start: Option<Start>,
-}
-
 impl Shared {
     async fn run(self: Arc<Self>) {
         let mut gatherer = Gatherer::default();
@@ -252,10 +244,8 @@ impl Shared {
             let (document, offset) = (&active.document, active.offset_bytes);
             if self.replace(&active, block) && Place::at(document, offset).is_some() {
                 let block = self.block(&document.uri);
-                self.warm(
-                    &route,
-                    self.lay_out(&route, document, offset, block.as_deref()),
-                );
+                let wanted = Wanted::new(&route, document, offset, block.as_deref());
+                self.warm(&route, self.lay_out(&wanted));
             }
         }
     }
@@ -285,53 +275,6 @@ impl Shared {
         let live = self.parts.live.lock();
         let live = live.unwrap_or_else(PoisonError::into_inner);
         live.as_ref().is_some_and(Live::is_running)
-    }
-
-    /// Cuts the window that a backend is given where nothing hurries, and lays it out.
-    fn lay_out(
-        &self,
-        route: &Route,
-        document: &Document,
-        offset_bytes: usize,
-        block: Option<&Block>,
-    ) -> LaidOut {
-        let budget = route.backend.prompt_budget();
-        let text = &document.text;
-        let start = Start {
-            uri: Arc::clone(&document.uri),
-            line: window::first_line_at(text, offset_bytes, budget.prefix_tokens),
-            is_short: false,
-        };
-        let window = window::cut_from(text, offset_bytes, start.line, budget.suffix_tokens);
-        self.lay_out_window(route, block, window, start)
-    }
-
-    /// Lays a window out behind the block, parted where the last one was if it can be. Text is cut before
-    /// it is laid out, so no sentinel is ever cut.
-    fn lay_out_window(
-        &self,
-        route: &Route,
-        block: Option<&Block>,
-        window: Window,
-        start: Start,
-    ) -> LaidOut {
-        let most = route.backend.prompt_budget().context_tokens;
-        // A block made for a faster backend is too much for this one.
-        let block = block.filter(|block| block.tokens() <= most);
-        let block = block.map(|block| block.beside(&window));
-        let heals = route.backend.capabilities().heals && route.family.parts_typed();
-        let window = self.sent().anchor.keep(window);
-        let window = window.without_blanks_at_cursor(heals);
-        let anchor = Anchor::of(&window);
-        let segments =
-            route
-                .family
-                .lay_out_with(block.as_deref(), window.above, window.typed, window.after);
-        LaidOut {
-            segments,
-            anchor,
-            start: Some(start),
-        }
     }
 
     fn block(&self, uri: &Arc<str>) -> Option<Arc<Block>> {

@@ -118,6 +118,7 @@ impl Syntax {
         let Some(grammar) = Grammar::of(&document.language_id) else {
             return false;
         };
+        self.judged().make_room();
         let mut looking = self.looking();
         let (trees, window) = looking.at(document, offset);
         trees.look(grammar, window).is_none() && trees.has_more(window)

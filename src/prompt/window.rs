@@ -50,11 +50,11 @@ pub fn first_line_at(text: &Rope, offset: usize, prefix_tokens: usize) -> usize 
 pub fn cut_from(text: &Rope, offset: usize, first: usize, suffix_tokens: usize) -> Window {
     let offset_char = text.byte_to_char(offset.min(text.len_bytes()));
     let line = text.char_to_line(offset_char);
-    let typed = text.slice(text.line_to_char(line)..offset_char).to_string();
-    let above = text.slice(text.line_to_char(first.min(line))..text.line_to_char(line));
+    let line_char = text.line_to_char(line);
+    let above = text.slice(text.line_to_char(first.min(line))..line_char);
     Window {
-        above: with_plain_line_ends(above.to_string()),
-        typed,
+        above: with_plain_line_ends(above.into()),
+        typed: text.slice(line_char..offset_char).into(),
         after: after(text, offset_char, suffix_tokens * BYTES_PER_TOKEN),
     }
 }

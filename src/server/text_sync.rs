@@ -98,17 +98,14 @@ pub(super) fn open(session: &Arc<Session>, params: Value) {
 
 /// `textDocument/didChange`. A change that cannot be read leaves the document unknown: a text that is
 /// not the editor's would lead to completions for something nobody sees.
-pub(super) fn change(session: &Session, params: Value) {
-    let uri = params
-        .pointer("/textDocument/uri")
-        .and_then(Value::as_str)
-        .map(str::to_owned);
-    let changed = match serde_json::from_value::<Changed>(params) {
+pub(super) fn change(session: &Session, params: &Value) {
+    let changed = match Changed::deserialize(params) {
         Ok(changed) => changed,
         Err(error) => {
+            let uri = params.pointer("/textDocument/uri").and_then(Value::as_str);
             tracing::error!(%error, ?uri, "didChange could not be read; the document is unknown now");
             if let Some(uri) = uri {
-                close_document(session, &uri);
+                close_document(session, uri);
             }
             return;
         }

@@ -118,8 +118,10 @@ where
         }
         .run(Frames::new(reader));
         tokio::select! {
-            ended = read => ended,
+            // What is ready to be written has waited for this.
+            biased;
             () = &mut write => return Ended::Unclean,
+            ended = read => ended,
             () = pump => Ended::Unclean,
         }
     };
@@ -259,7 +261,13 @@ enum Message {
 
 fn decode(body: &[u8]) -> Result<Message, (tower_lsp::jsonrpc::Id, Error)> {
     use tower_lsp::jsonrpc::Id;
-    let mut value: Value = match serde_json::from_slice(body) {
+    // Nearly every message is a request as it should be.
+    if let Ok(request) = serde_json::from_slice::<Request>(body)
+        && !request.method().is_empty()
+    {
+        return Ok(Message::Request(with_params(request)));
+    }
+    let value: Value = match serde_json::from_slice(body) {
         Ok(value) => value,
         Err(error) => super::framing::without_lone_surrogates(body)
             .and_then(|repaired| serde_json::from_slice(&repaired).ok())
@@ -272,16 +280,8 @@ fn decode(body: &[u8]) -> Result<Message, (tower_lsp::jsonrpc::Id, Error)> {
     let id = value
         .get("id")
         .and_then(|id| serde_json::from_value::<Id>(id.clone()).ok());
-    let method = value.get("method").and_then(Value::as_str);
-    let is_request = value.get("method").is_some();
-    // Our own requests may come without params; the framework insists on some.
-    if method.is_some_and(|m| m.starts_with("ghostline/"))
-        && value.get("params").is_none_or(Value::is_null)
-    {
-        value["params"] = json!({});
-    }
-    let message = if is_request {
-        request(value).map(Message::Request)
+    let message = if value.get("method").is_some() {
+        serde_json::from_value(value).map(|request| Message::Request(with_params(request)))
     } else {
         serde_json::from_value(value).map(Message::Response)
     };
@@ -292,21 +292,18 @@ fn decode(body: &[u8]) -> Result<Message, (tower_lsp::jsonrpc::Id, Error)> {
     })
 }
 
-/// Reads a request. Its parameters are moved over as they are: reading them as well would make all of
-/// them anew.
-fn request(mut value: Value) -> serde_json::Result<Request> {
-    let params = value
-        .as_object_mut()
-        .and_then(|members| members.remove("params"));
-    let (method, id, _) = serde_json::from_value::<Request>(value)?.into_parts();
-    let mut request = Request::build(method);
-    if let Some(params) = params {
-        request = request.params(params);
+/// Our own requests may come without params; the framework insists on some.
+fn with_params(request: Request) -> Request {
+    let is_ours = request.method().starts_with("ghostline/");
+    if !is_ours || request.params().is_some_and(|params| !params.is_null()) {
+        return request;
     }
-    if let Some(id) = id {
-        request = request.id(id);
+    let (method, id, _) = request.into_parts();
+    let request = Request::build(method).params(json!({}));
+    match id {
+        Some(id) => request.id(id).finish(),
+        None => request.finish(),
     }
-    Ok(request.finish())
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -16,7 +16,7 @@ use llama_cpp_2::token::LlamaToken;
 use sha2::{Digest, Sha256};
 
 use super::EmbeddedModel;
-use super::slots::common_prefix;
+use crate::common_prefix::common_prefix;
 
 /// Bytes of all files together: ten prompts of the 1.5B model, at 28 KiB a token.
 const MOST_BYTES: u64 = 192 << 20;

@@ -12,6 +12,7 @@ use llama_cpp_2::token::LlamaToken;
 
 pub(super) use self::choice::{Choice, Moving, Rest};
 use super::splice::Run;
+use crate::common_prefix::common_prefix;
 
 /// How often the cells of a token are moved before it is computed again. The text in front of them is
 /// by then another one than they have seen. The measured range: up to 17 moves in a row lost nothing
@@ -297,11 +298,6 @@ impl Parked {
         let place = self.at..self.at + self.tokens.len();
         self.at >= keep && prompt.get(place) == Some(&self.tokens)
     }
-}
-
-/// The number of tokens at the start that both have.
-pub(super) fn common_prefix(a: &[LlamaToken], b: &[LlamaToken]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]

@@ -148,6 +148,6 @@ impl Reader {
             multi_line: shape.may_have_lines(),
         };
         let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.insert(origin.as_ref().clone(), entry);
+        cache.insert(origin, entry);
     }
 }

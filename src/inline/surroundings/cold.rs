@@ -15,12 +15,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::Shared;
+use super::layout::{LaidOut, Start, Wanted};
 use super::warmth::{lines_of, tokens_of};
-use super::{LaidOut, Shared};
-use crate::document::Document;
-use crate::prompt::window::{self, Window};
-use crate::prompt::{BYTES_PER_TOKEN, Block, Segment};
-use crate::router::Route;
+use crate::prompt::window;
+use crate::prompt::{BYTES_PER_TOKEN, Segment};
 
 /// The fewest tokens of a short window: some five lines of code. With 40 or 128 the real 1.5B was right less
 /// often (20 and 18 of 100 keys instead of 22; one run each, two threads, November 2026).
@@ -34,86 +33,51 @@ const COLD_SHARE: usize = 2;
 /// which a model sees less.
 const CHEAPER: (usize, usize) = (2, 3);
 
-/// Where the window of a prompt begins.
-#[derive(Debug, Clone)]
-pub(super) struct Start {
-    pub(super) uri: Arc<str>,
-    pub(super) line: usize,
-    /// Whether the window was cut short.
-    pub(super) is_short: bool,
-}
-
-/// Where a completion is wanted.
-struct Wanted<'a> {
-    route: &'a Route,
-    document: &'a Document,
-    offset_bytes: usize,
-    block: Option<&'a Block>,
-    /// Tokens that the backend computes in time.
-    soon: usize,
-}
-
 impl Shared {
-    /// The prompt for a place of which the backend begins to answer soonest, the usual one where that
-    /// is soon enough.
-    pub(super) fn soonest(
-        &self,
-        route: &Route,
-        document: &Document,
-        offset_bytes: usize,
-        block: Option<&Block>,
-    ) -> LaidOut {
-        let usual = self.lay_out(route, document, offset_bytes, block);
-        let Some(soon) = self.tokens_in_time(route.backend.prompt_budget()) else {
+    /// The prompt of which the backend begins to answer soonest, the usual one where that is soon enough.
+    pub(super) fn soonest(&self, wanted: &Wanted<'_>) -> LaidOut {
+        let usual = self.lay_out(wanted);
+        let Some(soon) = self.tokens_in_time(wanted.budget) else {
             return usual;
         };
-        let cost = self.tokens_to_compute(route, &usual.segments);
+        let cost = self.tokens_to_compute(wanted.route, &usual.segments);
         if cost <= soon {
             return usual;
         }
-        let wanted = Wanted {
-            route,
-            document,
-            offset_bytes,
-            block,
-            soon,
-        };
         let (part, whole) = CHEAPER;
         let is_cheap = |prompt: &LaidOut| {
-            self.tokens_to_compute(route, &prompt.segments) * whole <= cost * part
+            self.tokens_to_compute(wanted.route, &prompt.segments) * whole <= cost * part
         };
         let last = self.sent().start.clone();
         let last = last.filter(|last| wanted.fits(last));
         let was_short = last.as_ref().is_some_and(|last| last.is_short);
         let is_cold = was_short || cost * COLD_SHARE >= tokens_of(&usual.segments);
-        let near = last.map(|last| self.like_the_last(&wanted, last));
-        let short = || is_cold.then(|| self.cut_short(&wanted)).flatten();
+        let near = last.map(|last| self.like_the_last(wanted, last, soon));
+        let short = || is_cold.then(|| self.cut_short(wanted, soon)).flatten();
         near.filter(is_cheap)
             .or_else(|| short().filter(is_cheap))
             .unwrap_or(usual)
     }
 
-    /// The window that begins where the last one did.
-    fn like_the_last(&self, wanted: &Wanted<'_>, last: Start) -> LaidOut {
+    /// The window that begins where the last one did, where `soon` tokens are computed in time.
+    fn like_the_last(&self, wanted: &Wanted<'_>, last: Start, soon: usize) -> LaidOut {
         if last.is_short {
-            let window = wanted.window(last.line, wanted.short_tokens() / SUFFIX_SHARE);
-            return self.lay_out_window(wanted.route, wanted.block, window, last);
+            let window = wanted.window(last.line, wanted.short_tokens(soon) / SUFFIX_SHARE);
+            return self.lay_out_window(wanted, window, last);
         }
-        let budget = wanted.route.backend.prompt_budget();
-        let mut window = wanted.window(last.line, budget.suffix_tokens);
-        let start = last.clone();
-        let whole = self.lay_out_window(wanted.route, wanted.block, window.clone(), start);
-        if self.tokens_to_compute(wanted.route, &whole.segments) <= wanted.soon {
+        let mut window = wanted.window(last.line, wanted.budget.suffix_tokens);
+        let whole = self.lay_out_window(wanted, window.clone(), last.clone());
+        if self.tokens_to_compute(wanted.route, &whole.segments) <= soon {
             return whole;
         }
         let known = known_beginning(&window.after, &self.sent().segments);
         window.after.truncate(known);
-        self.lay_out_window(wanted.route, wanted.block, window, last)
+        self.lay_out_window(wanted, window, last)
     }
 
     /// The window with the few lines right above the cursor, where these fit.
-    fn cut_short(&self, wanted: &Wanted<'_>) -> Option<LaidOut> {
-        let tokens = wanted.short_tokens();
+    fn cut_short(&self, wanted: &Wanted<'_>, soon: usize) -> Option<LaidOut> {
+        let tokens = wanted.short_tokens(soon);
         let text = &wanted.document.text;
         let prefix_tokens = tokens - tokens / SUFFIX_SHARE;
         let start = Start {
@@ -123,20 +87,15 @@ impl Shared {
         };
         wanted.fits(&start).then(|| {
             let window = wanted.window(start.line, tokens / SUFFIX_SHARE);
-            self.lay_out_window(wanted.route, wanted.block, window, start)
+            self.lay_out_window(wanted, window, start)
         })
     }
 }
 
 impl Wanted<'_> {
-    fn window(&self, first: usize, suffix_tokens: usize) -> Window {
-        window::cut_from(&self.document.text, self.offset_bytes, first, suffix_tokens)
-    }
-
-    /// How many tokens a short window has.
-    fn short_tokens(&self) -> usize {
-        let most = self.route.backend.prompt_budget().prefix_tokens;
-        self.soon.clamp(FEWEST_TOKENS, most.max(FEWEST_TOKENS))
+    /// How many tokens a short window has, where `soon` are computed in time.
+    fn short_tokens(&self, soon: usize) -> usize {
+        soon.clamp(FEWEST_TOKENS, self.budget.prefix_tokens.max(FEWEST_TOKENS))
     }
 
     /// Whether a window that begins there has this place in it, with enough lines above, and is not too
@@ -149,7 +108,7 @@ impl Wanted<'_> {
         }
         let bytes = text.line_to_byte(cursor_line) - text.line_to_byte(start.line);
         let fewest = if start.is_short { 0 } else { FEWEST_TOKENS };
-        let most = self.route.backend.prompt_budget().prefix_tokens;
+        let most = self.budget.prefix_tokens;
         (fewest..=most.max(fewest)).contains(&(bytes / BYTES_PER_TOKEN))
     }
 }

@@ -21,8 +21,10 @@ use futures_util::StreamExt;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-use super::{LaidOut, Shared};
+use super::Shared;
+use super::layout::{LaidOut, Wanted};
 use crate::backend::{Chunk, ChunkStream, Priority, PromptBudget, Request};
+use crate::common_prefix::common_prefix;
 use crate::config::Role;
 use crate::context::Active;
 use crate::document::Edit;
@@ -123,12 +125,7 @@ fn bytes_in_front(prompt: &[Segment], sent: &[Segment]) -> usize {
     let mut common = 0;
     for (new, old) in prompt.iter().zip(sent) {
         let (new, old) = (new.as_str().as_bytes(), old.as_str().as_bytes());
-        // Mostly all but one are, and found to be at once.
-        if new == old {
-            common += new.len();
-            continue;
-        }
-        let same = new.iter().zip(old).take_while(|(a, b)| a == b).count();
+        let same = common_prefix(new, old);
         common += same;
         if same < new.len() {
             break;
@@ -201,7 +198,9 @@ impl Shared {
         let block = || self.block(&document.uri);
         if is_slow(route.backend.prompt_budget()) {
             if idle() && route.backend.capabilities().hands_over {
-                let prompt = self.soonest(&route, &document, offset_bytes, block().as_deref());
+                let block = block();
+                let wanted = Wanted::new(&route, &document, offset_bytes, block.as_deref());
+                let prompt = self.soonest(&wanted);
                 if self.is_late(&route, self.tokens_behind(&prompt.segments)) {
                     self.warm(&route, prompt);
                 }
@@ -212,7 +211,9 @@ impl Shared {
             self.warmed.notified().await;
         }
         if idle() {
-            let prompt = self.lay_out(&route, &document, offset_bytes, block().as_deref());
+            let block = block();
+            let wanted = Wanted::new(&route, &document, offset_bytes, block.as_deref());
+            let prompt = self.lay_out(&wanted);
             if self.is_late(&route, self.tokens_to_compute(&route, &prompt.segments)) {
                 self.warm(&route, prompt);
             }

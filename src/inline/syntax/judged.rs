@@ -66,7 +66,7 @@ impl Judged {
         whole: bool,
         verdict: Verdict,
     ) {
-        self.cases.truncate(CASES - 1);
+        self.make_room();
         self.cases.push_front(Case {
             uri: document.uri.clone(),
             language_id: document.language_id.clone(),
@@ -76,6 +76,12 @@ impl Judged {
             whole,
             verdict,
         });
+    }
+
+    /// Lets go of the oldest where there are as many as are kept: what a document shares with nobody any
+    /// more is freed then.
+    pub(super) fn make_room(&mut self) {
+        self.cases.truncate(CASES - 1);
     }
 
     /// Lets go of a document.

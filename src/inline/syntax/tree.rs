@@ -9,6 +9,7 @@ use std::ops::{ControlFlow, Range};
 use tree_sitter::{InputEdit, Node, ParseOptions, Parser, Point, Tree};
 
 use super::window::Window;
+use crate::common_prefix::common_prefix;
 use crate::grammar::Grammar;
 
 /// Looks at one window before it is given up.
@@ -183,7 +184,7 @@ impl Trees {
 /// What changed from `old` to `new`, as one replacement.
 fn edit_between(old: &str, new: &str) -> InputEdit {
     let (a, b) = (old.as_bytes(), new.as_bytes());
-    let start = common_start(a, b);
+    let start = common_prefix(a, b);
     let most = a.len().min(b.len()) - start;
     let same = a.iter().rev().zip(b.iter().rev()).take(most);
     let end = same.take_while(|(x, y)| x == y).count();
@@ -196,17 +197,6 @@ fn edit_between(old: &str, new: &str) -> InputEdit {
         old_end_position: at(a, a.len() - end),
         new_end_position: at(b, b.len() - end),
     }
-}
-
-/// Bytes compared at once.
-const STRIDE: usize = 64;
-
-/// How many bytes at their beginning two texts share.
-fn common_start(a: &[u8], b: &[u8]) -> usize {
-    let strides = a.chunks_exact(STRIDE).zip(b.chunks_exact(STRIDE));
-    let same = STRIDE * strides.take_while(|(x, y)| x == y).count();
-    let rest = a.iter().zip(b).skip(same);
-    same + rest.take_while(|(x, y)| x == y).count()
 }
 
 /// Row and column, in bytes, of the end of `text`.
@@ -361,16 +351,6 @@ mod tests {
             trees.steps_left = None;
             let next = trees.look(grammar, &window("struct A;")).unwrap();
             assert!(!next.root_node().has_error());
-        }
-    }
-
-    #[test]
-    fn what_two_texts_share_is_found_byte_by_byte() {
-        let long = "x".repeat(3 * STRIDE);
-        for at in [0, 1, STRIDE - 1, STRIDE, STRIDE + 1, 3 * STRIDE] {
-            let mut other = long.clone();
-            other.insert(at, 'y');
-            assert_eq!(common_start(long.as_bytes(), other.as_bytes()), at);
         }
     }
 }

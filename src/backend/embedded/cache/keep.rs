@@ -6,7 +6,7 @@ use llama_cpp_2::context::session::LlamaStateSeqFlags;
 use llama_cpp_2::token::LlamaToken;
 
 use super::{Cache, Failure, seq_id};
-use crate::backend::embedded::slots::common_prefix;
+use crate::common_prefix::common_prefix;
 
 impl Cache<'_> {
     /// The most tokens at the start of `history` that one sequence holds.

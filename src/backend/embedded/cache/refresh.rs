@@ -8,7 +8,7 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::{Cache, Decoded, Failure, REFRESH_SEQUENCE, position, seq_id};
 use crate::backend::embedded::Splicing;
-use crate::backend::embedded::slots::common_prefix;
+use crate::common_prefix::common_prefix;
 
 /// What one call of [`Cache::refresh`] came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,9 @@
 
 use llama_cpp_2::token::LlamaToken;
 
-use super::{MOST_MOVES, Slots, common_prefix};
+use super::{MOST_MOVES, Slots};
 use crate::backend::embedded::splice::{self, Run, SHORTEST_RUN_TOKENS};
+use crate::common_prefix::common_prefix;
 
 /// When cached tokens are moved to where a prompt has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
