@@ -54,8 +54,9 @@ impl Document {
         };
         let len = self.text.len_bytes();
         let start = self.text.byte_to_char(range.start.min(len));
-        let end = self.text.byte_to_char(range.end.min(len)).max(start);
-        if start < end {
+        // What is typed replaces nothing.
+        if range.start < range.end {
+            let end = self.text.byte_to_char(range.end.min(len)).max(start);
             self.text.remove(start..end);
         }
         self.text.insert(start, &edit.text);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::braces::{are_empty_at, moved_down};
 use crate::document::Document;
 use crate::document::language::is_indented;
-use crate::document::position::{line_content, without_end};
+use crate::document::position::without_end;
 
 /// Lines above the cursor that must be the same. Five, as cody's structured key has: enough to tell
 /// repeated statements apart, few enough that an edit further up changes nothing.
@@ -55,12 +55,13 @@ impl Place {
         let text = &document.text;
         let offset = offset.min(text.len_bytes());
         let line = text.byte_to_line(offset);
-        let content = line_content(text, line);
+        let mut below = text.lines_at(line).map(without_end);
+        let content = below.next()?;
         if content.len_bytes() > LONGEST_LINE_BYTES {
             return None;
         }
-        let column = text.byte_to_char(offset) - text.line_to_char(line);
-        let column = column.min(content.len_chars());
+        let column_bytes = offset - text.line_to_byte(line);
+        let column = content.byte_to_char(column_bytes.min(content.len_bytes()));
         let mut above = [0; LINES_ABOVE];
         let mut previous_line = String::new();
         for (hash, content) in above.iter_mut().zip(text.lines_at(line).reversed()) {
@@ -77,11 +78,8 @@ impl Place {
                 previous_line.push_str(content);
             }
         }
-        let mut below = text.lines_at(line);
-        below.next();
         let next_line = below
             .take(LINES_BELOW)
-            .map(without_end)
             .filter(|l| l.len_bytes() <= LONGEST_LINE_BYTES)
             .map(std::borrow::Cow::from)
             .find(|l| !l.trim().is_empty())

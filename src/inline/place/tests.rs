@@ -199,6 +199,31 @@ fn another_file_never_fits() {
 }
 
 #[test]
+fn a_place_is_read_at_every_byte_of_a_document() {
+    let text = "fn aμ() {\r\n\n    b😀\n\t\r\n}\n".repeat(200) + "c\n";
+    let document = Document::new("u", 1, "rust", &text);
+    let lines: Vec<&str> = text.split('\n').collect();
+    let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    for offset in ends {
+        let place = Place::at(&document, offset).expect("no line is long");
+        let before = text.get(..offset).expect("a whole character");
+        let line = before.matches('\n').count();
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let content = lines[line].trim_end_matches('\r');
+        let sides = content.split_at((offset - start).min(content.len()));
+        let read = (&*place.line_prefix, &*place.line_suffix);
+        assert_eq!(read, sides, "{offset}");
+        let below = lines.iter().skip(line + 1).map(|l| l.trim());
+        let next = below.take(LINES_BELOW).find(|l| !l.is_empty());
+        assert_eq!(place.next_line, next.unwrap_or_default(), "{offset}");
+        let above = lines[..line].iter().rev().take(LINES_ABOVE).copied();
+        let above: Vec<u64> = above.map(line_hash).collect();
+        assert!(place.above.starts_with(&above), "{offset}");
+        assert!(place.above.iter().skip(above.len()).all(|hash| *hash == 0));
+    }
+}
+
+#[test]
 fn a_very_long_line_has_no_place() {
     let text = "x".repeat(LONGEST_LINE_BYTES + 1);
     assert_eq!(Place::at(&Document::new("u", 1, "js", &text), 3), None);
