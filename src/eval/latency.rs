@@ -7,6 +7,17 @@
 //! Invariants: a sample counts only if the answer is the text that was scripted for it, so that no
 //! figure is of a way that was not taken; time stamps are taken where they make our figure larger, not
 //! smaller. What the editor's end sends is made before its clock starts: that is no work of the server's.
+//!
+//! Between runs "server added" differs by more than most changes save: by where the system puts the three
+//! processes, and by what else the machine does. To judge a change, look at the program's own part of it, from
+//! the key to the request and from the answer to the ghost text, of two builds in turns:
+//!
+//! ```text
+//! ghostline bench latency --samples 2000 &
+//! perf record -e syscalls:sys_exit_read,syscalls:sys_enter_writev \
+//!     -e syscalls:sys_exit_recvfrom,syscalls:sys_enter_write -p PID_OF_SERVE sleep 3
+//! perf script     # read to writev, recvfrom to write
+//! ```
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -18,8 +18,7 @@ use std::sync::Arc;
 use super::Shared;
 use super::layout::{LaidOut, Start, Wanted};
 use super::warmth::{lines_of, tokens_of};
-use crate::prompt::window;
-use crate::prompt::{BYTES_PER_TOKEN, Segment};
+use crate::prompt::{BYTES_PER_TOKEN, Segment, window};
 
 /// The fewest tokens of a short window: some five lines of code. With 40 or 128 the real 1.5B was right less
 /// often (20 and 18 of 100 keys instead of 22; one run each, two threads, November 2026).
