@@ -265,7 +265,7 @@ fn decode(body: &[u8]) -> Result<Message, (tower_lsp::jsonrpc::Id, Error)> {
     if let Ok(request) = serde_json::from_slice::<Request>(body)
         && !request.method().is_empty()
     {
-        return Ok(Message::Request(with_params(request)));
+        return Ok(Message::Request(with_own_params(request)));
     }
     let value: Value = match serde_json::from_slice(body) {
         Ok(value) => value,
@@ -281,7 +281,7 @@ fn decode(body: &[u8]) -> Result<Message, (tower_lsp::jsonrpc::Id, Error)> {
         .get("id")
         .and_then(|id| serde_json::from_value::<Id>(id.clone()).ok());
     let message = if value.get("method").is_some() {
-        serde_json::from_value(value).map(|request| Message::Request(with_params(request)))
+        serde_json::from_value(value).map(|request| Message::Request(with_own_params(request)))
     } else {
         serde_json::from_value(value).map(Message::Response)
     };
@@ -293,7 +293,7 @@ fn decode(body: &[u8]) -> Result<Message, (tower_lsp::jsonrpc::Id, Error)> {
 }
 
 /// Our own requests may come without params; the framework insists on some.
-fn with_params(request: Request) -> Request {
+fn with_own_params(request: Request) -> Request {
     let is_ours = request.method().starts_with("ghostline/");
     if !is_ours || request.params().is_some_and(|params| !params.is_null()) {
         return request;

@@ -81,9 +81,13 @@ impl Shared {
         window: Window,
         start: Start,
     ) -> LaidOut {
-        let Wanted { route, budget, .. } = wanted;
+        let Wanted {
+            route,
+            block,
+            budget,
+            ..
+        } = *wanted;
         // A block made for a faster backend is too much for this one.
-        let block = wanted.block;
         let block = block.filter(|block| block.tokens() <= budget.context_tokens);
         let block = block.map(|block| block.beside(&window));
         let heals = route.backend.capabilities().heals && route.family.parts_typed();
