@@ -15,7 +15,7 @@ import { metricsPage } from "./pages/metrics.ts";
 import { Pages } from "./pages/pages.ts";
 import { Pause } from "./pause.ts";
 import { type Program, runJson } from "./program.ts";
-import { completionUpdated, didChangeConfiguration, metricsRequest, showMarkdown } from "./protocol.ts";
+import { completionUpdated, metricsRequest, showMarkdown } from "./protocol.ts";
 import { trySample } from "./sample.ts";
 import { locateOrInstall } from "./server/install.ts";
 import { reason } from "./reason.ts";
@@ -46,9 +46,7 @@ export function start(context: vscode.ExtensionContext): void {
   const showPause = () => item.set({ paused: pause.shown });
   const tellSettings = () => {
     showPause();
-    const client = server.client;
-    if (!client?.isRunning()) return;
-    void client.sendNotification(didChangeConfiguration, { settings: { ghostline: settings() } });
+    server.tellSettings();
   };
 
   server.onDidStart((client) => {

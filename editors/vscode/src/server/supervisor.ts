@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import * as vscode from "vscode";
 import type { LanguageClient } from "vscode-languageclient/node";
 import type { Hooks } from "../client.ts";
-import { type Status, statusChanged, statusRequest } from "../protocol.ts";
+import { didChangeConfiguration, type Status, statusChanged, statusRequest } from "../protocol.ts";
 import { reason } from "../reason.ts";
 import { find } from "./find.ts";
 import { fits, OLDEST, probe } from "./version.ts";
@@ -33,6 +33,8 @@ export class Supervisor implements vscode.Disposable {
   /** Starts and stops, one after the other. */
   private queue: Promise<void> = Promise.resolve();
   private looking: NodeJS.Timeout | undefined;
+  /** The settings that the server was told last, as JSON. */
+  private told = "";
 
   constructor(
     private readonly context: vscode.ExtensionContext,
@@ -57,6 +59,14 @@ export class Supervisor implements vscode.Disposable {
     return this.queue;
   }
 
+  /** Tells the server the settings, where it does not know them. One that starts is told when it runs. */
+  tellSettings(): void {
+    const { client, told } = this;
+    if (!client?.isRunning()) return;
+    const settings = this.settings();
+    if (this.told !== told) void client.sendNotification(didChangeConfiguration, { settings: { ghostline: settings } });
+  }
+
   dispose(): void {
     this.stopLooking();
     this.started.dispose();
@@ -74,6 +84,13 @@ export class Supervisor implements vscode.Disposable {
     } catch (error) {
       this.log.warn(`the server did not stop in order: ${reason(error)}`);
     }
+  }
+
+  /** The settings of now, which the caller tells the server. */
+  private settings(): Record<string, unknown> {
+    const settings = this.hooks.settings();
+    this.told = JSON.stringify(settings);
+    return settings;
   }
 
   private look(setting: string) {
@@ -127,9 +144,14 @@ export class Supervisor implements vscode.Disposable {
     this.program = found.path;
     const { createClient } = require("./client.cjs") as typeof import("../client.ts");
     const client = createClient(found.path, this.log, {
-      ...this.hooks,
+      explain: this.hooks.explain,
+      settings: () => this.settings(),
       starting: () => this.enter({ kind: "starting" }),
-      running: (running) => void this.askStatus(running),
+      running: (running) => {
+        // Some may have changed since it was started with them.
+        this.tellSettings();
+        void this.askStatus(running);
+      },
       gaveUp: () => this.enter({ kind: "stopped", why: "The server keeps ending; the log says why" }),
     });
     this.client = client;

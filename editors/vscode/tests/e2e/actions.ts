@@ -1,7 +1,8 @@
 /** What a person does and sees in the window. */
 import type { Frame, Page } from "playwright-core";
 import { join } from "node:path";
-import { outputFolder, PATIENCE_MS } from "./editor.ts";
+import { outputFolder } from "./editor.ts";
+import { eventually } from "./patience.ts";
 
 /** Opens a file of the workspace and puts the cursor at its end. */
 export async function openAtEnd(page: Page, file: string): Promise<void> {
@@ -54,24 +55,22 @@ export function lines(page: Page): Promise<string[]> {
 
 /** Waits until some line of the editor satisfies `wanted`. */
 export async function lineIs(page: Page, wanted: RegExp): Promise<void> {
-  const until = Date.now() + PATIENCE_MS;
-  for (;;) {
-    const now = await lines(page);
-    if (now.some((line) => wanted.test(line))) return;
-    if (Date.now() > until) throw new Error(`no line is like ${wanted}:\n${now.join("\n")}`);
-    await page.evaluate(() => new Promise(requestAnimationFrame));
-  }
+  let now: string[] = [];
+  const otherwise = () => `no line is like ${wanted}:\n${now.join("\n")}`;
+  await eventually(otherwise, async () => {
+    now = await lines(page);
+    return now.find((line) => wanted.test(line));
+  });
 }
 
 /** Waits until a field has this text. */
 export async function fieldIs(page: Page | Frame, selector: string, text: string): Promise<void> {
-  const until = Date.now() + PATIENCE_MS;
-  for (;;) {
-    const now = await page.locator(selector).inputValue();
-    if (now === text) return;
-    if (Date.now() > until) throw new Error(`the field ${selector} has ${JSON.stringify(now)}, not ${JSON.stringify(text)}`);
-    await page.evaluate(() => new Promise(requestAnimationFrame));
-  }
+  let now = "";
+  const otherwise = () => `the field ${selector} has ${JSON.stringify(now)}, not ${JSON.stringify(text)}`;
+  await eventually(otherwise, async () => {
+    now = await page.locator(selector).inputValue();
+    return now === text || undefined;
+  });
 }
 
 /** Runs a command of the palette by its title. */
@@ -90,13 +89,13 @@ export async function picture(page: Page, name: string): Promise<void> {
 }
 
 /** The page inside a webview that has an element like this. */
-export async function pageWith(page: Page, selector: string): Promise<Frame> {
-  for (;;) {
+export function pageWith(page: Page, selector: string): Promise<Frame> {
+  return eventually(() => `no page has ${selector}`, async () => {
     for (const frame of page.frames()) {
       if (await frame.$(selector).catch(() => null)) return frame;
     }
-    await page.evaluate(() => new Promise(requestAnimationFrame));
-  }
+    return undefined;
+  });
 }
 
 /** Notifications that are on the screen. */

@@ -11,7 +11,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { command, statusIs } from "./actions.ts";
-import { installed, onStage, PATIENCE_MS, stopEditor } from "./editor.ts";
+import { installed, onStage, stopEditor } from "./editor.ts";
+import { PATIENCE_MS } from "./patience.ts";
 
 const samples = Number(process.env["SAMPLES"] ?? 9);
 

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { endsWithTests } from "./patience.ts";
 
 export type Step = { text: string } | { thinking: string } | { wait_ms: number } | { gate: string } | "hang";
 
@@ -31,6 +32,7 @@ export class Backend {
     write(folder, rules);
     const all = ["--port", "0", "--prefill-us", "0", "--token-ms", "0", "--script", join(folder, "script.json"), ...args.map((arg) => arg.replace("GATE", folder))];
     const child = spawn(program, all, { stdio: ["ignore", "pipe", "inherit"] });
+    endsWithTests(child);
     for await (const line of createInterface({ input: child.stdout })) return new Backend(line.trim(), child, folder);
     throw new Error("the scripted Ollama ended before it listened");
   }

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { after, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { command, ghostIs, ghostIsGone, lineIs, lines, notifications, openAtEnd, picture, statusIs } from "./actions.ts";
 import { onStage, stopEditor, withProgram } from "./editor.ts";
+import { eventually } from "./patience.ts";
 
 after(stopEditor);
 
@@ -144,10 +144,11 @@ test("the server is told where the cursor goes, and typing tells it nothing twic
       const moves = () => [...heard().matchAll(/"ghostline\/didMoveCursor".*?"line":(\d+),"character":(\d+)/g)].map((move) => `${move[1]}:${move[2]}`);
       await statusIs(page, READY);
       await openAtEnd(page, "cart.js");
+      const movesTo = (place: string) => eventually(() => `the server was told ${moves()}`, () => moves().at(-1) === place || undefined);
       await page.keyboard.press("ArrowUp");
-      while (moves().at(-1) !== "1:0") await sleep(20);
+      await movesTo("1:0");
       await page.keyboard.press("ArrowDown");
-      while (moves().at(-1) !== "2:0") await sleep(20);
+      await movesTo("2:0");
       const before = moves();
       await page.keyboard.type("let c");
       await ghostIs(page, /^ = 3;$/);
@@ -168,7 +169,7 @@ test("with several cursors only an explicit trigger asks", async () => {
       await lineIs(page, /^one =$/);
       await lineIs(page, /^two =$/);
       await command(page, "Trigger Inline Suggestion");
-      while (!asked().includes(INVOKED)) await sleep(20);
+      await eventually(() => `the server was asked ${asked()}`, () => asked().includes(INVOKED) || undefined);
       assert.deepEqual(asked(), [INVOKED]);
       // One for what the trigger may have shown, and one for the cursors.
       await page.keyboard.press("Escape");

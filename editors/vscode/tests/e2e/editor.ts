@@ -11,9 +11,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
 import { Backend, type Rule } from "./backend.ts";
-
-/** How long something that must appear may take on a busy machine, in milliseconds. */
-export const PATIENCE_MS = 60_000;
+import { endsWithTests, eventually, PATIENCE_MS } from "./patience.ts";
 
 /** The window's title, once the tests' settings are in force. */
 const TITLE = "set by the tests";
@@ -90,6 +88,7 @@ class Editor {
       GHOSTLINE_CACHE_DIR: join(home, "cache"),
     };
     const server = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+    endsWithTests(server);
     server.stdout.pipe(log, { end: false });
     server.stderr.pipe(log, { end: false });
     await healthy(port, server);
@@ -245,14 +244,9 @@ async function freePort(): Promise<number> {
 
 /** Waits until code-server answers. */
 async function healthy(port: number, server: ChildProcess): Promise<void> {
-  const giveUp = Date.now() + PATIENCE_MS;
-  for (;;) {
+  await eventually(() => "code-server does not answer", async () => {
     if (server.exitCode !== null) throw new Error(`code-server ended with ${server.exitCode}`);
-    try {
-      if ((await fetch(`http://127.0.0.1:${port}/healthz`)).ok) return;
-    } catch {
-      if (Date.now() > giveUp) throw new Error("code-server does not answer");
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+    const health = await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => undefined);
+    return health?.ok || undefined;
+  });
 }

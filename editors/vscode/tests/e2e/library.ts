@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { within } from "./patience.ts";
 
 /** Bytes of the model that is fetched. */
 const TOTAL = 986_000_000;
@@ -34,12 +35,12 @@ export class Library {
 
   /** Waits until somebody asked which models there are. */
   async asked(): Promise<void> {
-    if (!this.listed) await new Promise<void>((resolve) => this.visitors.push(resolve));
+    if (!this.listed) await within("nobody asked which models there are", new Promise<void>((resolve) => this.visitors.push(resolve)));
   }
 
   /** Waits until a fetch has begun, and tells of what. */
   async begun(): Promise<string> {
-    if (!this.pulling) await new Promise<void>((resolve) => this.wishes.push(resolve));
+    if (!this.pulling) await within("no fetch began", new Promise<void>((resolve) => this.wishes.push(resolve)));
     return this.wanted;
   }
 
@@ -63,7 +64,7 @@ export class Library {
   async left(): Promise<void> {
     const { pulling } = this;
     if (!pulling) throw new Error("nothing is fetched");
-    if (!pulling.closed) await new Promise((resolve) => pulling.once("close", resolve));
+    if (!pulling.closed) await within("the client stayed", new Promise((resolve) => pulling.once("close", resolve)));
     this.pulling = undefined;
   }
 

@@ -96,7 +96,7 @@ test("a fetch shows how far it is, can be broken off, fails in words, and its mo
         await row(page, "Another model").waitFor();
         await picture(page, "fetch-menu");
         await row(page, "Another model").click();
-        await page.locator(".quick-input-widget", { hasText: "Ollama's library" }).waitFor();
+        await page.locator(".quick-input-widget", { hasText: "A name of Ollama's library" }).waitFor();
         await page.locator(".quick-input-widget .monaco-inputbox input").fill(name);
         await page.keyboard.press("Enter");
         assert.equal(await library.begun(), name);

@@ -1,8 +1,11 @@
 /** What the status bar says, and what is behind it. */
-import { rmSync, symlinkSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, test } from "node:test";
 import { command, ghostIs, ghostIsGone, openAtEnd, picture, statusIs } from "./actions.ts";
+import { Backend } from "./backend.ts";
 import { onStage, stopEditor, withProgram } from "./editor.ts";
+import { eventually } from "./patience.ts";
 
 after(stopEditor);
 
@@ -28,6 +31,28 @@ test("without a backend it says so", async () => {
   await onStage("unavailable", { files: FILES }, async ({ page }) => {
     await statusIs(page, /no model/);
     await picture(page, "status-no-backend");
+  });
+});
+
+test("what is set while the server starts holds", async () => {
+  await onStage("starting", { files: FILES }, async ({ page, folder, settings }) => {
+    await statusIs(page, /no model/);
+    const later = await Backend.start(mkdtempSync(join(folder, "later-")), RULES);
+    try {
+      await withProgram("slow", async (program) => {
+        const [began, go] = [`${program}-began`, `${program}-go`];
+        const slow = `[ "$1" != serve ] || { : >"${began}"; until [ -e "${go}" ]; do sleep 0.02; done; }`;
+        writeFileSync(program, `#!/bin/sh\n${slow}\nexec '${process.env["GHOSTLINE_BIN"]}' "$@"\n`, { mode: 0o755 });
+        await eventually(() => "the server was not started", () => existsSync(began) || undefined);
+        const title = "other settings";
+        settings({ "window.title": title, "ghostline.backends": { ollama: { kind: "ollama", urls: [later.url] } } });
+        await page.waitForFunction((wanted) => document.title === wanted, title);
+        writeFileSync(go, "");
+        await statusIs(page, /qwen2\.5-coder/);
+      });
+    } finally {
+      await later.stop();
+    }
   });
 });
 
