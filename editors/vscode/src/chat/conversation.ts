@@ -13,9 +13,8 @@ import {
 } from "../protocol.ts";
 import { reason } from "../reason.ts";
 import { type Attachment, wire } from "./attachments.ts";
+import type { Last } from "./last.ts";
 import type { Role, ShownTurn, ToPage } from "./messages.ts";
-
-const LAST = "conversation";
 
 /** A turn with what the page does not see. */
 interface Turn extends ShownTurn {
@@ -34,11 +33,9 @@ export class Conversation {
 
   constructor(
     private readonly client: () => LanguageClient | undefined,
-    private readonly state: vscode.Memento,
+    private readonly last: Last,
     private readonly post: (message: ToPage) => void,
-  ) {
-    this.id = state.get<string>(LAST);
-  }
+  ) {}
 
   get turns(): ShownTurn[] {
     return this.all.map(shown);
@@ -125,13 +122,13 @@ export class Conversation {
 
   /** Shows what was said before this window was opened. */
   async resume(): Promise<void> {
-    if (this.all.length > 0 || this.id === undefined) return;
-    try {
-      await this.load(this.id);
-    } catch {
+    const last = await this.last.read();
+    if (last === undefined || this.all.length > 0) return;
+    const turns = await this.load(last).catch(() => {
       // Forgotten, or kept by a server that knows no conversations.
-      this.keep(undefined);
-    }
+    });
+    // A question may have been asked meanwhile.
+    if (turns && this.all.length === 0) this.show(last, turns);
   }
 
   /** Asks for an earlier conversation, and forgets some. `showAll` runs when another is shown, or none. */
@@ -167,7 +164,8 @@ export class Conversation {
     pick.dispose();
     if (!chosen) return;
     this.cancel?.cancel();
-    await this.load(chosen);
+    const turns = await this.load(chosen);
+    if (turns) this.show(chosen, turns);
     showAll();
   }
 
@@ -179,17 +177,21 @@ export class Conversation {
     await vscode.window.showTextDocument(uri, { selection: range, preview: true });
   }
 
-  private async load(id: string): Promise<void> {
+  private async load(id: string): Promise<Turn[] | undefined> {
     const client = this.client();
-    if (!client?.isRunning()) return;
+    if (!client?.isRunning()) return undefined;
     const { turns } = await client.sendRequest(conversationRequest, { conversation: id });
+    return turns.map(kept);
+  }
+
+  private show(id: string, turns: Turn[]): void {
     this.keep(id);
-    this.all = turns.map(kept);
+    this.all = turns;
   }
 
   private keep(id: string | undefined): void {
     this.id = id;
-    void this.state.update(LAST, id);
+    this.last.change(id);
   }
 
   private async answer(turn: Turn, params: Omit<ChatParams, "partialResultToken" | "conversation">): Promise<void> {

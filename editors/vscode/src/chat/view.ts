@@ -8,6 +8,7 @@ import { type Attachment, choose, file, picture, piece, selection } from "./atta
 import type { Target } from "../client.ts";
 import { Conversation } from "./conversation.ts";
 import { Draft } from "./draft.ts";
+import { lastConversation } from "./last.ts";
 import type { FromPage, ToPage } from "./messages.ts";
 import { only, place } from "./place.ts";
 import type { Proposals } from "./proposals.ts";
@@ -28,7 +29,7 @@ export class ChatView implements vscode.WebviewViewProvider {
     private readonly client: () => LanguageClient | undefined,
     private readonly proposals: Proposals,
   ) {
-    this.conversation = new Conversation(client, context.workspaceState, (message) => this.post(message));
+    this.conversation = new Conversation(client, lastConversation(context), (message) => this.post(message));
     this.draft = new Draft(vscode.Uri.joinPath(context.storageUri ?? context.globalStorageUri, "draft.json").fsPath);
   }
 

@@ -30,34 +30,43 @@ async function tabTo(page: Page, reached: () => Promise<boolean>, key = "Tab"): 
 test("ask, stop, ask again, go on after a reload, forget: no mouse", async () => {
   const scene = { files: { "cart.js": "const a = 1;\n" }, rules: [], backendArgs: MODELS };
   await onStage("keyboard", scene, async ({ page, backend }) => {
-    backend.say([{ when: "first", chat: true, steps: [{ text: "Well, " }, "hang"] }]);
+    backend.say([
+      { when: "first", chat: true, steps: [{ text: "Well." }] },
+      { when: "second", chat: true, steps: [{ text: "Now, " }, "hang"] },
+    ]);
     await openAtEnd(page, "cart.js");
     await statusIs(page, READY);
     let view = await openChat(page);
     await page.keyboard.type("the first question");
     await page.keyboard.press("Enter");
-    await view.locator(".answer", { hasText: "Well," }).waitFor();
+    await view.locator(".answer", { hasText: "Well." }).waitFor();
+    await page.keyboard.type("the second");
+
+    // At once: VS Code itself keeps what was said and typed seconds later only.
+    await page.reload();
+    await page.waitForSelector(".monaco-workbench");
+    await statusIs(page, READY);
+    view = await openChat(page);
+    await view.locator(".answer", { hasText: "Well." }).waitFor();
+    assert.equal(await view.locator(".question .words").innerText(), "the first question");
+    await fieldIs(view, "#message", "the second");
+    await picture(page, "chat-after-reload");
+
+    await page.keyboard.press("Control+End");
+    await page.keyboard.type(" question");
+    await page.keyboard.press("Enter");
+    await view.locator(".answer", { hasText: "Now," }).waitFor();
     await page.keyboard.press("Escape");
     await view.locator(".note", { hasText: "Stopped." }).waitFor();
     await view.locator("#message:focus").waitFor();
 
-    backend.say([{ when: "first", chat: true, steps: [{ text: "Now **done**.\n\n```js\nconst b = 2;\n```\n" }] }]);
+    backend.say([{ when: "second", chat: true, steps: [{ text: "Now **done**.\n\n```js\nconst b = 2;\n```\n" }] }]);
     const again = view.locator('[data-act="regenerate"]');
     await tabTo(page, () => again.evaluate((button) => button === document.activeElement), "Shift+Tab");
     await page.keyboard.press("Enter");
     await view.locator(".answer strong", { hasText: "done" }).waitFor();
     // The button that was pressed is gone; the focus is where one goes on.
     await view.locator("#message:focus").waitFor();
-    await page.keyboard.type("not sent yet");
-
-    await page.reload();
-    await page.waitForSelector(".monaco-workbench");
-    await statusIs(page, READY);
-    view = await openChat(page);
-    await view.locator(".answer strong", { hasText: "done" }).waitFor();
-    assert.equal(await view.locator(".question .words").innerText(), "the first question");
-    await fieldIs(view, "#message", "not sent yet");
-    await picture(page, "chat-after-reload");
 
     await command(page, "ghostline: Earlier Conversations");
     const row = page.locator(".quick-input-list .monaco-list-row", { hasText: "the first question" });
@@ -67,7 +76,7 @@ test("ask, stop, ask again, go on after a reload, forget: no mouse", async () =>
     await page.keyboard.press("Enter");
     await row.waitFor({ state: "detached" });
     await page.keyboard.press("Escape");
-    await view.locator(".turn").waitFor({ state: "detached" });
+    await view.locator("#turns:empty").waitFor({ state: "attached" });
     await picture(page, "chat-forgotten");
 
     await page.reload();

@@ -1,0 +1,54 @@
+/**
+ * A value in a file of its own, which outlives the window: VS Code's own stores are written some time after a
+ * change, in a browser seconds after it, and a window that is loaded anew meanwhile finds what was before.
+ */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+
+export class Kept<T> {
+  /** What is there, once it was read or changed. */
+  private value: T | undefined;
+  private writing: Promise<void> | undefined;
+  private readonly file: string;
+  private readonly none: T;
+  private readonly check: (json: unknown) => T;
+
+  /** `check` throws where `file` holds something else than a value; then it is `none`. */
+  constructor(file: string, none: T, check: (json: unknown) => T) {
+    this.file = file;
+    this.none = none;
+    this.check = check;
+  }
+
+  async read(): Promise<T> {
+    if (this.value !== undefined) return this.value;
+    const kept = await readFile(this.file, "utf8").then((text) => this.check(JSON.parse(text))).catch(() => this.none);
+    // It may have been changed meanwhile.
+    return (this.value ??= kept);
+  }
+
+  change(value: T): void {
+    this.value = value;
+    this.writing ??= this.write();
+  }
+
+  /** Waits until all is written. */
+  async settled(): Promise<void> {
+    await this.writing;
+  }
+
+  private async write(): Promise<void> {
+    let written: T | undefined;
+    try {
+      await mkdir(dirname(this.file), { recursive: true });
+      while (this.value !== written) {
+        written = this.value;
+        await writeFile(this.file, JSON.stringify(written), { mode: 0o600 });
+      }
+    } catch {
+      // A full disk costs the value at the window's end, and nothing while it is open.
+    } finally {
+      this.writing = undefined;
+    }
+  }
+}
