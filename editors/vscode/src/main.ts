@@ -29,7 +29,7 @@ let supervisor: Supervisor | undefined;
 export function start(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel("ghostline", { log: true });
   const pages = new Pages();
-  const pause = new Pause(context.workspaceState);
+  const pause = new Pause(context);
   const item = new StatusItem();
   const settings = () => {
     const all = vscode.workspace.getConfiguration();
@@ -129,7 +129,10 @@ export function start(context: vscode.ExtensionContext): void {
       else if (event.affectsConfiguration("ghostline")) tellSettings();
     }),
   );
-  void server.restart().then(() => offerOnce(server, context));
+  void pause
+    .load()
+    .then(() => server.restart())
+    .then(() => offerOnce(server, context));
 }
 
 export async function stop(): Promise<void> {

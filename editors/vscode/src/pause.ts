@@ -1,18 +1,29 @@
 /**
- * Pausing. Here: remembered for the workspace, no file of it is written. Everywhere: the person's own
+ * Pausing. Here: remembered for the workspace, outside its folder. Everywhere: the person's own
  * setting `ghostline.inline.enabled`, which all windows share.
  */
 import * as vscode from "vscode";
+import { type Kept, keptByWindow } from "./kept.ts";
 import type { Paused } from "./status/view.ts";
 
-const PAUSED_HERE = "pausedHere";
 const ENABLED = "inline.enabled";
 
 export class Pause {
   private readonly changes = new vscode.EventEmitter<void>();
   readonly onDidChange = this.changes.event;
 
-  constructor(private readonly state: vscode.Memento) {}
+  /** Whether completions pause in this window. */
+  here = false;
+  private readonly kept: Pick<Kept<boolean>, "read" | "change">;
+
+  constructor(context: vscode.ExtensionContext) {
+    this.kept = keptByWindow(context, "paused", false, (json) => json === true);
+  }
+
+  /** Finds out how the window was left. */
+  async load(): Promise<void> {
+    this.here = await this.kept.read();
+  }
 
   get now(): "here" | "everywhere" | undefined {
     const setting = vscode.workspace.getConfiguration("ghostline").inspect<boolean>(ENABLED);
@@ -26,13 +37,8 @@ export class Pause {
     return this.now ?? (language && this.isOff(language) ? "language" : undefined);
   }
 
-  get here(): boolean {
-    return this.state.get(PAUSED_HERE, false);
-  }
-
-  async pauseHere(): Promise<void> {
-    await this.state.update(PAUSED_HERE, true);
-    this.changes.fire();
+  pauseHere(): void {
+    this.set(true);
   }
 
   async pauseEverywhere(): Promise<void> {
@@ -41,8 +47,7 @@ export class Pause {
 
   async resume(): Promise<void> {
     if (this.now === "everywhere") await this.enable(undefined);
-    await this.state.update(PAUSED_HERE, undefined);
-    this.changes.fire();
+    this.set(false);
   }
 
   /** Whether completions are switched off for a language. */
@@ -56,6 +61,12 @@ export class Pause {
     const off = this.languagesOff;
     const next = off.includes(language) ? off.filter((name) => name !== language) : [...off, language];
     await settings.update("inline.disabled_languages", next.length ? next : undefined, vscode.ConfigurationTarget.Global);
+  }
+
+  private set(here: boolean): void {
+    this.here = here;
+    this.kept.change(here);
+    this.changes.fire();
   }
 
   private get languagesOff(): string[] {

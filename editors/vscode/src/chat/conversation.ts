@@ -11,9 +11,9 @@ import {
   deleteConversationRequest,
   type KeptTurn,
 } from "../protocol.ts";
+import type { Kept } from "../kept.ts";
 import { reason } from "../reason.ts";
 import { type Attachment, wire } from "./attachments.ts";
-import type { Last } from "./last.ts";
 import type { Role, ShownTurn, ToPage } from "./messages.ts";
 
 /** A turn with what the page does not see. */
@@ -33,7 +33,8 @@ export class Conversation {
 
   constructor(
     private readonly client: () => LanguageClient | undefined,
-    private readonly last: Last,
+    /** The one to go on with when the window is loaded anew; empty for none. */
+    private readonly last: Pick<Kept<string>, "read" | "change">,
     private readonly post: (message: ToPage) => void,
   ) {}
 
@@ -123,7 +124,7 @@ export class Conversation {
   /** Shows what was said before this window was opened. */
   async resume(): Promise<void> {
     const last = await this.last.read();
-    if (last === undefined || this.all.length > 0) return;
+    if (!last || this.all.length > 0) return;
     const turns = await this.load(last).catch(() => {
       // Forgotten, or kept by a server that knows no conversations.
     });
@@ -191,7 +192,7 @@ export class Conversation {
 
   private keep(id: string | undefined): void {
     this.id = id;
-    this.last.change(id);
+    this.last.change(id ?? "");
   }
 
   private async answer(turn: Turn, params: Omit<ChatParams, "partialResultToken" | "conversation">): Promise<void> {

@@ -3,7 +3,7 @@
  * shown, and the window. The page keeps it too, for what is still on its way here when the window goes.
  */
 import { createHash } from "node:crypto";
-import { Kept } from "./kept.ts";
+import { Kept } from "../kept.ts";
 import type { Typed } from "./messages.ts";
 
 export class Draft extends Kept<Typed> {

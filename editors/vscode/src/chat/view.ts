@@ -2,13 +2,13 @@
 import { randomBytes } from "node:crypto";
 import * as vscode from "vscode";
 import type { LanguageClient } from "vscode-languageclient/node";
+import { keptByWindow } from "../kept.ts";
 import type { ShowMarkdown } from "../protocol.ts";
 import { reason } from "../reason.ts";
 import { type Attachment, choose, file, picture, piece, selection } from "./attachments.ts";
 import type { Target } from "../client.ts";
 import { Conversation } from "./conversation.ts";
 import { Draft } from "./draft.ts";
-import { lastConversation } from "./last.ts";
 import type { FromPage, ToPage } from "./messages.ts";
 import { only, place } from "./place.ts";
 import type { Proposals } from "./proposals.ts";
@@ -29,7 +29,8 @@ export class ChatView implements vscode.WebviewViewProvider {
     private readonly client: () => LanguageClient | undefined,
     private readonly proposals: Proposals,
   ) {
-    this.conversation = new Conversation(client, lastConversation(context), (message) => this.post(message));
+    const last = keptByWindow(context, "conversation", "", text);
+    this.conversation = new Conversation(client, last, (message) => this.post(message));
     this.draft = new Draft(vscode.Uri.joinPath(context.storageUri ?? context.globalStorageUri, "draft.json").fsPath);
   }
 
@@ -192,6 +193,11 @@ export class ChatView implements vscode.WebviewViewProvider {
   private post(message: ToPage): void {
     void this.view?.webview.postMessage(message);
   }
+}
+
+function text(json: unknown): string {
+  if (typeof json !== "string") throw new TypeError("no text");
+  return json;
 }
 
 function said(error: unknown): void {

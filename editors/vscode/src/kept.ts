@@ -1,20 +1,38 @@
 /**
- * A value in a file of its own, which outlives the window: VS Code's own stores are written some time after a
- * change, in a browser seconds after it, and a window that is loaded anew meanwhile finds what was before.
+ * What outlives the window. VS Code's own stores are written some time after a change, in a browser seconds
+ * after it, and a window that is loaded anew meanwhile finds what was before. A file is written at once.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
+import type * as vscode from "vscode";
 
+type Check<T> = (json: unknown) => T;
+
+/** A value of one window. With a folder it has a file; those without would share one, so VS Code keeps it for each. */
+export function keptByWindow<T>(
+  { storageUri, workspaceState }: Pick<vscode.ExtensionContext, "storageUri" | "workspaceState">,
+  name: string,
+  none: T,
+  check: Check<T>,
+): Pick<Kept<T>, "read" | "change"> {
+  if (storageUri) return new Kept(join(storageUri.fsPath, `${name}.json`), none, check);
+  return {
+    read: async () => workspaceState.get(name, none),
+    change: (value) => void workspaceState.update(name, value),
+  };
+}
+
+/** A value in a file of its own. */
 export class Kept<T> {
   /** What is there, once it was read or changed. */
   private value: T | undefined;
   private writing: Promise<void> | undefined;
   private readonly file: string;
   private readonly none: T;
-  private readonly check: (json: unknown) => T;
+  private readonly check: Check<T>;
 
   /** `check` throws where `file` holds something else than a value; then it is `none`. */
-  constructor(file: string, none: T, check: (json: unknown) => T) {
+  constructor(file: string, none: T, check: Check<T>) {
     this.file = file;
     this.none = none;
     this.check = check;
