@@ -244,7 +244,7 @@ pub(super) fn safe_lines(text: &str) -> Option<&str> {
 }
 
 /// The longest beginning of an unfinished text that will still be right when more comes: whole lines,
-/// or whole words of the first one with every bracket and quote it opens closed.
+/// or whole words of the first one with every bracket and quote it opens closed, and no tag just begun.
 pub(super) fn safe_partial(text: &str) -> Option<&str> {
     let text = text.get(..text.len() - unfinished_special(text))?;
     if let Some(lines) = safe_lines(text) {
@@ -256,6 +256,7 @@ pub(super) fn safe_partial(text: &str) -> Option<&str> {
     let mut depth = 0_i32;
     let mut quote = None;
     let mut safe = 0;
+    let mut before = None;
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
         match (quote, c) {
@@ -272,9 +273,11 @@ pub(super) fn safe_partial(text: &str) -> Option<&str> {
             Some(next) => !(is_word(c) && is_word(next)),
             None => matches!(c, ')' | ']' | '}' | ';' | ','),
         };
-        if depth <= 0 && quote.is_none() && boundary {
+        let begins_tag = c == '<' || c == '/' && before == Some('<');
+        if depth <= 0 && quote.is_none() && boundary && !begins_tag {
             safe = end;
         }
+        before = Some(c);
     }
     text.get(..safe)
         .map(str::trim_end)

@@ -160,6 +160,12 @@ fn a_partial_ends_at_a_word_and_with_its_brackets_closed() {
         ("x = 1;", Some("x = 1;")),
         ("x = 1;<|fim_mid", Some("x = 1;")),
         ("```ru", None),
+        ("<bo", None),
+        ("</bo", None),
+        ("<h1>Shop</h", Some("<h1>Shop")),
+        ("<br />x", Some("<br />")),
+        ("Vec<Str", Some("Vec")),
+        ("a / b", Some("a /")),
     ] {
         assert_eq!(safe_partial(text), expected, "{text:?}");
     }
