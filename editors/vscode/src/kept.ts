@@ -2,7 +2,7 @@
  * What outlives the window. VS Code's own stores are written some time after a change, in a browser seconds
  * after it, and a window that is loaded anew meanwhile finds what was before. A file is written at once.
  */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type * as vscode from "vscode";
 
@@ -61,7 +61,9 @@ export class Kept<T> {
       await mkdir(dirname(this.file), { recursive: true });
       while (this.value !== written) {
         written = this.value;
-        await writeFile(this.file, JSON.stringify(written), { mode: 0o600 });
+        // Never a part of it, when the window ends now.
+        await writeFile(`${this.file}.new`, JSON.stringify(written), { mode: 0o600 });
+        await rename(`${this.file}.new`, this.file);
       }
     } catch {
       // A full disk costs the value at the window's end, and nothing while it is open.

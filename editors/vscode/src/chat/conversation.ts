@@ -1,6 +1,7 @@
 /** One conversation with the server: asking, stopping, asking anew, earlier ones. */
 import * as vscode from "vscode";
 import type { LanguageClient, Location } from "vscode-languageclient/node";
+import type { Kept } from "../kept.ts";
 import {
   type ChatAnswer,
   type ChatParams,
@@ -11,7 +12,6 @@ import {
   deleteConversationRequest,
   type KeptTurn,
 } from "../protocol.ts";
-import type { Kept } from "../kept.ts";
 import { reason } from "../reason.ts";
 import { type Attachment, wire } from "./attachments.ts";
 import type { Role, ShownTurn, ToPage } from "./messages.ts";
