@@ -323,8 +323,10 @@ pub enum BackendError {
         message: String,
     },
     /// Weights that cannot be loaded.
-    #[error("cannot load {model}: {message}")]
+    #[error("{backend} cannot load {model}: {message}")]
     Load {
+        /// The backend's name.
+        backend: String,
         /// The model or file.
         model: String,
         /// Why, ending in what to do.

@@ -167,12 +167,8 @@ impl Router {
     /// that cannot be loaded is left alone for a while.
     pub fn report(&self, error: &BackendError) {
         tracing::warn!(%error, "a backend failed");
-        if let BackendError::Load { model, .. } = error {
-            let roles = self.roles.borrow().clone();
-            let routes = roles.values().filter_map(RoleState::route);
-            for route in routes.filter(|route| route.model == *model) {
-                self.leave_alone(route, error);
-            }
+        if let BackendError::Load { backend, model, .. } = error {
+            self.leave_alone(backend, model, error);
         }
         self.recheck.notify_one();
     }
@@ -333,7 +329,7 @@ impl Router {
             Ok(()) => self.set(role, RoleState::Ready(route)),
             Err(error) => {
                 tracing::error!(%error, model = route.model, "a model could not be loaded");
-                self.leave_alone(&route, &error);
+                self.leave_alone(route.backend.name(), &route.model, &error);
                 if !matches!(self.route(role), RoleState::Ready(_)) {
                     self.set(role, RoleState::Unavailable(error.to_string()));
                 }
@@ -343,8 +339,8 @@ impl Router {
     }
 
     /// Does not try this model again for a while.
-    fn leave_alone(&self, route: &Route, error: &BackendError) {
-        let key = (route.backend.name().to_owned(), route.model.clone());
+    fn leave_alone(&self, backend: &str, model: &str, error: &BackendError) {
+        let key = (backend.to_owned(), model.to_owned());
         lock(&self.failed).insert(key, (Instant::now(), error.to_string()));
     }
 

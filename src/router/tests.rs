@@ -64,11 +64,16 @@ impl Backend for Told {
     fn warm_up(&self, model: &str) -> BoxFuture<'static, Result<(), BackendError>> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         let (gate, fails, model) = (self.gate.clone(), *lock(&self.fails), model.to_owned());
+        let backend = self.name.to_owned();
         Box::pin(async move {
             gate.acquire().await.expect("open").forget();
             let message = "no".to_owned();
             if fails {
-                Err(BackendError::Load { model, message })
+                Err(BackendError::Load {
+                    backend,
+                    model,
+                    message,
+                })
             } else {
                 Ok(())
             }
@@ -194,10 +199,40 @@ async fn a_model_that_fails_while_serving_gives_way() {
     let router = router(&[&ollama], &["first", "second"]);
     assert_eq!(serves(&router).await.as_deref(), Some("first"));
     router.report(&BackendError::Load {
+        backend: "ollama".to_owned(),
         model: "first".to_owned(),
         message: "it answers nothing".to_owned(),
     });
     assert_eq!(serves(&router).await.as_deref(), Some("second"));
+}
+
+#[tokio::test]
+async fn a_model_that_fails_at_one_backend_serves_at_another() {
+    let (near, far) = (
+        Told::new("near", &[("first", A)]),
+        Told::new("far", &[("first", A)]),
+    );
+    let router = router(&[&near, &far], &[]);
+    let first_at = |backend: &str| Candidate {
+        backend: Some(backend.to_owned()),
+        model: "first".to_owned(),
+    };
+    let candidates = [
+        (Role::Completion, vec![first_at("near"), first_at("far")]),
+        (Role::Chat, vec![first_at("far")]),
+    ];
+    lock(&router.choices).candidates = candidates.into();
+    assert_eq!(serves(&router).await.as_deref(), Some("first"));
+    router.report(&BackendError::Load {
+        backend: "near".to_owned(),
+        model: "first".to_owned(),
+        message: "it answers nothing".to_owned(),
+    });
+    assert_eq!(serves(&router).await.as_deref(), Some("first"));
+    for role in [Role::Completion, Role::Chat] {
+        let route = router.ready(role).await.expect("far has it");
+        assert_eq!(route.backend.name(), "far", "{role}");
+    }
 }
 
 #[tokio::test]
@@ -220,8 +255,8 @@ async fn why_nothing_serves_a_role_is_its_own_reason() {
     assert_eq!(serves(&router).await, None);
     router.check().await;
     for (role, says) in [
-        (Role::Completion, "cannot load first: no"),
-        (Role::Chat, "cannot load first: no"),
+        (Role::Completion, "ollama cannot load first: no"),
+        (Role::Chat, "ollama cannot load first: no"),
         (
             Role::Vision,
             "no backend has one of its candidates; fetch one with `ghostline models pull eye`",

@@ -194,7 +194,7 @@ fn rows() -> Vec<Row> {
             expect: &[(
                 "completion.first_token",
                 false,
-                "cannot load qwen2.5-coder:1.5b",
+                "ollama cannot load qwen2.5-coder:1.5b",
             )],
         },
         Row {

@@ -255,6 +255,7 @@ impl Worker<'_> {
             .take(|task| task.model().path == model.path);
         for task in waiting {
             let error = BackendError::Load {
+                backend: self.shared.name.clone(),
                 model: task.model().name.clone(),
                 message: message.to_owned(),
             };

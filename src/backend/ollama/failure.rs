@@ -33,6 +33,7 @@ pub(super) fn error_line(asked: Asked<'_>, message: &str) -> BackendError {
         return asked.failed(message);
     }
     BackendError::Load {
+        backend: asked.backend.to_owned(),
         model: asked.model.to_owned(),
         message: format!(
             "{}; choose another model in the settings or another version of Ollama",
@@ -91,7 +92,12 @@ pub(super) fn copy(error: &BackendError) -> BackendError {
             backend: backend.clone(),
             message: message.clone(),
         },
-        E::Load { model, message } => E::Load {
+        E::Load {
+            backend,
+            model,
+            message,
+        } => E::Load {
+            backend: backend.clone(),
             model: model.clone(),
             message: message.clone(),
         },
@@ -149,12 +155,12 @@ mod tests {
             (
                 500,
                 r#"{"error":"llama-server process has terminated: exit status 1: error loading model: unknown model architecture: 'mllama'"}"#,
-                "cannot load m: llama-server process has terminated",
+                "ollama cannot load m: llama-server process has terminated",
             ),
             (
                 500,
                 r#"{"error":"timed out waiting for llama-server to start - x"}"#,
-                "cannot load m: timed out",
+                "ollama cannot load m: timed out",
             ),
             (
                 500,

@@ -125,12 +125,11 @@ impl Inner {
         self.once(model, needs, None, self.options.load).await?;
         if is_silence(&one_token().await)? {
             return Err(BackendError::Load {
+                backend: self.name.to_string(),
                 model: model.to_owned(),
-                message: format!(
-                    "{} has it loaded and it answers nothing, also after it was loaded anew; restart \
-                     the server (systemctl restart ollama)",
-                    self.name
-                ),
+                message: "it answers nothing, also after it was loaded anew; restart the server \
+                          (systemctl restart ollama)"
+                    .to_owned(),
             });
         }
         residency.heard();
