@@ -163,12 +163,12 @@ impl Router {
         }
     }
 
-    /// Notes that a backend failed while serving: what is installed is looked at again, and a model
-    /// that cannot be loaded is left alone for a while.
-    pub fn report(&self, error: &BackendError) {
+    /// Notes that `route` failed while serving: what is installed is looked at again, and a model that
+    /// cannot be loaded there is left alone for a while.
+    pub fn report(&self, route: &Route, error: &BackendError) {
         tracing::warn!(%error, "a backend failed");
-        if let BackendError::Load { backend, model, .. } = error {
-            self.leave_alone(backend, model, error);
+        if matches!(error, BackendError::Load { .. }) {
+            self.leave_alone(route, error);
         }
         self.recheck.notify_one();
     }
@@ -329,7 +329,7 @@ impl Router {
             Ok(()) => self.set(role, RoleState::Ready(route)),
             Err(error) => {
                 tracing::error!(%error, model = route.model, "a model could not be loaded");
-                self.leave_alone(route.backend.name(), &route.model, &error);
+                self.leave_alone(&route, &error);
                 if !matches!(self.route(role), RoleState::Ready(_)) {
                     self.set(role, RoleState::Unavailable(error.to_string()));
                 }
@@ -339,8 +339,8 @@ impl Router {
     }
 
     /// Does not try this model again for a while.
-    fn leave_alone(&self, backend: &str, model: &str, error: &BackendError) {
-        let key = (backend.to_owned(), model.to_owned());
+    fn leave_alone(&self, route: &Route, error: &BackendError) {
+        let key = (route.backend.name().to_owned(), route.model.clone());
         lock(&self.failed).insert(key, (Instant::now(), error.to_string()));
     }
 

@@ -140,7 +140,7 @@ pub async fn generate(
         }
     };
     drop(stream);
-    let finish: Finish = ended.inspect_err(|error| router.report(error))?;
+    let finish: Finish = ended.inspect_err(|error| router.report(route, error))?;
     let usage = Usage {
         prompt_tokens: finish.prompt_tokens,
         completion_tokens: finish.generated_tokens,

@@ -188,7 +188,7 @@ async fn batch(
                 vectors.push(ask(vec![text]).await.ok().and_then(|mut e| e.vectors.pop()));
             }
             if vectors.iter().all(Option::is_none) {
-                shared.router.report(&first);
+                shared.router.report(route, &first);
                 return Ok(Err(first.to_string()));
             }
         }

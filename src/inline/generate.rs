@@ -94,7 +94,8 @@ impl Engine {
             lead: accepted.or_else(|| lead.clone()),
             cache: self.cache.clone(),
         };
-        let live = Live::start(start, move |error| router.report(&error));
+        let serving = Arc::clone(route);
+        let live = Live::start(start, move |error| router.report(&serving, &error));
         let watch = live.watch();
         *slot = Some(live);
         watch

@@ -123,6 +123,17 @@ async fn serves(router: &Arc<Router>) -> Option<String> {
     Some(route.model.clone())
 }
 
+/// What serves completions cannot be loaded, `at` says.
+async fn fails(router: &Arc<Router>, at: &str) {
+    let route = router.ready(Role::Completion).await.expect("served");
+    let error = BackendError::Load {
+        backend: at.to_owned(),
+        model: route.model.clone(),
+        message: "it answers nothing".to_owned(),
+    };
+    router.report(&route, &error);
+}
+
 #[tokio::test]
 async fn a_model_stays_the_same_under_another_name() {
     let ollama = Told::new("ollama", &[("first", A), ("second", B)]);
@@ -198,11 +209,7 @@ async fn a_model_that_fails_while_serving_gives_way() {
     let ollama = Told::new("ollama", &[("first", A), ("second", B)]);
     let router = router(&[&ollama], &["first", "second"]);
     assert_eq!(serves(&router).await.as_deref(), Some("first"));
-    router.report(&BackendError::Load {
-        backend: "ollama".to_owned(),
-        model: "first".to_owned(),
-        message: "it answers nothing".to_owned(),
-    });
+    fails(&router, "ollama").await;
     assert_eq!(serves(&router).await.as_deref(), Some("second"));
 }
 
@@ -223,11 +230,8 @@ async fn a_model_that_fails_at_one_backend_serves_at_another() {
     ];
     lock(&router.choices).candidates = candidates.into();
     assert_eq!(serves(&router).await.as_deref(), Some("first"));
-    router.report(&BackendError::Load {
-        backend: "near".to_owned(),
-        model: "first".to_owned(),
-        message: "it answers nothing".to_owned(),
-    });
+    // The endpoint of a backend with several.
+    fails(&router, "near#2").await;
     assert_eq!(serves(&router).await.as_deref(), Some("first"));
     for role in [Role::Completion, Role::Chat] {
         let route = router.ready(role).await.expect("far has it");
